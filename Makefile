@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Builds, boots and tests the series. Everything it makes is under build/.
+
+S := scripts
+
+# Options of "make vm"
+KERNEL ?= x86
+MEM ?= 2G
+CPUS ?= 2
+IOMMU ?= none
+TIMEOUT ?= 300
+APPEND ?=
+vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
+	  --timeout $(TIMEOUT) $(if $(ICOUNT),--icount) \
+	  $(if $(APPEND),--append "$(APPEND)")
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test kernel debug-kernel peer uml vm kunit selftest bench \
+	check series clean apply apply-peer base tools
+
+help:
+	@echo 'make demo          migrate a process under DMA over every backend, in a VM'
+	@echo 'make test          everything; closes with "N passed, N failed, N skipped"'
+	@echo 'make kernel        the kernel with the series      build/x86'
+	@echo 'make debug-kernel  the same with KASAN, lockdep    build/debug'
+	@echo 'make peer          the base with the mock devices  build/peer'
+	@echo 'make uml           User-Mode Linux                 build/um'
+	@echo 'make vm CMD="..."  boot and run a command; KERNEL=x86|debug|peer|um'
+	@echo '                   MEM=2G CPUS=2 IOMMU=vtd|none ICOUNT=1 TIMEOUT=300 APPEND="..."'
+	@echo 'make kunit         KUnit suites on UML, plain and debug kernel'
+	@echo 'make selftest      kselftests on plain and debug kernel'
+	@echo 'make bench         figures, ours to the peer, in instructions'
+	@echo 'make check         style, sparse, W=1, documentation, options, series'
+	@echo 'make series        the series as patches           build/series'
+	@echo 'make clean         remove build/'
+
+base:
+	@$(S)/packages
+	@$(S)/base
+
+apply: base
+	@$(S)/apply linux
+
+apply-peer: base
+	@$(S)/apply peer
+
+kernel: apply
+	@$(S)/build x86
+
+debug-kernel: apply
+	@$(S)/build debug
+
+uml: apply
+	@$(S)/build um
+
+peer: apply-peer
+	@$(S)/build peer
+
+tools: apply
+	@$(S)/build-tools
+
+vm:
+	@$(S)/vm $(vm_opts) -- '$(CMD)'
+
+demo: kernel tools
+	@$(S)/run-demo
+
+kunit: kernel debug-kernel uml
+	@$(S)/run-kunit um x86 debug
+
+selftest: kernel debug-kernel tools
+	@$(S)/run-selftest x86 debug
+
+bench: kernel peer tools
+	@$(S)/run-bench
+
+check: base
+	@$(S)/check
+
+series: apply
+	@$(S)/series
+
+test:
+	@$(S)/test
+
+clean:
+	rm -rf build

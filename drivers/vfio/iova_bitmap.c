@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Dirty IOVA ranges as bits in a caller's memory.
+ */
+#include <linux/bits.h>
+#include <linux/export.h>
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/iova_bitmap.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include <kunit/static_stub.h>
+
+#include "iova_bitmap.h"
+
+/**
+ * DOC: idea
+ *
+ * A live migration asks which memory a device wrote and passes a bitmap to be
+ * filled: bit ``n % 64`` of 64 bit word ``n / 64`` stands for the ``n``-th
+ * granule, where ``n = (IOVA - first IOVA) / granule``. Whoever knows the
+ * answer, an IOMMU driver reading its page table or a device reading its own
+ * log, forgets what it tells by telling it. So there must be no moment at
+ * which an answer was taken from the hardware and cannot be written down.
+ *
+ * The bitmap is therefore walked in windows. The memory behind a window is
+ * pinned, writable, *before* the callback is asked for that part of the IOVA
+ * range, and unpinned after it; recording an answer is then nothing but
+ * setting bits through a kernel mapping, which neither fails nor sleeps. A
+ * window that cannot be pinned whole ends the walk with nothing lost, since
+ * nobody was asked.
+ *
+ * An answer may still reach past the window, because hardware has one dirty
+ * bit for a huge page. What reaches into the next window is carried there.
+ * What lies outside the whole bitmap goes to the owner's spill function, to be
+ * told by a later query.
+ */
+
+/**
+ * DOC: windows
+ *
+ * The page pointers of a window fill one kernel page: 512 pointers of 8 bytes
+ * where a page has 4 KiB, hence at most 512 pages or 2 MiB of bitmap, which at
+ * a granule of 4 KiB tell about 64 GiB of IOVA. A query over 4 GiB to 128 GiB
+ * is two windows, 4 GiB to 68 GiB and 68 GiB to 128 GiB. A bitmap may start at
+ * any byte address; where that is inside a page, the first window is shorter
+ * by the bytes in front of it. The cost in memory is one page for each bitmap,
+ * however large.
+ */
+
+#define IOVA_BITMAP_MAX_PAGES	(PAGE_SIZE / sizeof(struct page *))
+
+/*
+ * struct iova_bitmap_window - the part of the bitmap that is pinned
+ *
+ * Inner part of struct iova_bitmap. Nothing is pinned while @npages is 0, and
+ * the other members then mean nothing but @pages, which lives as long as the
+ * bitmap does.
+ */
+struct iova_bitmap_window {
+	/* First IOVA, and the distance from it to the last one */
+	unsigned long iova;
+	unsigned long span;
+	/* Bits of pages[0] in front of the bit for @iova */
+	unsigned int skip;
+	unsigned int npages;
+	/* Whether a bit was set, so that the pages must be marked dirty */
+	bool written;
+	struct page **pages;
+};
+
+/*
+ * struct iova_bitmap - a caller's bitmap over a range of IOVA
+ *
+ * Owner: whoever called iova_bitmap_alloc(), for the time of one query.
+ * Locks: none. One thread walks and sets; two queries at a time need two
+ * objects, and memory that does not overlap, as bits are not set atomically.
+ */
+struct iova_bitmap {
+	struct iova_bitmap_window mapped;
+	unsigned int pgshift;
+	/* Whether @carry_last is the end of a range to go on with */
+	bool carry;
+	unsigned long carry_last;
+
+	u8 __user *bitmap;
+	unsigned long iova;
+	unsigned long last;
+
+	iova_bitmap_spill_fn_t spill;
+	void *spill_opaque;
+	unsigned long nr_dropped;
+};
+
+/*
+ * On little-endian machines the bit of word n / 64 is that of byte n / 8, and
+ * bytes are what is written: a word at the edge may hold bytes that are not
+ * the bitmap's. On big-endian ones the bytes of a word run the other way.
+ */
+#define IOVA_BITMAP_SWIZZLE \
+	(IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? sizeof(u64) - 1 : 0)
+
+/* The last bit of the bitmap, counted from the first bit of the window. */
+static unsigned long iova_bitmap_bits_left(const struct iova_bitmap *bitmap,
+					   unsigned long iova)
+{
+	return (bitmap->last - iova) >> bitmap->pgshift;
+}
+
+/**
+ * iova_bitmap_pin() - pin the memory of a window, all of it or nothing
+ * @addr: user address of its first byte
+ * @npages: pages from there on
+ * @pages: takes the pages
+ *
+ * Return: 0, -EFAULT where a page cannot be written, or what else
+ * pin_user_pages_fast() says.
+ */
+VISIBLE_IF_KUNIT int iova_bitmap_pin(unsigned long addr, unsigned int npages,
+				     struct page **pages)
+{
+	unsigned int done = 0;
+	int ret;
+
+	KUNIT_STATIC_STUB_REDIRECT(iova_bitmap_pin, addr, npages, pages);
+
+	/* A short count says no reason; the next try starts at the culprit. */
+	while (done < npages) {
+		ret = pin_user_pages_fast(addr + done * PAGE_SIZE,
+					  npages - done, FOLL_WRITE,
+					  pages + done);
+		if (ret <= 0) {
+			unpin_user_pages(pages, done);
+			return ret ?: -EFAULT;
+		}
+		done += ret;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(iova_bitmap_pin);
+
+static void iova_bitmap_put_window(struct iova_bitmap *bitmap)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+
+	if (!mapped->npages)
+		return;
+
+	/*
+	 * The bits were written through the kernel's mapping, which leaves no
+	 * trace in the caller's page table: unless told so, reclaim may drop a
+	 * page that it believes to be clean, and the bits with it.
+	 */
+	unpin_user_pages_dirty_lock(mapped->pages, mapped->npages,
+				    mapped->written);
+	mapped->npages = 0;
+}
+
+/* Pin the window that starts with the granule at @iova. */
+static int iova_bitmap_get_window(struct iova_bitmap *bitmap,
+				  unsigned long iova)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+	unsigned long first, bits, room, addr;
+	unsigned int npages, pgoff;
+	int ret;
+
+	first = (iova - bitmap->iova) >> bitmap->pgshift;
+	addr = (unsigned long)bitmap->bitmap + first / BITS_PER_BYTE;
+	pgoff = offset_in_page(addr);
+
+	/* As a last bit, not a number of bits: that may be one too many. */
+	bits = iova_bitmap_bits_left(bitmap, iova);
+	room = (IOVA_BITMAP_MAX_PAGES * PAGE_SIZE - pgoff) * BITS_PER_BYTE;
+	if (bits >= room) {
+		bits = room - 1;
+		mapped->span = (room << bitmap->pgshift) - 1;
+	} else {
+		mapped->span = bitmap->last - iova;
+	}
+	npages = (pgoff + bits / BITS_PER_BYTE) / PAGE_SIZE + 1;
+
+	ret = iova_bitmap_pin(addr - pgoff, npages, mapped->pages);
+	if (ret)
+		return ret;
+
+	mapped->iova = iova;
+	mapped->skip = pgoff * BITS_PER_BYTE;
+	mapped->npages = npages;
+	mapped->written = false;
+	return 0;
+}
+
+/**
+ * iova_bitmap_alloc() - begin to fill a caller's bitmap
+ * @iova: IOVA that the first bit stands for
+ * @length: bytes of IOVA that the bitmap covers; it has a bit for each started
+ *	granule, and no byte more than these bits need is ever written
+ * @page_size: bytes of IOVA to a bit, any power of two
+ * @data: the bitmap in the current process' memory, at any byte address (on
+ *	big-endian machines a multiple of 8). Bits are set there, none is
+ *	cleared.
+ *
+ * The memory of the first window is pinned. iova_bitmap_free() must run in the
+ * same process.
+ *
+ * Context: may sleep, takes the mmap lock.
+ * Return: the object, or an ERR_PTR():
+ *
+ * * -EINVAL: @length is zero, @page_size no power of two, or @data misaligned
+ *   for a big-endian machine
+ * * -EOVERFLOW: the range goes on past the last IOVA
+ * * -EFAULT: the first window of @data is not writable memory
+ * * -ENOMEM: out of memory
+ * * what else pin_user_pages_fast() may say
+ */
+struct iova_bitmap *iova_bitmap_alloc(unsigned long iova, size_t length,
+				      unsigned long page_size,
+				      u64 __user *data)
+{
+	struct iova_bitmap *bitmap;
+	unsigned long last;
+	int ret;
+
+	if (!length || !is_power_of_2(page_size))
+		return ERR_PTR(-EINVAL);
+	if (IOVA_BITMAP_SWIZZLE && !IS_ALIGNED((unsigned long)data, sizeof(u64)))
+		return ERR_PTR(-EINVAL);
+	if (check_add_overflow(iova, length - 1, &last))
+		return ERR_PTR(-EOVERFLOW);
+
+	bitmap = kzalloc(sizeof(*bitmap), GFP_KERNEL);
+	if (!bitmap)
+		return ERR_PTR(-ENOMEM);
+
+	bitmap->pgshift = ilog2(page_size);
+	bitmap->bitmap = (u8 __user *)data;
+	bitmap->iova = iova;
+	bitmap->last = last;
+	bitmap->mapped.pages = (struct page **)__get_free_page(GFP_KERNEL);
+	if (!bitmap->mapped.pages) {
+		ret = -ENOMEM;
+		goto err_free;
+	}
+
+	ret = iova_bitmap_get_window(bitmap, iova);
+	if (ret)
+		goto err_free;
+	return bitmap;
+
+err_free:
+	iova_bitmap_free(bitmap);
+	return ERR_PTR(ret);
+}
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_alloc, IOMMUFD);
+
+/**
+ * iova_bitmap_free() - end the use of a bitmap
+ * @bitmap: from iova_bitmap_alloc(); gone afterwards
+ *
+ * Unpins what may still be pinned.
+ *
+ * Context: may sleep.
+ */
+void iova_bitmap_free(struct iova_bitmap *bitmap)
+{
+	iova_bitmap_put_window(bitmap);
+	free_page((unsigned long)bitmap->mapped.pages);
+	kfree(bitmap);
+}
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_free, IOMMUFD);
+
+/**
+ * iova_bitmap_set_spill() - say who takes what the bitmap cannot
+ * @bitmap: from iova_bitmap_alloc()
+ * @spill: is called with each part of a dirty range that lies outside of the
+ *	bitmap, or whose window could not be pinned; NULL for nobody
+ * @opaque: handed to @spill
+ *
+ * Context: any; before iova_bitmap_for_each().
+ */
+void iova_bitmap_set_spill(struct iova_bitmap *bitmap,
+			   iova_bitmap_spill_fn_t spill, void *opaque)
+{
+	bitmap->spill = spill;
+	bitmap->spill_opaque = opaque;
+}
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_set_spill, IOMMUFD);
+
+/**
+ * iova_bitmap_nr_dropped() - how many ranges found neither bits nor a taker
+ * @bitmap: from iova_bitmap_alloc()
+ *
+ * Context: any.
+ * Return: the number of ranges, or parts of one, since the allocation.
+ */
+unsigned long iova_bitmap_nr_dropped(const struct iova_bitmap *bitmap)
+{
+	return bitmap->nr_dropped;
+}
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_nr_dropped, IOMMUFD);
+
+static void iova_bitmap_spill(struct iova_bitmap *bitmap, unsigned long iova,
+			      unsigned long last)
+{
+	if (bitmap->spill) {
+		bitmap->spill(bitmap->spill_opaque, iova, last);
+		return;
+	}
+	bitmap->nr_dropped++;
+	pr_warn_once("iova_bitmap: dirty range %#lx-%#lx is outside of the bitmap and nobody keeps it\n",
+		     iova, last);
+}
+
+/* Set bits @first to @last of a page that starts at @kaddr. */
+static void iova_bitmap_fill(u8 *kaddr, unsigned int first, unsigned int last)
+{
+	unsigned int byte = first / BITS_PER_BYTE;
+	unsigned int end = last / BITS_PER_BYTE;
+	u8 head = 0xff << (first % BITS_PER_BYTE);
+	u8 tail = 0xff >> (BITS_PER_BYTE - 1 - last % BITS_PER_BYTE);
+
+	if (byte == end) {
+		kaddr[byte ^ IOVA_BITMAP_SWIZZLE] |= head & tail;
+		return;
+	}
+
+	kaddr[byte ^ IOVA_BITMAP_SWIZZLE] |= head;
+	kaddr[end ^ IOVA_BITMAP_SWIZZLE] |= tail;
+	byte++;
+	if (!IOVA_BITMAP_SWIZZLE) {
+		memset(kaddr + byte, 0xff, end - byte);
+		return;
+	}
+	for (; byte < end; byte++)
+		kaddr[byte ^ IOVA_BITMAP_SWIZZLE] = 0xff;
+}
+
+/* Set the bits for a range inside of the window, as offsets from its IOVA. */
+static void iova_bitmap_set_mapped(struct iova_bitmap *bitmap,
+				   unsigned long offset, unsigned long last)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+	const unsigned int page_bits = PAGE_SIZE * BITS_PER_BYTE;
+	unsigned int bit, end, index, stop;
+	u8 *kaddr;
+
+	/* A window has at most 2^24 bits; its offsets fit no int, bits do. */
+	bit = mapped->skip + (offset >> bitmap->pgshift);
+	end = mapped->skip + (last >> bitmap->pgshift);
+	mapped->written = true;
+	for (;;) {
+		index = bit / page_bits;
+		stop = min(end, index * page_bits + page_bits - 1);
+		kaddr = kmap_local_page(mapped->pages[index]);
+		iova_bitmap_fill(kaddr, bit % page_bits, stop % page_bits);
+		kunmap_local(kaddr);
+		if (stop == end)
+			return;
+		bit = stop + 1;
+	}
+}
+
+/* A range that is not inside of the window: find a place for each part. */
+static noinline void iova_bitmap_set_clipped(struct iova_bitmap *bitmap,
+					     unsigned long iova, size_t length)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+	unsigned long mapped_last = mapped->iova + mapped->span;
+	unsigned long last;
+
+	if (!length)
+		return;
+	if (check_add_overflow(iova, length - 1, &last))
+		last = ULONG_MAX;
+
+	if (!mapped->npages || last < mapped->iova || iova > mapped_last) {
+		iova_bitmap_spill(bitmap, iova, last);
+		return;
+	}
+
+	if (iova < mapped->iova) {
+		iova_bitmap_spill(bitmap, iova, mapped->iova - 1);
+		iova = mapped->iova;
+	}
+	if (last > bitmap->last) {
+		iova_bitmap_spill(bitmap, bitmap->last + 1, last);
+		last = bitmap->last;
+	}
+	if (last > mapped_last) {
+		bitmap->carry_last = bitmap->carry ?
+				     max(bitmap->carry_last, last) : last;
+		bitmap->carry = true;
+		last = mapped_last;
+	}
+	iova_bitmap_set_mapped(bitmap, iova - mapped->iova,
+			       last - mapped->iova);
+}
+
+/**
+ * iova_bitmap_set() - record that a range of IOVA is dirty
+ * @bitmap: from iova_bitmap_alloc()
+ * @iova: first byte of the range, as an absolute IOVA
+ * @length: bytes of the range; the caller's own granule may be smaller or
+ *	larger than a bit's, and zero bytes are none
+ *
+ * Sets the bit of every granule that the range touches. Any range is good:
+ * what reaches past the window of the running callback is written with the
+ * next window, and what is outside of the bitmap, or nowhere near the window,
+ * goes to the spill function. Without one it is lost, counted, and a warning
+ * is logged once.
+ *
+ * Context: any in which the page of a pinned user buffer may be mapped; does
+ * not sleep. The bitmap's thread only.
+ */
+void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
+		     size_t length)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+	unsigned long offset = iova - mapped->iova;
+	unsigned int bit, end;
+	u8 *kaddr;
+
+	/* Offset and length together cannot wrap once both were compared. */
+	if (unlikely(!mapped->npages || offset > mapped->span ||
+		     length - 1 > mapped->span - offset)) {
+		iova_bitmap_set_clipped(bitmap, iova, length);
+		return;
+	}
+
+	bit = offset >> bitmap->pgshift;
+	end = (offset + length - 1) >> bitmap->pgshift;
+	if (bit != end) {
+		iova_bitmap_set_mapped(bitmap, offset, offset + length - 1);
+		return;
+	}
+
+	/* One bit is what a device with 4 KiB pages reports all the time. */
+	mapped->written = true;
+	bit += mapped->skip;
+	kaddr = kmap_local_page(mapped->pages[bit / (PAGE_SIZE * BITS_PER_BYTE)]);
+	kaddr[offset_in_page(bit / BITS_PER_BYTE) ^ IOVA_BITMAP_SWIZZLE] |=
+		BIT(bit % BITS_PER_BYTE);
+	kunmap_local(kaddr);
+}
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_set, IOMMUFD);
+
+/* Write down what the window before this one had to leave. */
+static void iova_bitmap_take_carry(struct iova_bitmap *bitmap)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+	unsigned long offset;
+
+	if (!bitmap->carry)
+		return;
+	offset = bitmap->carry_last - mapped->iova;
+	if (offset <= mapped->span)
+		bitmap->carry = false;
+	iova_bitmap_set_mapped(bitmap, 0, min(offset, mapped->span));
+}
+
+/**
+ * iova_bitmap_for_each() - ask for the whole bitmap, a window at a time
+ * @bitmap: from iova_bitmap_alloc()
+ * @opaque: handed to @fn
+ * @fn: is asked for one window after the other, in ascending order, each
+ *	while its memory is pinned; records with iova_bitmap_set()
+ *
+ * After an error no more is asked, but what was already told of a later window
+ * is still written there, if it can be.
+ *
+ * Context: may sleep, takes the mmap lock; process of iova_bitmap_alloc().
+ * Return: 0, the errno of @fn, -EFAULT for a window that is not writable
+ * memory, or what else pin_user_pages_fast() says. Bits set before an error
+ * remain; for no IOVA from the failing window on was @fn asked, if pinning
+ * was what failed.
+ */
+int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
+			 iova_bitmap_fn_t fn)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+	unsigned long iova = bitmap->iova;
+	int ret = 0, pinned;
+
+	for (;;) {
+		/* The first window may still be pinned from the allocation. */
+		if (!mapped->npages || mapped->iova != iova) {
+			iova_bitmap_put_window(bitmap);
+			pinned = iova_bitmap_get_window(bitmap, iova);
+			if (pinned) {
+				ret = ret ?: pinned;
+				break;
+			}
+		}
+		iova_bitmap_take_carry(bitmap);
+		if (!ret)
+			ret = fn(bitmap, iova, mapped->span + 1, opaque);
+		iova += mapped->span;
+		iova_bitmap_put_window(bitmap);
+		if (iova++ == bitmap->last || (ret && !bitmap->carry))
+			return ret;
+	}
+
+	if (bitmap->carry)
+		iova_bitmap_spill(bitmap, iova, bitmap->carry_last);
+	bitmap->carry = false;
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_for_each, IOMMUFD);

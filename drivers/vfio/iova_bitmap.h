@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the KUnit suite of iova_bitmap sees of its inside.
+ */
+#ifndef _VFIO_IOVA_BITMAP_H
+#define _VFIO_IOVA_BITMAP_H
+
+#include <kunit/visibility.h>
+
+#if IS_ENABLED(CONFIG_KUNIT)
+struct page;
+
+int iova_bitmap_pin(unsigned long addr, unsigned int npages,
+		    struct page **pages);
+#endif
+
+#endif
