@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: what the backends have in common
+ *
+ * A backend brings a device under an IO address space and maps memory there.
+ */
+#include <string.h>
+#include <unistd.h>
+#include "precopy.h"
+
+const struct backend_ops *const backends[] = {
+	&type1_ops, &compat_ops, &iommufd_ops, NULL
+};
+
+const struct backend_ops *find_backend(const char *name)
+{
+	int i;
+
+	for (i = 0; backends[i]; i++)
+		if (!strcmp(backends[i]->name, name))
+			return backends[i];
+	return NULL;
+}
+
+int backend_open(struct backend *b, const struct backend_ops *ops,
+		 const struct mock *mock)
+{
+	int rc;
+
+	*b = (struct backend){ .ops = ops, .container = -1, .group = -1,
+		.device = -1, .emulated = !strcmp(mock->model, "emulated") };
+	rc = ops->open(b, mock);
+	if (rc)
+		backend_close(b);
+	return rc;
+}
+
+int choose_tracker(const struct backend *b, const struct options *o,
+		   const struct tracker **tracker)
+{
+	bool logging = logging_offered(b->device);
+
+	if (o->tracker != TRACKER_DEVICE && b->tracks) {
+		if (!(b->page_sizes & o->page))
+			return fail(EXIT_NOT_OFFERED,
+				    "%s: the kernel offers no bitmaps with a bit for %llu bytes",
+				    b->ops->name, o->page);
+		*tracker = b->ops->tracker;
+		return 0;
+	}
+	if (o->tracker == TRACKER_IOMMU)
+		return fail(EXIT_NOT_OFFERED, "%s: not tracked by the IOMMU: %s",
+			    b->ops->name, b->reason);
+	*tracker = &logging_tracker;
+	if (logging)
+		return 0;
+	if (o->tracker == TRACKER_DEVICE)
+		return fail(EXIT_NOT_OFFERED,
+			    "%s: the device keeps no log of its DMA",
+			    b->ops->name);
+	return fail(EXIT_NOT_OFFERED,
+		    "%s: the device keeps no log of its DMA, and the IOMMU does not track it: %s",
+		    b->ops->name, b->reason);
+}
+
+/* The device first: its file holds the group and the address space in use. */
+void backend_close(struct backend *b)
+{
+	if (b->device >= 0)
+		close(b->device);
+	if (b->group >= 0)
+		close(b->group);
+	if (b->container >= 0)
+		close(b->container);
+	b->device = -1;
+	b->group = -1;
+	b->container = -1;
+}

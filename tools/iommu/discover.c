@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: finding mock devices
+ *
+ * A mock device is a platform device with an attribute "model". Its IOMMU
+ * group and its character device are found from there.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "precopy.h"
+
+static const char devices[] = "/sys/bus/platform/devices";
+
+static bool read_mock(const char *name, struct mock *mock)
+{
+	char path[384], target[256];
+	struct dirent *entry;
+	const char *base;
+	ssize_t n;
+	DIR *dir;
+
+	*mock = (struct mock){ .group = -1 };
+	if (snprintf(mock->name, sizeof(mock->name), "%s", name) >=
+	    (int)sizeof(mock->name))
+		return false;
+	snprintf(path, sizeof(path), "%s/%s/model", devices, name);
+	if (!read_line(path, mock->model, sizeof(mock->model)))
+		return false;
+
+	snprintf(path, sizeof(path), "%s/%s/iommu_group", devices, name);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n > 0) {
+		target[n] = 0;
+		base = strrchr(target, '/');
+		mock->group = atoi(base ? base + 1 : target);
+	}
+
+	snprintf(path, sizeof(path), "%s/%s/vfio-dev", devices, name);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if (!strncmp(entry->d_name, "vfio", 4))
+			snprintf(mock->cdev, sizeof(mock->cdev), "%.31s",
+				 entry->d_name);
+	if (dir)
+		closedir(dir);
+	return true;
+}
+
+static int no_dots(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+int find_mock(const struct options *o, struct mock *mock)
+{
+	struct dirent **entries;
+	bool found = false;
+	int i, n;
+
+	if (o->device) {
+		if (!strchr(o->device, '/') && read_mock(o->device, mock))
+			return 0;
+		return fail(EXIT_SETUP,
+			    "no mock device '%s' on this kernel, see --list",
+			    o->device);
+	}
+	n = scandir(devices, &entries, no_dots, versionsort);
+	for (i = 0; i < n; i++) {
+		if (!found && read_mock(entries[i]->d_name, mock))
+			found = !strcmp(mock->model, o->model);
+		free(entries[i]);
+	}
+	if (n >= 0)
+		free(entries);
+	if (found)
+		return 0;
+	return fail(EXIT_SETUP,
+		    "no mock device of model '%s' on this kernel, see --list",
+		    o->model);
+}
+
+static void list_backend(const struct mock *mock,
+			 const struct backend_ops *ops)
+{
+	struct backend b;
+	bool logging;
+
+	if (backend_open(&b, ops, mock)) {
+		printf("  %-8s no: %s\n", ops->name, take_failure());
+		return;
+	}
+	logging = logging_offered(b.device);
+	printf("  %-8s tracked by %s%s%s", ops->name, b.tracks ? "iommu" : "",
+	       b.tracks && logging ? " or " : "", logging ? "device" : "");
+	if (!b.tracks)
+		printf("%s(iommu: %s)", logging ? " " : "nobody ", b.reason);
+	printf("\n");
+	backend_close(&b);
+}
+
+int list_mocks(void)
+{
+	struct dirent **entries;
+	struct mock mock;
+	int i, j, n, count = 0;
+
+	n = scandir(devices, &entries, no_dots, versionsort);
+	for (i = 0; i < n; i++) {
+		if (read_mock(entries[i]->d_name, &mock)) {
+			printf("%s: model %s, group %d, cdev %s\n", mock.name,
+			       mock.model, mock.group,
+			       mock.cdev[0] ? mock.cdev : "none");
+			for (j = 0; backends[j]; j++)
+				list_backend(&mock, backends[j]);
+			count++;
+		}
+		free(entries[i]);
+	}
+	if (n >= 0)
+		free(entries);
+	if (count)
+		return 0;
+	return fail(EXIT_SETUP, "no mock device on this kernel");
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: the iommufd backend of precopy
+ *
+ * The device's own character device is bound to /dev/iommu and attached to a
+ * page table that is allocated for dirty tracking where the hardware has it.
+ * An emulated device has no page table and is attached to the IOAS itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <linux/iommufd.h>
+#include <linux/vfio.h>
+#include "precopy.h"
+
+static int bind_device(struct backend *b, const struct mock *mock, __u32 *id)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	char path[64];
+
+	if (!mock->cdev[0])
+		return fail(EXIT_SETUP, "iommufd: %s has no character device",
+			    mock->name);
+	b->container = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	if (b->container < 0)
+		return fail(errno == ENOENT || errno == ENODEV ?
+			    EXIT_NOT_OFFERED : EXIT_SETUP,
+			    "iommufd: /dev/iommu: %m");
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", mock->cdev);
+	b->device = open(path, O_RDWR | O_CLOEXEC);
+	if (b->device < 0)
+		return fail(EXIT_SETUP, "iommufd: %s: %m", path);
+	bind.iommufd = b->container;
+	if (ioctl(b->device, VFIO_DEVICE_BIND_IOMMUFD, &bind))
+		return fail(EXIT_SETUP, "iommufd: binding %s: %m", mock->name);
+	*id = bind.out_devid;
+	return 0;
+}
+
+static int can_track(struct backend *b, __u32 id)
+{
+	struct iommu_hw_info info = { .size = sizeof(info), .dev_id = id };
+
+	if (b->emulated) {
+		b->reason = "iommufd cannot track the writes of an emulated device";
+		return 0;
+	}
+	if (ioctl(b->container, IOMMU_GET_HW_INFO, &info))
+		return fail(EXIT_SETUP, "iommufd: asking about the IOMMU: %m");
+	b->tracks = info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING;
+	b->reason = "its IOMMU has no dirty bits";
+	b->page_sizes = ~0ULL;
+	return 0;
+}
+
+static int allocate_hwpt(struct backend *b, __u32 id)
+{
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt),
+		.flags = b->tracks ? IOMMU_HWPT_ALLOC_DIRTY_TRACKING : 0,
+		.dev_id = id,
+		.pt_id = b->ioas,
+	};
+
+	if (ioctl(b->container, IOMMU_HWPT_ALLOC, &hwpt))
+		return fail(EXIT_SETUP, "iommufd: allocating a page table: %m");
+	b->hwpt = hwpt.out_hwpt_id;
+	return 0;
+}
+
+static int iommufd_open(struct backend *b, const struct mock *mock)
+{
+	struct vfio_device_attach_iommufd_pt attach = {
+		.argsz = sizeof(attach)
+	};
+	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
+	__u32 id = 0;
+	int rc;
+
+	rc = bind_device(b, mock, &id);
+	if (!rc)
+		rc = can_track(b, id);
+	if (rc)
+		return rc;
+	if (ioctl(b->container, IOMMU_IOAS_ALLOC, &ioas))
+		return fail(EXIT_SETUP, "iommufd: allocating an IOAS: %m");
+	b->ioas = ioas.out_ioas_id;
+	if (!b->emulated)
+		rc = allocate_hwpt(b, id);
+	if (rc)
+		return rc;
+	attach.pt_id = b->emulated ? b->ioas : b->hwpt;
+	if (ioctl(b->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
+		return fail(EXIT_SETUP, "iommufd: attaching %s: %m",
+			    mock->name);
+	return 0;
+}
+
+static int iommufd_map(struct backend *b, const struct range *slot,
+		       void *memory)
+{
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = b->ioas,
+		.user_va = (unsigned long)memory,
+		.length = slot->size,
+		.iova = slot->iova,
+	};
+
+	if (!ioctl(b->container, IOMMU_IOAS_MAP, &map))
+		return 0;
+	return fail(EXIT_SETUP, "iommufd: mapping %llu MiB at %#llx: %m",
+		    slot->size / MIB, slot->iova);
+}
+
+static int set_tracking(struct backend *b, __u32 flags)
+{
+	struct iommu_hwpt_set_dirty_tracking set = {
+		.size = sizeof(set),
+		.hwpt_id = b->hwpt,
+		.flags = flags,
+	};
+
+	return ioctl(b->container, IOMMU_HWPT_SET_DIRTY_TRACKING, &set);
+}
+
+static int iommufd_start(struct backend *b, const struct guest *g)
+{
+	(void)g;
+	if (!set_tracking(b, IOMMU_HWPT_DIRTY_TRACKING_ENABLE))
+		return 0;
+	return fail(EXIT_SETUP, "iommufd: starting dirty tracking: %m");
+}
+
+static int iommufd_stop(struct backend *b)
+{
+	if (!set_tracking(b, 0))
+		return 0;
+	return fail(EXIT_WRONG, "iommufd: stopping dirty tracking: %m");
+}
+
+static int iommufd_query(struct backend *b, const struct guest *g,
+			 const struct range *span, __u64 *bitmap)
+{
+	struct iommu_hwpt_get_dirty_bitmap get = {
+		.size = sizeof(get),
+		.hwpt_id = b->hwpt,
+		.iova = span->iova,
+		.length = span->size,
+		.page_size = g->page,
+		.data = (unsigned long)bitmap,
+	};
+
+	if (!ioctl(b->container, IOMMU_HWPT_GET_DIRTY_BITMAP, &get))
+		return 0;
+	return fail(EXIT_WRONG, "iommufd: dirty pages of %llu MiB at %#llx: %m",
+		    span->size / MIB, span->iova);
+}
+
+static const struct tracker iommufd_tracker = {
+	.name = "iommu",
+	.start = iommufd_start,
+	.query = iommufd_query,
+	.stop = iommufd_stop,
+};
+
+const struct backend_ops iommufd_ops = {
+	.name = "iommufd",
+	.open = iommufd_open,
+	.map = iommufd_map,
+	.tracker = &iommufd_tracker,
+};

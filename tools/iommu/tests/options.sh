@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Bad options of precopy: each gives one line on stderr, nothing on stdout and
+# status 2. Needs no mock device, and any kernel.
+#
+# usage: options.sh [PRECOPY]
+
+precopy=${1:-$(dirname "$0")/../precopy}
+count=0
+failed=0
+out=/tmp/options.$$
+trap 'rm -f $out.out $out.err' EXIT
+
+result()
+{
+	count=$((count + 1))
+	if [ -z "$2" ]; then
+		echo "ok $count $1"
+	else
+		failed=$((failed + 1))
+		echo "not ok $count $1"
+		echo "# $2"
+		sed 's/^/# /' $out.err
+	fi
+}
+
+# refused WORD OPTION...: the line must hold the word
+refused()
+{
+	word=$1
+	shift
+	"$precopy" "$@" >$out.out 2>$out.err
+	status=$?
+	why=
+	grep -q -e "$word" $out.err || why="the line does not say '$word'"
+	[ "$(wc -l <$out.err)" -eq 1 ] || why="stderr is not one line"
+	[ ! -s $out.out ] || why="something on stdout"
+	[ $status -eq 2 ] || why="status $status"
+	result "refused: $*" "$why"
+}
+
+echo "TAP version 13"
+if ! [ -x "$precopy" ]; then
+	echo "Bail out! no program $precopy"
+	exit 1
+fi
+
+refused nonsense --nonsense
+refused x -x
+refused --memory --memory
+refused 3x --memory 3x
+refused 1K --memory 1K
+refused multiples --memory 3000000
+refused 2T --memory 2T
+refused 18446744073709551616 --memory 18446744073709551616
+refused 16777216T --memory 16777216T
+refused "''" --memory ''
+refused -1M --memory -1M
+refused 1.5G --memory 1.5G
+refused stone --backing stone
+refused vfio --backend vfio
+refused nobody --tracker nobody
+refused 16k --model 16k
+refused exclude --model 4k --device vfio-mock-dma.0
+refused no-such-device --device no-such-device
+refused ../../x --device ../../x
+refused multiples --iova 4095
+refused multiples --hole 4K
+refused --slots --slots 0
+refused --slots --slots 65
+refused --slots --memory 4M --slots 3
+refused 3000 --page 3000
+refused 256 --page 256
+refused multiples --memory 2M --page 64K
+refused 1e3 --rate 1e3
+refused 4 --stride 4
+refused 8K --stride 8K
+refused 24 --stride 24
+refused --hot --memory 64M --hot 65M
+refused --hot --hot 100
+refused --hot-percent --hot 0
+refused 101 --hot-percent 101
+refused --seed --seed one
+refused --warmup --warmup 60001
+refused --downtime --downtime fast
+refused --bandwidth --bandwidth -5
+refused --max-rounds --max-rounds 0
+refused --max-rounds --max-rounds 1001
+refused argument left over
+refused ambiguous --s 3
+refused list --list=3
+
+"$precopy" --help >$out.out 2>$out.err
+status=$?
+why=
+grep -q 'Exit status' $out.out || why="the exit statuses are not in it"
+[ ! -s $out.err ] || why="something on stderr"
+[ $status -eq 0 ] || why="status $status"
+result "--help" "$why"
+
+echo "1..$count"
+echo "# $((count - failed)) passed, $failed failed, 0 skipped"
+[ $failed -eq 0 ]
