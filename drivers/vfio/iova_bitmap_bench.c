@@ -163,6 +163,7 @@ static struct kunit_suite bench_suite = {
 	.name = "iova_bitmap_bench",
 	.test_cases = bench_kunit_cases,
 };
+
 kunit_test_suite(bench_suite);
 
 MODULE_DESCRIPTION("Timing of iova_bitmap");

@@ -769,6 +769,7 @@ static struct kunit_suite ib_suite = {
 	.exit = ib_exit,
 	.test_cases = ib_cases,
 };
+
 kunit_test_suite(ib_suite);
 
 MODULE_DESCRIPTION("KUnit tests of iova_bitmap");
