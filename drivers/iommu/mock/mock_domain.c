@@ -25,8 +25,8 @@
  * The proof that tests see lost dirty bits: every test that tracks writes
  * through an IOTLB has to fail with this set.
  */
-static bool drop_flush;
-module_param(drop_flush, bool, 0644);
+bool mock_drop_flush;
+module_param_named(drop_flush, mock_drop_flush, bool, 0644);
 MODULE_PARM_DESC(drop_flush,
 		 "Test knob: lose the IOTLB flush behind a dirty query, so that dirty bits get lost");
 
@@ -58,7 +58,7 @@ static void mock_domain_iotlb_sync(struct iommu_domain *domain,
 				   struct iommu_iotlb_gather *gather)
 {
 	if (gather->start <= gather->end &&
-	    (gather->pgsize || !READ_ONCE(drop_flush)))
+	    (gather->pgsize || !READ_ONCE(mock_drop_flush)))
 		mock_domain_flush(to_mock_domain(domain), gather->start,
 				  gather->end);
 	mock_pt_free_list(&gather->freelist);

@@ -102,6 +102,7 @@ struct mock_domain {
 extern const struct iommu_ops mock_iommu_ops;
 extern struct iommu_domain mock_identity_domain;
 extern struct iommu_domain mock_blocked_domain;
+extern bool mock_drop_flush;
 
 struct iommu_domain *mock_domain_alloc_paging(struct device *dev);
 struct iommu_domain *
