@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: a mock DMA device that pins pages
+ *
+ * It is in front of no IOMMU: as a mediated device does, it asks VFIO for the
+ * pages behind an IOVA and writes to them itself. A page stays pinned from the
+ * first write until it is unmapped, the device is reset, or closed. So the
+ * container knows that all that this device can have written are the pages
+ * that it pinned. Reads pin nothing.
+ *
+ * Page by page, so that a fault is found at the byte where it is.
+ */
+#include <linux/cleanup.h>
+#include <linux/delay.h>
+#include <linux/highmem.h>
+#include <linux/jiffies.h>
+#include <linux/moduleparam.h>
+#include <linux/overflow.h>
+
+#include "mock_dma.h"
+
+static bool emulated_pin = true;
+module_param(emulated_pin, bool, 0644);
+MODULE_PARM_DESC(emulated_pin,
+		 "Emulated devices pin the pages that they write (default: on)");
+
+/* How long a device pins nothing after it had to unpin, in milliseconds. */
+#define QUIET_MS	20
+
+static bool mock_dma_is_attached(struct vfio_device *vdev)
+{
+#if IS_ENABLED(CONFIG_IOMMUFD)
+	/* A container is there before the device can be opened. */
+	if (vdev->iommufd_access)
+		return vdev->iommufd_attached;
+#endif
+	return true;
+}
+
+static enum iommu_mock_fault_reason
+mock_dma_emulated_reason(struct mock_dma *md, int rc, bool write)
+{
+	if (!mock_dma_is_attached(&md->vdev))
+		return IOMMU_MOCK_FAULT_BLOCKED;
+	switch (rc) {
+	case -EPERM:
+		return write ? IOMMU_MOCK_FAULT_WRITE : IOMMU_MOCK_FAULT_READ;
+	case -ENOENT:
+	case -EINVAL:
+		return IOMMU_MOCK_FAULT_UNMAPPED;
+	default:
+		return IOMMU_MOCK_FAULT_NO_RAM;
+	}
+}
+
+/* The page that @iova is in, pinned. ERR_PTR where that does not work. */
+static struct page *mock_dma_pin(struct mock_dma *md, unsigned long iova)
+{
+	unsigned long index = iova >> PAGE_SHIFT;
+	struct page *page;
+	int rc;
+
+	lockdep_assert_held(&md->pins.lock);
+
+	page = xa_load(&md->pins.pages, index);
+	if (page)
+		return page;
+
+	rc = vfio_pin_pages(&md->vdev, index << PAGE_SHIFT, 1, IOMMU_WRITE,
+			    &page);
+	if (rc != 1)
+		return ERR_PTR(rc < 0 ? rc : -EFAULT);
+	rc = xa_err(xa_store(&md->pins.pages, index, page, GFP_KERNEL));
+	if (rc) {
+		vfio_unpin_pages(&md->vdev, index << PAGE_SHIFT, 1);
+		return ERR_PTR(rc);
+	}
+	return page;
+}
+
+/*
+ * Type1 asks for unpinning, and tears down when nothing is pinned any more;
+ * pages that were pinned anew meanwhile make it start over, and after ten
+ * times it takes the kernel down. It never tells that it is done. So that a
+ * device which goes on writing to what is being unmapped does no harm, it
+ * waits a moment before the next pin.
+ */
+static void mock_dma_wait_quiet(struct mock_dma *md)
+{
+	unsigned long until = READ_ONCE(md->pins.quiet_until);
+
+	while (time_before(jiffies, until)) {
+		fsleep(USEC_PER_MSEC);
+		until = READ_ONCE(md->pins.quiet_until);
+	}
+}
+
+static int mock_dma_write_pinned(struct mock_dma *md, unsigned long iova,
+				 const void *buf, size_t length)
+{
+	struct page *page;
+
+	mock_dma_wait_quiet(md);
+	guard(mutex)(&md->pins.lock);
+
+	page = mock_dma_pin(md, iova);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	memcpy_to_page(page, offset_in_page(iova), buf, length);
+	return 0;
+}
+
+static int mock_dma_write_part(struct mock_dma *md, unsigned long iova,
+			       const void *buf, size_t length)
+{
+	int rc = -EACCES;
+
+	if (READ_ONCE(emulated_pin))
+		rc = mock_dma_write_pinned(md, iova, buf, length);
+	/* A version 1 container pins nothing for devices. */
+	if (rc == -EACCES)
+		rc = vfio_dma_rw(&md->vdev, iova, (void *)buf, length, true);
+	return rc;
+}
+
+static int mock_dma_emulated_write(struct mock_dma *md, unsigned long iova,
+				   const void *buf, size_t length,
+				   struct iommu_mock_fault *fault)
+{
+	size_t done, part;
+	int rc;
+
+	for (done = 0; done < length; done += part) {
+		part = min(length - done, PAGE_SIZE - offset_in_page(iova + done));
+		rc = mock_dma_write_part(md, iova + done, buf + done, part);
+		if (rc) {
+			fault->iova = iova + done;
+			fault->reason = mock_dma_emulated_reason(md, rc, true);
+			return -EFAULT;
+		}
+	}
+	return 0;
+}
+
+static int mock_dma_emulated_read(struct mock_dma *md, unsigned long iova,
+				  void *buf, size_t length,
+				  struct iommu_mock_fault *fault)
+{
+	size_t done, part;
+	int rc;
+
+	for (done = 0; done < length; done += part) {
+		part = min(length - done, PAGE_SIZE - offset_in_page(iova + done));
+		rc = vfio_dma_rw(&md->vdev, iova + done, buf + done, part, false);
+		if (rc) {
+			fault->iova = iova + done;
+			fault->reason = mock_dma_emulated_reason(md, rc, false);
+			return -EFAULT;
+		}
+	}
+	return 0;
+}
+
+/* Unpin what is pinned of pages @first to @last. Returns whether any was. */
+static bool mock_dma_unpin(struct mock_dma *md, unsigned long first,
+			   unsigned long last)
+{
+	struct page *page;
+	unsigned long index;
+	bool any = false;
+
+	lockdep_assert_held(&md->pins.lock);
+
+	xa_for_each_range(&md->pins.pages, index, page, first, last) {
+		xa_erase(&md->pins.pages, index);
+		vfio_unpin_pages(&md->vdev, index << PAGE_SHIFT, 1);
+		any = true;
+	}
+	return any;
+}
+
+/*
+ * The pages of a range are about to be unmapped: none of them may be pinned any
+ * more when this returns.
+ */
+static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
+				    u64 length)
+{
+	struct mock_dma *md = to_mock_dma(vdev);
+	u64 end;
+
+	if (!length)
+		return;
+	if (check_add_overflow(iova, length - 1, &end))
+		end = U64_MAX;
+
+	guard(mutex)(&md->pins.lock);
+	if (mock_dma_unpin(md, iova >> PAGE_SHIFT, end >> PAGE_SHIFT))
+		WRITE_ONCE(md->pins.quiet_until,
+			   jiffies + msecs_to_jiffies(QUIET_MS));
+}
+
+static void mock_dma_emulated_release(struct mock_dma *md)
+{
+	guard(mutex)(&md->pins.lock);
+	mock_dma_unpin(md, 0, ULONG_MAX);
+	WRITE_ONCE(md->pins.quiet_until, jiffies);
+}
+
+static const struct mock_dma_ops mock_dma_emulated_ops = {
+	.read = mock_dma_emulated_read,
+	.write = mock_dma_emulated_write,
+	.release = mock_dma_emulated_release,
+};
+
+static const struct vfio_device_ops mock_dma_emulated_vfio_ops = {
+	.name = "vfio-mock-mdev",
+	.init = mock_dma_init,
+	.release = mock_dma_release,
+	.open_device = mock_dma_open,
+	.close_device = mock_dma_close,
+	.ioctl = mock_dma_ioctl,
+	.read = mock_dma_vfio_read,
+	.write = mock_dma_vfio_write,
+	.dma_unmap = mock_dma_emulated_unmap,
+	.bind_iommufd = vfio_iommufd_emulated_bind,
+	.unbind_iommufd = vfio_iommufd_emulated_unbind,
+	.attach_ioas = vfio_iommufd_emulated_attach_ioas,
+	.detach_ioas = vfio_iommufd_emulated_detach_ioas,
+};
+
+/* What the driver makes a "vfio-mock-mdev" of. */
+const struct mock_dma_kind mock_dma_emulated = {
+	.ops = &mock_dma_emulated_ops,
+	.vfio_ops = &mock_dma_emulated_vfio_ops,
+	.add = vfio_register_emulated_iommu_dev,
+};

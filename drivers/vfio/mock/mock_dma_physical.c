@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: a mock DMA device behind the mock IOMMU
+ *
+ * Its DMA goes through the IOTLB and page table of the domain that VFIO
+ * attached it to, which sets the dirty bits.
+ */
+#include "mock_dma.h"
+
+static int mock_dma_physical_read(struct mock_dma *md, unsigned long iova,
+				  void *buf, size_t length,
+				  struct iommu_mock_fault *fault)
+{
+	return iommu_mock_dma_read(md->vdev.dev, iova, buf, length, fault);
+}
+
+static int mock_dma_physical_write(struct mock_dma *md, unsigned long iova,
+				   const void *buf, size_t length,
+				   struct iommu_mock_fault *fault)
+{
+	return iommu_mock_dma_write(md->vdev.dev, iova, buf, length, fault);
+}
+
+static const struct mock_dma_ops mock_dma_physical_ops = {
+	.read = mock_dma_physical_read,
+	.write = mock_dma_physical_write,
+};
+
+static const struct vfio_device_ops mock_dma_physical_vfio_ops = {
+	.name = "vfio-mock-dma",
+	.init = mock_dma_init,
+	.release = mock_dma_release,
+	.open_device = mock_dma_open,
+	.close_device = mock_dma_close,
+	.ioctl = mock_dma_ioctl,
+	.read = mock_dma_vfio_read,
+	.write = mock_dma_vfio_write,
+	.bind_iommufd = vfio_iommufd_physical_bind,
+	.unbind_iommufd = vfio_iommufd_physical_unbind,
+	.attach_ioas = vfio_iommufd_physical_attach_ioas,
+	.detach_ioas = vfio_iommufd_physical_detach_ioas,
+};
+
+/* What the driver makes a "vfio-mock-dma" of. */
+const struct mock_dma_kind mock_dma_physical = {
+	.ops = &mock_dma_physical_ops,
+	.vfio_ops = &mock_dma_physical_vfio_ops,
+	.add = vfio_register_group_dev,
+};

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: the registers and the buffer of the mock DMA device
+ *
+ * Registers are described by a table: where, how long, and when they may be
+ * written. Most just keep their value; writing a control register does
+ * something.
+ */
+#include <linux/cleanup.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/stddef.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "mock_dma.h"
+
+/**
+ * enum mock_dma_reg_kind - when a register may be written
+ * @REG_RO: never
+ * @REG_RW: always
+ * @REG_WORK: while the workload is stopped
+ * @REG_TRUTH: while there is no truth log
+ */
+enum mock_dma_reg_kind {
+	REG_RO,
+	REG_RW,
+	REG_WORK,
+	REG_TRUTH,
+};
+
+/**
+ * struct mock_dma_reg - one register
+ * @end: offset behind its last byte; it begins where the one before it ends
+ * @kind: when it may be written
+ * @store: what to do instead of keeping the value; the device's lock is held
+ */
+struct mock_dma_reg {
+	unsigned int end;
+	enum mock_dma_reg_kind kind;
+	int (*store)(struct mock_dma *md, u64 value);
+};
+
+static int mock_dma_store_work(struct mock_dma *md, u64 value)
+{
+	if (value > 1)
+		return -EINVAL;
+	if (value)
+		return mock_dma_work_start(md);
+	mock_dma_work_stop(md);
+	return 0;
+}
+
+static int mock_dma_store_truth(struct mock_dma *md, u64 value)
+{
+	if (value > 1)
+		return -EINVAL;
+	if (value)
+		return mock_dma_truth_start(md);
+	mock_dma_truth_end(md);
+	return 0;
+}
+
+#define REG(_name, _kind, _store) {					\
+	.end = offsetofend(struct vfio_mock_dma_regs, _name),		\
+	.kind = _kind,							\
+	.store = _store,						\
+}
+
+static const struct mock_dma_reg mock_dma_regs[] = {
+	REG(magic, REG_RO, NULL),
+	REG(version, REG_RO, NULL),
+	REG(src, REG_RW, NULL),
+	REG(dst, REG_RW, NULL),
+	REG(length, REG_RW, NULL),
+	REG(pattern, REG_RW, NULL),
+	REG(command, REG_RW, mock_dma_command),
+	REG(status, REG_RO, NULL),
+	REG(fault_count, REG_RO, NULL),
+	REG(fault_iova, REG_RO, NULL),
+	REG(fault_reason, REG_RO, NULL),
+	REG(work_control, REG_RW, mock_dma_store_work),
+	REG(work_iova, REG_WORK, NULL),
+	REG(work_length, REG_WORK, NULL),
+	REG(work_stride, REG_WORK, NULL),
+	REG(work_rate, REG_WORK, NULL),
+	REG(work_hot_length, REG_WORK, NULL),
+	REG(work_hot_percent, REG_WORK, NULL),
+	REG(work_seed, REG_WORK, NULL),
+	REG(work_writes, REG_RO, NULL),
+	REG(truth_control, REG_RW, mock_dma_store_truth),
+	REG(reserved, REG_RO, NULL),
+	REG(truth_granule, REG_TRUTH, NULL),
+	REG(truth_iova, REG_TRUTH, NULL),
+	REG(truth_length, REG_TRUTH, NULL),
+};
+
+/*
+ * The register that bytes at @offset belong to; NULL if they are two. Where
+ * two 4 byte registers are neighbours one of them is read only.
+ */
+static const struct mock_dma_reg *mock_dma_find_reg(u64 offset, size_t size)
+{
+	const struct mock_dma_reg *reg = mock_dma_regs;
+
+	while (offset >= reg->end)
+		reg++;
+	return offset + size <= reg->end ? reg : NULL;
+}
+
+/* Why a register cannot be written now, or 0. */
+static int mock_dma_reg_check(struct mock_dma *md,
+			      const struct mock_dma_reg *reg)
+{
+	if (!reg || reg->kind == REG_RO)
+		return -EPERM;
+	if (reg->kind == REG_WORK && md->work.task)
+		return -EBUSY;
+	if (reg->kind == REG_TRUTH && rcu_access_pointer(md->truth))
+		return -EBUSY;
+	return 0;
+}
+
+/* Registers as they are now: those with a state of their own are filled in. */
+static void mock_dma_snapshot(struct mock_dma *md,
+			      struct vfio_mock_dma_regs *regs)
+{
+	lockdep_assert_held(&md->lock);
+
+	*regs = md->regs;
+	regs->work_control = !!md->work.task;
+	/* Whoever sees a write counted sees it logged. */
+	regs->work_writes = smp_load_acquire(&md->work.writes);
+	regs->truth_control = !!rcu_access_pointer(md->truth);
+
+	spin_lock(&md->fault_lock);
+	regs->fault_count = md->fault_count;
+	regs->fault_iova = md->fault.iova;
+	regs->fault_reason = md->fault.reason;
+	spin_unlock(&md->fault_lock);
+}
+
+static ssize_t mock_dma_regs_read(struct mock_dma *md, char __user *buf,
+				  size_t count, u64 offset)
+{
+	struct vfio_mock_dma_regs regs;
+
+	scoped_cond_guard(mutex_intr, return -EINTR, &md->lock)
+		mock_dma_snapshot(md, &regs);
+	if (copy_to_user(buf, (void *)&regs + offset, count))
+		return -EFAULT;
+	return count;
+}
+
+static ssize_t mock_dma_regs_write(struct mock_dma *md, const char __user *buf,
+				   size_t count, u64 offset)
+{
+	const struct mock_dma_reg *reg = mock_dma_find_reg(offset, count);
+	u32 low;
+	u64 value;
+	int rc;
+
+	if (copy_from_user(&value, buf, count))
+		return -EFAULT;
+
+	scoped_cond_guard(mutex_intr, return -EINTR, &md->lock) {
+		rc = mock_dma_reg_check(md, reg);
+		if (rc)
+			return rc;
+		if (!reg->store) {
+			memcpy((void *)&md->regs + offset, &value, count);
+			return count;
+		}
+		/* All registers that do something have 4 bytes. */
+		memcpy(&low, &value, sizeof(low));
+		rc = reg->store(md, low);
+	}
+	return rc ?: count;
+}
+
+static ssize_t mock_dma_buffer_read(struct mock_dma *md, char __user *buf,
+				    size_t count, u64 offset)
+{
+	void *copy __free(kvfree) = kvmalloc(count, GFP_KERNEL);
+
+	if (!copy)
+		return -ENOMEM;
+	scoped_cond_guard(mutex_intr, return -EINTR, &md->lock)
+		memcpy(copy, md->buffer + offset, count);
+	return copy_to_user(buf, copy, count) ? -EFAULT : count;
+}
+
+static ssize_t mock_dma_buffer_write(struct mock_dma *md,
+				     const char __user *buf, size_t count,
+				     u64 offset)
+{
+	void *copy __free(kvfree) = kvmalloc(count, GFP_KERNEL);
+
+	if (!copy)
+		return -ENOMEM;
+	if (copy_from_user(copy, buf, count))
+		return -EFAULT;
+	scoped_cond_guard(mutex_intr, return -EINTR, &md->lock)
+		memcpy(md->buffer + offset, copy, count);
+	return count;
+}
+
+/* Whether an access is one that a region takes. */
+static bool mock_dma_access_is_good(unsigned int index, u64 offset,
+				    size_t count)
+{
+	u64 size = mock_dma_region_size(index);
+
+	if (offset > size)
+		return false;
+	switch (index) {
+	case VFIO_MOCK_DMA_REGION_REGS:
+		return (count == sizeof(u32) || count == sizeof(u64)) &&
+		       IS_ALIGNED(offset, count) && count <= size - offset;
+	case VFIO_MOCK_DMA_REGION_BUFFER:
+		return count && count <= size - offset;
+	case VFIO_MOCK_DMA_REGION_TRUTH:
+		return IS_ALIGNED(offset | count, sizeof(u64));
+	default:
+		return false;
+	}
+}
+
+/**
+ * mock_dma_vfio_read() - read from a region
+ * @vdev: the VFIO device
+ * @buf: where to
+ * @count: bytes
+ * @ppos: offset in the device file; moved by what was read
+ *
+ * Return: bytes read; -EINVAL for an access that the region does not take or
+ * that is not inside it, -EFAULT, -ENOMEM, -EINTR.
+ * Context: process, may fault.
+ */
+ssize_t mock_dma_vfio_read(struct vfio_device *vdev, char __user *buf,
+			   size_t count, loff_t *ppos)
+{
+	struct mock_dma *md = to_mock_dma(vdev);
+	unsigned int index = mock_dma_region_index(*ppos);
+	u64 offset = *ppos - mock_dma_region_offset(index);
+	ssize_t done;
+
+	if (!mock_dma_access_is_good(index, offset, count))
+		return -EINVAL;
+	if (index == VFIO_MOCK_DMA_REGION_REGS)
+		done = mock_dma_regs_read(md, buf, count, offset);
+	else if (index == VFIO_MOCK_DMA_REGION_BUFFER)
+		done = mock_dma_buffer_read(md, buf, count, offset);
+	else
+		done = mock_dma_truth_read(md, buf, count, offset);
+	if (done > 0)
+		*ppos += done;
+	return done;
+}
+
+/**
+ * mock_dma_vfio_write() - write to a region
+ * @vdev: the VFIO device
+ * @buf: where from
+ * @count: bytes
+ * @ppos: offset in the device file; moved by what was written
+ *
+ * Return: bytes written; -EINVAL for an access that the region does not take
+ * or that is not inside it, -EPERM for a read only register or region, -EBUSY
+ * for a register that is in use, -EFAULT, -ENOMEM, -EINTR; what a command or
+ * control register refuses.
+ * Context: process, may fault.
+ */
+ssize_t mock_dma_vfio_write(struct vfio_device *vdev, const char __user *buf,
+			    size_t count, loff_t *ppos)
+{
+	struct mock_dma *md = to_mock_dma(vdev);
+	unsigned int index = mock_dma_region_index(*ppos);
+	u64 offset = *ppos - mock_dma_region_offset(index);
+	ssize_t done;
+
+	if (!mock_dma_access_is_good(index, offset, count))
+		return -EINVAL;
+	if (index == VFIO_MOCK_DMA_REGION_REGS)
+		done = mock_dma_regs_write(md, buf, count, offset);
+	else if (index == VFIO_MOCK_DMA_REGION_BUFFER)
+		done = mock_dma_buffer_write(md, buf, count, offset);
+	else
+		done = -EPERM;
+	if (done > 0)
+		*ppos += done;
+	return done;
+}
+
+/**
+ * mock_dma_reset() - stop everything, and make the device as new
+ * @md: the device
+ *
+ * Context: process, may sleep; the lock of the device is held, the device is
+ * open.
+ */
+void mock_dma_reset(struct mock_dma *md)
+{
+	lockdep_assert_held(&md->lock);
+
+	mock_dma_work_stop(md);
+	mock_dma_truth_end(md);
+	mock_dma_log_stop(md);
+	if (md->ops->release)
+		md->ops->release(md);
+
+	memset(md->buffer, 0, VFIO_MOCK_DMA_BUFFER);
+	md->regs = (struct vfio_mock_dma_regs) {
+		.magic = VFIO_MOCK_DMA_MAGIC,
+		.version = VFIO_MOCK_DMA_VERSION,
+		.work_stride = MOCK_DMA_UNIT_MAX,
+		.truth_granule = 4096,
+	};
+	WRITE_ONCE(md->work.writes, 0);
+
+	spin_lock(&md->fault_lock);
+	md->fault_count = 0;
+	md->fault = (struct iommu_mock_fault) {};
+	spin_unlock(&md->fault_lock);
+}
