@@ -3,6 +3,7 @@
  * Dirty IOVA ranges as bits in a caller's memory.
  */
 #include <linux/bits.h>
+#include <linux/compiler.h>
 #include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -11,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/unaligned.h>
 
 #include <kunit/static_stub.h>
 
@@ -51,7 +53,11 @@
  * however large.
  */
 
-#define IOVA_BITMAP_MAX_PAGES	(PAGE_SIZE / sizeof(struct page *))
+#define IOVA_BITMAP_MAX_PAGES	((unsigned int)(PAGE_SIZE / sizeof(struct page *)))
+#define IOVA_BITMAP_PAGE_BITS	((unsigned int)(PAGE_SIZE * BITS_PER_BYTE))
+
+/* From this many bytes on a call to memset() is cheaper than a loop. */
+#define IOVA_BITMAP_MEMSET	256
 
 /*
  * struct iova_bitmap_window - the part of the bitmap that is pinned
@@ -174,7 +180,8 @@ static int iova_bitmap_get_window(struct iova_bitmap *bitmap,
 
 	/* As a last bit, not a number of bits: that may be one too many. */
 	bits = iova_bitmap_bits_left(bitmap, iova);
-	room = (IOVA_BITMAP_MAX_PAGES * PAGE_SIZE - pgoff) * BITS_PER_BYTE;
+	room = IOVA_BITMAP_MAX_PAGES * (unsigned long)IOVA_BITMAP_PAGE_BITS -
+	       pgoff * BITS_PER_BYTE;
 	if (bits >= room) {
 		bits = room - 1;
 		mapped->span = (room << bitmap->pgshift) - 1;
@@ -315,53 +322,130 @@ static void iova_bitmap_spill(struct iova_bitmap *bitmap, unsigned long iova,
 		     iova, last);
 }
 
-/* Set bits @first to @last of a page that starts at @kaddr. */
-static void iova_bitmap_fill(u8 *kaddr, unsigned int first, unsigned int last)
+/* Whole bytes; @stop is the first one that is not. */
+static __always_inline void iova_bitmap_fill_bytes(u8 *p, u8 *stop)
+{
+	if (stop - p >= IOVA_BITMAP_MEMSET) {
+		memset(p, 0xff, stop - p);
+		return;
+	}
+	/* The last word may reach into bytes behind, which are full as well. */
+	for (; p < stop; p += sizeof(u64)) {
+		/* Or the compiler calls memset() after all. */
+		OPTIMIZER_HIDE_VAR(p);
+		put_unaligned(~0ULL, (u64 *)p);
+	}
+}
+
+/* A run of several bytes on a machine whose words run the other way. */
+static void iova_bitmap_fill_swizzled(u8 *kaddr, unsigned int byte,
+				      unsigned int end, u8 head, u8 tail)
+{
+	kaddr[byte ^ IOVA_BITMAP_SWIZZLE] |= head;
+	while (++byte < end)
+		kaddr[byte ^ IOVA_BITMAP_SWIZZLE] = 0xff;
+	kaddr[end ^ IOVA_BITMAP_SWIZZLE] |= tail;
+}
+
+/*
+ * Set bits @first to @last of the page that is mapped at @kaddr.
+ *
+ * 512 bits is a huge page, and all in between happens: each has a path without
+ * a loop over bits, and none touches a byte outside of the run.
+ */
+static __always_inline void iova_bitmap_fill(u8 *kaddr, unsigned int first,
+					     unsigned int last)
 {
 	unsigned int byte = first / BITS_PER_BYTE;
 	unsigned int end = last / BITS_PER_BYTE;
-	u8 head = 0xff << (first % BITS_PER_BYTE);
-	u8 tail = 0xff >> (BITS_PER_BYTE - 1 - last % BITS_PER_BYTE);
+	unsigned int head = first % BITS_PER_BYTE;
+	unsigned int tail = BITS_PER_BYTE - 1 - last % BITS_PER_BYTE;
+	u8 *stop;
 
 	if (byte == end) {
-		kaddr[byte ^ IOVA_BITMAP_SWIZZLE] |= head & tail;
+		kaddr[byte ^ IOVA_BITMAP_SWIZZLE] |=
+			((2U << (last - first)) - 1) << head;
+		return;
+	}
+	if (IOVA_BITMAP_SWIZZLE || end - byte < sizeof(u64)) {
+		iova_bitmap_fill_swizzled(kaddr, byte, end, 0xff << head,
+					  0xff >> tail);
 		return;
 	}
 
-	kaddr[byte ^ IOVA_BITMAP_SWIZZLE] |= head;
-	kaddr[end ^ IOVA_BITMAP_SWIZZLE] |= tail;
-	byte++;
-	if (!IOVA_BITMAP_SWIZZLE) {
-		memset(kaddr + byte, 0xff, end - byte);
-		return;
-	}
-	for (; byte < end; byte++)
-		kaddr[byte ^ IOVA_BITMAP_SWIZZLE] = 0xff;
+	/*
+	 * A word from the first byte on and one up to the last byte, wherever
+	 * these are. They may overlap, but neither reaches the other's partial
+	 * byte.
+	 */
+	kaddr += byte;
+	stop = kaddr + (end - byte) + 1 - sizeof(u64);
+	put_unaligned(get_unaligned((u64 *)kaddr) | ~0ULL << head,
+		      (u64 *)kaddr);
+	put_unaligned(get_unaligned((u64 *)stop) | ~0ULL >> tail, (u64 *)stop);
+	iova_bitmap_fill_bytes(kaddr + sizeof(u64), stop);
 }
 
-/* Set the bits for a range inside of the window, as offsets from its IOVA. */
-static void iova_bitmap_set_mapped(struct iova_bitmap *bitmap,
-				   unsigned long offset, unsigned long last)
+/* Set bits of the pinned pages, counted from the first page's, in pieces. */
+static noinline void iova_bitmap_set_pages(struct iova_bitmap_window *mapped,
+					   unsigned int bit, unsigned int end)
 {
-	struct iova_bitmap_window *mapped = &bitmap->mapped;
-	const unsigned int page_bits = PAGE_SIZE * BITS_PER_BYTE;
-	unsigned int bit, end, index, stop;
+	unsigned int index, stop;
 	u8 *kaddr;
 
-	/* A window has at most 2^24 bits; its offsets fit no int, bits do. */
-	bit = mapped->skip + (offset >> bitmap->pgshift);
-	end = mapped->skip + (last >> bitmap->pgshift);
-	mapped->written = true;
 	for (;;) {
-		index = bit / page_bits;
-		stop = min(end, index * page_bits + page_bits - 1);
+		index = bit / IOVA_BITMAP_PAGE_BITS;
+		stop = min(end, (index + 1) * IOVA_BITMAP_PAGE_BITS - 1);
 		kaddr = kmap_local_page(mapped->pages[index]);
-		iova_bitmap_fill(kaddr, bit % page_bits, stop % page_bits);
+		iova_bitmap_fill(kaddr, bit % IOVA_BITMAP_PAGE_BITS,
+				 stop % IOVA_BITMAP_PAGE_BITS);
 		kunmap_local(kaddr);
 		if (stop == end)
 			return;
 		bit = stop + 1;
 	}
+}
+
+/* More than one bit: within a page, as nearly always, or not. */
+static noinline void iova_bitmap_set_run(struct iova_bitmap_window *mapped,
+					 unsigned int bit, unsigned int end)
+{
+	unsigned int index = bit / IOVA_BITMAP_PAGE_BITS;
+	u8 *kaddr;
+
+	if (index != end / IOVA_BITMAP_PAGE_BITS) {
+		iova_bitmap_set_pages(mapped, bit, end);
+		return;
+	}
+	kaddr = kmap_local_page(mapped->pages[index]);
+	iova_bitmap_fill(kaddr, bit % IOVA_BITMAP_PAGE_BITS,
+			 end % IOVA_BITMAP_PAGE_BITS);
+	kunmap_local(kaddr);
+}
+
+/* Set the bits for a range inside of the window, as offsets from its IOVA. */
+static __always_inline void iova_bitmap_set_mapped(struct iova_bitmap *bitmap,
+						   unsigned long offset,
+						   unsigned long last)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+	unsigned int bit, end;
+	u8 *kaddr;
+
+	/* A window has at most 2^24 bits, however far its offsets go. */
+	bit = mapped->skip + (offset >> bitmap->pgshift);
+	end = mapped->skip + (last >> bitmap->pgshift);
+	mapped->written = true;
+	if (bit != end) {
+		iova_bitmap_set_run(mapped, bit, end);
+		return;
+	}
+
+	/* One bit is what a device with 4 KiB pages reports all the time. */
+	kaddr = kmap_local_page(mapped->pages[bit / IOVA_BITMAP_PAGE_BITS]);
+	kaddr[bit % IOVA_BITMAP_PAGE_BITS / BITS_PER_BYTE ^
+	      IOVA_BITMAP_SWIZZLE] |= BIT(bit % BITS_PER_BYTE);
+	kunmap_local(kaddr);
 }
 
 /* A range that is not inside of the window: find a place for each part. */
@@ -421,8 +505,6 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 {
 	struct iova_bitmap_window *mapped = &bitmap->mapped;
 	unsigned long offset = iova - mapped->iova;
-	unsigned int bit, end;
-	u8 *kaddr;
 
 	/* Offset and length together cannot wrap once both were compared. */
 	if (unlikely(!mapped->npages || offset > mapped->span ||
@@ -431,20 +513,7 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		return;
 	}
 
-	bit = offset >> bitmap->pgshift;
-	end = (offset + length - 1) >> bitmap->pgshift;
-	if (bit != end) {
-		iova_bitmap_set_mapped(bitmap, offset, offset + length - 1);
-		return;
-	}
-
-	/* One bit is what a device with 4 KiB pages reports all the time. */
-	mapped->written = true;
-	bit += mapped->skip;
-	kaddr = kmap_local_page(mapped->pages[bit / (PAGE_SIZE * BITS_PER_BYTE)]);
-	kaddr[offset_in_page(bit / BITS_PER_BYTE) ^ IOVA_BITMAP_SWIZZLE] |=
-		BIT(bit % BITS_PER_BYTE);
-	kunmap_local(kaddr);
+	iova_bitmap_set_mapped(bitmap, offset, offset + length - 1);
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_set, IOMMUFD);
 

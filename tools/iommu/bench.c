@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: bench
+ *
+ * How long a dirty query over a large guest takes. The guest's memory is small
+ * and mapped many times over, until the asked span of IOVA is full. A line
+ * "bench: NAME NANOSECONDS" for each case; in a machine whose clock counts
+ * instructions (scripts/vm --icount) these are instructions.
+ */
+#include <argp.h>
+#include <linux/vfio_mock_dma.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "precopy.h"
+
+#define GIB		(1024 * MIB)
+#define PAGE		4096ULL
+#define REPEAT		3
+
+struct bench_options {
+	const char *model;
+	__u64 memory, span;
+};
+
+struct bench {
+	struct backend b;
+	struct device d;
+	struct guest g;
+	__u64 *bitmap;
+	const char *model;
+};
+
+static int parse_bench(int key, char *arg, struct argp_state *state)
+{
+	struct bench_options *o = state->input;
+
+	switch (key) {
+	case 'm':
+		o->model = arg;
+		return 0;
+	case 's':
+		o->span = strtoull(arg, NULL, 0) * GIB;
+		return 0;
+	case 'M':
+		o->memory = strtoull(arg, NULL, 0) * MIB;
+		return 0;
+	case ARGP_KEY_END:
+		if (!o->span || !o->memory || o->span % o->memory)
+			argp_error(state, "the span must be a multiple of the memory");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static int reg_write(struct bench *t, size_t at, const void *value, size_t size)
+{
+	if (pwrite(t->d.fd, value, size,
+		   t->d.region[VFIO_MOCK_DMA_REGION_REGS] + at) == (ssize_t)size)
+		return 0;
+	return fail(EXIT_SETUP, "bench: device register %zu: %m", at);
+}
+
+/* Have the device write eight bytes. */
+static int dirty(struct bench *t, __u64 iova)
+{
+	const __u32 command = VFIO_MOCK_DMA_CMD_FILL;
+	const __u64 length = 8;
+
+	return reg_write(t, offsetof(struct vfio_mock_dma_regs, dst), &iova, 8) ?:
+	       reg_write(t, offsetof(struct vfio_mock_dma_regs, length), &length, 8) ?:
+	       reg_write(t, offsetof(struct vfio_mock_dma_regs, command), &command, 4);
+}
+
+static int query(struct bench *t, __u64 *ns)
+{
+	__u64 start = now_ns();
+	int rc = t->b.ops->tracker->query(&t->b, &t->g, &t->g.spans[0], t->bitmap);
+
+	*ns = now_ns() - start;
+	return rc;
+}
+
+static void print(const struct bench *t, const char *name, __u64 ns)
+{
+	printf("bench: query-%s-%s-%lluG %llu.00\n", name, t->model,
+	       t->g.size / GIB, ns);
+	fflush(stdout);
+}
+
+/* A page in every @step is dirty; 0 is none. */
+static int measure(struct bench *t, const char *name, __u64 step)
+{
+	__u64 ns, best = ~0ULL, page, bits;
+	int i, rc;
+
+	for (i = 0; i < REPEAT; i++) {
+		for (page = 0; step && page < t->g.pages; page += step) {
+			rc = dirty(t, page * PAGE);
+			if (rc)
+				return rc;
+		}
+		memset(t->bitmap, 0, t->g.words * 8);
+		rc = query(t, &ns);
+		if (rc)
+			return rc;
+		if (ns < best)
+			best = ns;
+	}
+	for (bits = 0, page = 0; page < t->g.words; page++)
+		bits += __builtin_popcountll(t->bitmap[page]);
+	if (!bits != !step)
+		return fail(EXIT_WRONG, "bench: %s: %llu pages dirty", name, bits);
+	print(t, name, best);
+	return 0;
+}
+
+static int set_up(struct bench *t, const struct bench_options *o)
+{
+	struct options po = {
+		.model = o->model, .backend = "iommufd", .memory = o->memory,
+		.backing = BACKING_THP, .page = PAGE, .slots = 1,
+	};
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	struct range slot = { .size = o->memory };
+	struct guest memory;
+	struct mock mock;
+	int rc;
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	t->model = o->model;
+	rc = find_mock(&po, &mock) ?:
+	     backend_open(&t->b, find_backend(po.backend), &mock) ?:
+	     device_init(&t->d, t->b.device) ?:
+	     guest_create(&memory, &po);
+	if (rc)
+		return rc;
+	t->g = (struct guest){
+		.size = o->span, .page = PAGE, .pages = o->span / PAGE,
+		.words = o->span / PAGE / 64, .nr_spans = 1,
+		.spans = { { .size = o->span } },
+	};
+	t->bitmap = aligned_alloc(PAGE, t->g.words * 8);
+	if (!t->bitmap)
+		return fail(EXIT_SETUP, "bench: no memory for the bitmap");
+	memset(t->bitmap, 0xff, t->g.words * 8);
+	for (; slot.iova < o->span && !rc; slot.iova += o->memory)
+		rc = t->b.ops->map(&t->b, &slot, memory.source);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "model", 'm', "NAME", 0, "mock IOMMU: 4k, 2m, 1g (2m)", 0 },
+		{ "span", 's', "GIB", 0, "IOVA that is mapped and asked for (64)", 0 },
+		{ "memory", 'M', "MIB", 0, "memory behind it (256)", 0 },
+		{ 0 }
+	};
+	static const struct argp argp = {
+		options, parse_bench, NULL, "Time dirty queries.", 0, 0, 0
+	};
+	struct bench_options o = {
+		.model = "2m", .memory = 256 * MIB, .span = 64 * GIB,
+	};
+	static struct bench t;
+	__u64 leaf;
+	int rc;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	leaf = strcmp(o.model, "4k") ? HUGE / PAGE : 1;
+	rc = set_up(&t, &o) ?:
+	     t.b.ops->tracker->start(&t.b, &t.g) ?:
+	     measure(&t, "clean", 0) ?:
+	     measure(&t, "1pc", 100 * leaf) ?:
+	     (leaf > 1 ? measure(&t, "all", leaf) : 0);
+	backend_close(&t.b);
+	if (rc)
+		fprintf(stderr, "%s\n", take_failure());
+	return rc;
+}
