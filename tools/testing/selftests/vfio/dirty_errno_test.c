@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: dirty queries that are refused
+ *
+ * Every refused call of /dev/iommu is followed by a good query which shows
+ * that nothing was lost. Where the errno is not the one that the contract of
+ * dirty queries names, the comment says so: the ioctls are the kernel's own
+ * here, only the bitmap under them is not.
+ */
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include "lib/test.h"
+
+#define IOVA	0x10000000ULL
+#define PAGES	256
+#define LENGTH	(PAGES * SZ_4K)
+
+FIXTURE(dirty_errno)
+{
+	struct bench bench;
+	struct guarded_bitmap bm;
+};
+
+FIXTURE_SETUP(dirty_errno)
+{
+	bench_open(_metadata, &self->bench, MODE_IOMMUFD, "4k");
+	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
+	bench_track(_metadata, &self->bench);
+	bitmap_alloc(_metadata, &self->bm, PAGES, 0);
+	mock_fill(_metadata, &self->bench.dev, IOVA, LENGTH, 1);
+}
+
+FIXTURE_TEARDOWN(dirty_errno)
+{
+	bench_close(_metadata, &self->bench);
+	bitmap_free(&self->bm);
+}
+
+/* A good query, which has to tell everything; then everything is written. */
+static void nothing_lost(struct __test_metadata *_metadata,
+			 struct bench *bench, struct guarded_bitmap *bm)
+{
+	bitmap_check_guards(_metadata, bm);
+	ASSERT_EQ(0, bitmap_count(bm));
+	bench_query(_metadata, bench, bm, IOVA, SZ_4K);
+	ASSERT_EQ(PAGES, bitmap_count(bm));
+	mock_fill(_metadata, &bench->dev, IOVA, LENGTH, 1);
+	bitmap_reset(bm);
+}
+
+static const struct {
+	int rc;
+	__u64 iova, length, page_size;
+	__u32 flags;
+} bad_get[] = {
+	{ -EINVAL, IOVA, 0, SZ_4K },
+	{ -EINVAL, 0, 0, SZ_4K },
+	{ -EINVAL, 0, 0, 1ULL << 63 },
+	{ -EINVAL, IOVA, LENGTH, 0 },
+	{ -EINVAL, IOVA + 1, LENGTH, SZ_4K },
+	{ -EINVAL, IOVA + SZ_2K, LENGTH, SZ_4K },
+	{ -EINVAL, IOVA, LENGTH - 1, SZ_4K },
+	{ -EINVAL, IOVA, LENGTH + SZ_2K, SZ_4K },
+	{ -EINVAL, IOVA + SZ_4K, SZ_64K, SZ_64K },
+	{ -EINVAL, IOVA, SZ_4K, SZ_64K },
+	{ -EINVAL, IOVA, LENGTH, 1ULL << 63 },
+	{ -EOVERFLOW, IOVA, 0 - SZ_4K, SZ_4K },
+	{ -EOVERFLOW, 0 - SZ_4K, 2 * SZ_4K, SZ_4K },
+	{ -EOVERFLOW, ~0ULL & ~(SZ_4K - 1), ~0ULL, SZ_4K },
+	{ -EOPNOTSUPP, IOVA, LENGTH, SZ_4K, 2 },
+	{ -EOPNOTSUPP, IOVA, LENGTH, SZ_4K, 1U << 31 },
+};
+
+TEST_F(dirty_errno, get_refused)
+{
+	struct bench *bench = &self->bench;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad_get); i++) {
+		ASSERT_EQ(bad_get[i].rc,
+			  __hwpt_dirty(bench->iommu.fd, bench->dev.hwpt_id,
+				       bad_get[i].flags, bad_get[i].iova,
+				       bad_get[i].length, bad_get[i].page_size,
+				       self->bm.bits)) {
+			TH_LOG("bad_get[%zu]", i);
+		}
+		nothing_lost(_metadata, bench, &self->bm);
+	}
+}
+
+/*
+ * A granule that is no power of two is EINVAL by the contract. The bitmap
+ * refuses it, and the ioctl passes any refusal of the bitmap on as ENOMEM.
+ */
+TEST_F(dirty_errno, granule_is_no_power_of_two)
+{
+	static const __u64 sizes[] = { 3, 0x3000, 0x18000 };
+	struct bench *bench = &self->bench;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		int rc = __bench_query(bench, 0, IOVA, LENGTH / 2, sizes[i],
+				       self->bm.bits);
+
+		ASSERT_TRUE(rc == -EINVAL || rc == -ENOMEM) {
+			TH_LOG("granule 0x%llx: %d", sizes[i], rc);
+		}
+		nothing_lost(_metadata, bench, &self->bm);
+	}
+}
+
+/* Sizes of a bit that once were shifted or divided by wrongly. */
+TEST_F(dirty_errno, enormous_granules)
+{
+	struct bench *bench = &self->bench;
+
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, 0, SZ_64K);
+	for (unsigned int shift = 31; shift <= 63; shift++) {
+		mock_fill(_metadata, &bench->dev, SZ_4K, 1, 1);
+		bitmap_reset(&self->bm);
+		ASSERT_EQ(0, __bench_query(bench, 0, 0, 1ULL << shift,
+					   1ULL << shift, self->bm.bits)) {
+			TH_LOG("granule 1 << %u", shift);
+		}
+		bitmap_check_guards(_metadata, &self->bm);
+		ASSERT_EQ(1, self->bm.bits[0]);
+		ASSERT_EQ(1, bitmap_count(&self->bm));
+	}
+}
+
+/* The structure as older and newer programs pass it. */
+TEST_F(dirty_errno, get_structure_sizes)
+{
+	struct {
+		struct iommu_hwpt_get_dirty_bitmap cmd;
+		__u64 tail;
+	} arg = {
+		.cmd = {
+			.size = sizeof(arg),
+			.hwpt_id = self->bench.dev.hwpt_id,
+			.iova = IOVA,
+			.length = LENGTH,
+			.page_size = SZ_4K,
+			.data = (uintptr_t)self->bm.bits,
+		},
+	};
+	int fd = self->bench.iommu.fd;
+
+	ASSERT_EQ(48, sizeof(arg.cmd));
+	arg.tail = 1ULL << 56;
+	ASSERT_EQ(-E2BIG, xioctl(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, &arg));
+	nothing_lost(_metadata, &self->bench, &self->bm);
+	arg.tail = 0;
+	arg.cmd.size = sizeof(arg.cmd) - 1;
+	ASSERT_EQ(-EINVAL, xioctl(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, &arg));
+	nothing_lost(_metadata, &self->bench, &self->bm);
+	arg.cmd.size = sizeof(arg);
+	arg.cmd.__reserved = 1;
+	ASSERT_EQ(-EOPNOTSUPP, xioctl(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, &arg));
+	nothing_lost(_metadata, &self->bench, &self->bm);
+	arg.cmd.__reserved = 0;
+	ASSERT_EQ(0, xioctl(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, &arg));
+	ASSERT_EQ(PAGES, bitmap_count(&self->bm));
+}
+
+TEST_F(dirty_errno, objects)
+{
+	int fd = self->bench.iommu.fd;
+	__u32 ioas = self->bench.iommu.ioas_id, other;
+
+	ASSERT_EQ(-ENOENT, __hwpt_dirty(fd, 0x7fff, 0, IOVA, LENGTH, SZ_4K,
+					self->bm.bits));
+	ASSERT_EQ(-ENOENT, __hwpt_dirty(fd, ioas, 0, IOVA, LENGTH, SZ_4K,
+					self->bm.bits));
+	ASSERT_EQ(-ENOENT, __hwpt_track(fd, 0x7fff, true));
+	ASSERT_EQ(0, __hwpt_alloc(fd, self->bench.dev.dev_id, ioas, 0, &other));
+	ASSERT_EQ(-EOPNOTSUPP, __hwpt_track(fd, other, true));
+	ASSERT_EQ(-EOPNOTSUPP, __hwpt_dirty(fd, other, 0, IOVA, LENGTH, SZ_4K,
+					    self->bm.bits));
+	ASSERT_EQ(0, __iommu_destroy(fd, other));
+	nothing_lost(_metadata, &self->bench, &self->bm);
+}
+
+TEST_F(dirty_errno, set_tracking_refused)
+{
+	struct {
+		struct iommu_hwpt_set_dirty_tracking cmd;
+		__u64 tail;
+	} arg = {
+		.cmd = {
+			.size = sizeof(arg),
+			.hwpt_id = self->bench.dev.hwpt_id,
+		},
+	};
+	int fd = self->bench.iommu.fd;
+
+	ASSERT_EQ(16, sizeof(arg.cmd));
+	arg.cmd.flags = 2;
+	ASSERT_EQ(-EOPNOTSUPP, xioctl(fd, IOMMU_HWPT_SET_DIRTY_TRACKING,
+				      &arg));
+	nothing_lost(_metadata, &self->bench, &self->bm);
+	arg.cmd.flags = IOMMU_HWPT_DIRTY_TRACKING_ENABLE;
+	arg.tail = 1;
+	ASSERT_EQ(-E2BIG, xioctl(fd, IOMMU_HWPT_SET_DIRTY_TRACKING, &arg));
+	nothing_lost(_metadata, &self->bench, &self->bm);
+	arg.cmd.size = 8;
+	ASSERT_EQ(-EINVAL, xioctl(fd, IOMMU_HWPT_SET_DIRTY_TRACKING, &arg));
+	nothing_lost(_metadata, &self->bench, &self->bm);
+}
+
+/*
+ * With tracking off nothing is told. By the contract that is EINVAL; the
+ * ioctl drops what the walk over the bitmap returns.
+ */
+TEST_F(dirty_errno, tracking_off)
+{
+	struct bench *bench = &self->bench;
+
+	ASSERT_EQ(0, __bench_track(bench, false));
+	ASSERT_EQ(0, __bench_query(bench, 0, IOVA, LENGTH, SZ_4K,
+				   self->bm.bits));
+	ASSERT_EQ(0, bitmap_count(&self->bm));
+	bitmap_check_guards(_metadata, &self->bm);
+}
+
+TEST_F(dirty_errno, without_the_capability)
+{
+	char path[256];
+	struct vfio_dev dev;
+	struct iommu iommu;
+	__u32 hwpt;
+	bool able;
+
+	ASSERT_EQ(0, mock_find("nodirty", 0, path, sizeof(path)));
+	iommu_open(_metadata, &iommu, MODE_IOMMUFD);
+	ASSERT_EQ(0, __vfio_dev_bind(&dev, &iommu, path));
+	ASSERT_EQ(0, __device_can_track(iommu.fd, dev.dev_id, &able));
+	ASSERT_FALSE(able);
+	ASSERT_EQ(-EOPNOTSUPP, __hwpt_alloc(iommu.fd, dev.dev_id,
+					    iommu.ioas_id,
+					    IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+					    &hwpt));
+	ASSERT_EQ(0, __hwpt_alloc(iommu.fd, dev.dev_id, iommu.ioas_id, 0,
+				  &hwpt));
+	ASSERT_EQ(0, __vfio_dev_attach(&dev, hwpt));
+	ASSERT_EQ(-EOPNOTSUPP, __hwpt_track(iommu.fd, hwpt, true));
+	ASSERT_EQ(-EOPNOTSUPP, __hwpt_dirty(iommu.fd, hwpt, 0, IOVA, LENGTH,
+					    SZ_4K, self->bm.bits));
+	ASSERT_EQ(0, bitmap_count(&self->bm));
+	vfio_dev_close(&dev);
+	iommu_close(&iommu);
+}
+
+/* A device that cannot track stays off a page table that has to. */
+TEST_F(dirty_errno, incapable_device_stays_out)
+{
+	struct bench *bench = &self->bench;
+	struct vfio_dev dev;
+	char path[256];
+	bool able;
+
+	ASSERT_EQ(0, __device_can_track(bench->iommu.fd, bench->dev.dev_id,
+					&able));
+	ASSERT_TRUE(able);
+	ASSERT_EQ(0, mock_find("nodirty", 0, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_bind(&dev, &bench->iommu, path));
+	ASSERT_EQ(-EINVAL, __vfio_dev_attach(&dev, bench->dev.hwpt_id));
+	vfio_dev_close(&dev);
+	nothing_lost(_metadata, bench, &self->bm);
+}
+
+TEST_F(dirty_errno, hwpt_alloc_structure_sizes)
+{
+	struct {
+		struct iommu_hwpt_alloc cmd;
+		__u64 tail;
+	} arg = {
+		.cmd = {
+			.size = sizeof(arg),
+			.flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+			.dev_id = self->bench.dev.dev_id,
+			.pt_id = self->bench.iommu.ioas_id,
+		},
+	};
+	int fd = self->bench.iommu.fd;
+
+	ASSERT_EQ(48, sizeof(arg.cmd));
+	arg.tail = 1;
+	ASSERT_EQ(-E2BIG, xioctl(fd, IOMMU_HWPT_ALLOC, &arg));
+	arg.tail = 0;
+	arg.cmd.size = 23;
+	ASSERT_EQ(-EINVAL, xioctl(fd, IOMMU_HWPT_ALLOC, &arg));
+	arg.cmd.size = 24;
+	ASSERT_EQ(0, xioctl(fd, IOMMU_HWPT_ALLOC, &arg));
+	ASSERT_EQ(0, __iommu_destroy(fd, arg.cmd.out_hwpt_id));
+	arg.cmd.flags = 1U << 30;
+	ASSERT_EQ(-EOPNOTSUPP, xioctl(fd, IOMMU_HWPT_ALLOC, &arg));
+}
+
+/* What the bitmap is, when it cannot be written. */
+static void *bad_bitmap(int kind, void *page)
+{
+	switch (kind) {
+	case 0:
+		return NULL;
+	case 1:
+		mprotect(page, SZ_4K, PROT_NONE);
+		return page;
+	case 2:
+		mprotect(page, SZ_4K, PROT_READ);
+		return page;
+	case 3:
+		munmap(page, SZ_4K);
+		return page;
+	default:
+		return (void *)(1ULL << 63);
+	}
+}
+
+/*
+ * The bitmap is pinned before the page table is asked, and so an unwritable
+ * one costs nothing but the call. By the contract it is EFAULT; the ioctl
+ * passes any refusal of the bitmap on as ENOMEM.
+ */
+TEST_F(dirty_errno, unwritable_bitmap)
+{
+	struct bench *bench = &self->bench;
+
+	for (int kind = 0; kind < 5; kind++) {
+		void *page = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		int rc;
+
+		ASSERT_NE(MAP_FAILED, page);
+		rc = __bench_query(bench, 0, IOVA, LENGTH, SZ_4K,
+				   bad_bitmap(kind, page));
+		EXPECT_TRUE(rc == -EFAULT || rc == -ENOMEM) {
+			TH_LOG("bitmap of kind %d: %d", kind, rc);
+		}
+		nothing_lost(_metadata, bench, &self->bm);
+		munmap(page, SZ_4K);
+	}
+}
+
+/* The first page of the bitmap is good, the second is not. */
+static void half_bitmap(struct __test_metadata *_metadata, struct bench *bench,
+			struct guarded_bitmap *bm, int prot)
+{
+	__u8 *map = mmap(NULL, 2 * SZ_4K, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__u8 *at = map + SZ_4K - PAGES / 8 / 2;
+	int rc;
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, mprotect(map + SZ_4K, SZ_4K, prot));
+	rc = __bench_query(bench, 0, IOVA, LENGTH, SZ_4K, at);
+	EXPECT_TRUE(rc == -EFAULT || rc == -ENOMEM) {
+		TH_LOG("second page of protection %d: %d", prot, rc);
+	}
+	nothing_lost(_metadata, bench, bm);
+	munmap(map, 2 * SZ_4K);
+}
+
+TEST_F(dirty_errno, second_page_read_only)
+{
+	half_bitmap(_metadata, &self->bench, &self->bm, PROT_READ);
+}
+
+TEST_F(dirty_errno, second_page_not_there)
+{
+	half_bitmap(_metadata, &self->bench, &self->bm, PROT_NONE);
+}
+
+/*
+ * The second window of a bitmap cannot be written, which is found when the
+ * first one was delivered already. What that holds is told; what lies in the
+ * second is told by the next query. The ioctl drops the error.
+ */
+TEST_F(dirty_errno, second_window_unwritable)
+{
+	struct bench *bench = &self->bench;
+	const __u64 at = 0x100000000ULL, granule = 8;
+	const size_t window = 512 * SZ_4K;
+	const __u64 length = window * 8 * granule + SZ_64K;
+	const __u64 behind = at + window * 8 * granule;
+	struct mem mem;
+	__u8 *map;
+
+	mem_alloc(_metadata, &mem, (length + SZ_2M - 1) & ~(SZ_2M - 1),
+		  MEM_HUGETLB);
+	iommu_map(_metadata, &bench->iommu, mem.va, at, mem.length);
+	map = mmap(NULL, window + SZ_64K, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, mprotect(map + window, SZ_64K, PROT_READ));
+	mock_fill(_metadata, &bench->dev, at, 1, 1);
+	mock_fill(_metadata, &bench->dev, behind - SZ_4K, 2 * SZ_4K, 1);
+
+	ASSERT_EQ(0, __bench_query(bench, 0, at, length, granule, map));
+	ASSERT_TRUE(mem_is(map, 64, 0xff));
+	ASSERT_TRUE(mem_is(map + window - 64, 64, 0xff));
+	ASSERT_TRUE(mem_is(map + 64, window - 128, 0));
+
+	ASSERT_EQ(0, mprotect(map + window, SZ_64K, PROT_READ | PROT_WRITE));
+	memset(map, 0, window + SZ_64K);
+	ASSERT_EQ(0, __bench_query(bench, 0, at, length, granule, map));
+	ASSERT_TRUE(mem_is(map, window, 0));
+	ASSERT_TRUE(mem_is(map + window, 64, 0xff)) {
+		TH_LOG("writes behind the window that failed were lost");
+	}
+	ASSERT_TRUE(mem_is(map + window + 64, SZ_64K - 64, 0));
+	munmap(map, window + SZ_64K);
+	mem_free(&mem);
+	nothing_lost(_metadata, bench, &self->bm);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: dirty tracking with huge leaves
+ *
+ * One dirty bit for 2 MiB: every granule under it is dirty, and a query that
+ * asks for a part of it must not write outside of its bitmap.
+ */
+#include "lib/test.h"
+
+#define IOVA	0x40000000ULL
+#define LEAVES	6
+#define LENGTH	(LEAVES * SZ_2M)
+
+FIXTURE(dirty_huge)
+{
+	struct bench bench;
+	struct oracle oracle;
+	struct guarded_bitmap bm;
+	__u64 seed;
+};
+
+FIXTURE_SETUP(dirty_huge)
+{
+	self->seed = 3;
+	bench_open(_metadata, &self->bench, MODE_IOMMUFD, "2m");
+	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_HUGETLB);
+	oracle_init(_metadata, &self->oracle, IOVA, LENGTH, SZ_2M);
+	bench_track(_metadata, &self->bench);
+}
+
+FIXTURE_TEARDOWN(dirty_huge)
+{
+	bench_close(_metadata, &self->bench);
+	oracle_free(&self->oracle);
+	bitmap_free(&self->bm);
+}
+
+static void write_byte(struct __test_metadata *_metadata, struct bench *bench,
+		       struct oracle *oracle, __u64 iova)
+{
+	mock_fill(_metadata, &bench->dev, iova, 1, 1);
+	oracle_write(oracle, iova, 1);
+}
+
+TEST_F(dirty_huge, a_byte_dirties_its_leaf)
+{
+	static const __u64 granules[] = { SZ_4K, SZ_64K, SZ_2M };
+	struct bench *bench = &self->bench;
+
+	for (size_t g = 0; g < ARRAY_SIZE(granules); g++) {
+		bitmap_alloc(_metadata, &self->bm, LENGTH / granules[g], 4093);
+		for (int round = 0; round < 8; round++) {
+			for (int i = 0; i < round % 4; i++)
+				write_byte(_metadata, bench, &self->oracle,
+					   IOVA + next_random(&self->seed) %
+					   LENGTH);
+			bench_query(_metadata, bench, &self->bm, IOVA,
+				    granules[g]);
+			oracle_check(_metadata, &self->oracle, &self->bm, IOVA,
+				     granules[g]);
+			memset(self->oracle.dirty, 0, LEAVES);
+		}
+		bitmap_free(&self->bm);
+	}
+}
+
+/* Granules above a leaf: any of its leaves makes one dirty. */
+TEST_F(dirty_huge, coarse_granule)
+{
+	struct bench *bench = &self->bench;
+
+	bitmap_alloc(_metadata, &self->bm, LEAVES / 2, 0);
+	for (int leaf = 0; leaf < LEAVES; leaf++) {
+		write_byte(_metadata, bench, &self->oracle,
+			   IOVA + leaf * SZ_2M + 12345);
+		bench_query(_metadata, bench, &self->bm, IOVA, 2 * SZ_2M);
+		oracle_check(_metadata, &self->oracle, &self->bm, IOVA,
+			     2 * SZ_2M);
+		memset(self->oracle.dirty, 0, LEAVES);
+	}
+}
+
+/*
+ * Anywhere in a dirty leaf: the bits that were asked for are set, and nothing
+ * around the bitmap. A query that does not clear is the only one that the
+ * rest of the leaf survives, as the bitmap has nobody here to hand it to.
+ */
+TEST_F(dirty_huge, a_part_of_a_leaf)
+{
+	static const struct {
+		__u64 page, count;
+	} parts[] = {
+		{ 0, 1 }, { 0, 2 }, { 0, 63 }, { 0, 65 }, { 1, 1 }, { 255, 3 },
+		{ 511, 1 }, { 448, 64 }, { 511, 2 }, { 510, 516 }, { 3, 1300 },
+	};
+	struct bench *bench = &self->bench;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		__u64 iova = IOVA + parts[i].page * SZ_4K;
+		__u64 length = parts[i].count * SZ_4K;
+
+		write_byte(_metadata, bench, &self->oracle, IOVA + 777);
+		write_byte(_metadata, bench, &self->oracle, IOVA + 2 * SZ_2M);
+		bitmap_alloc_at_end(_metadata, &self->bm, parts[i].count);
+		ASSERT_EQ(0, __bench_query(bench,
+					   IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
+					   iova, length, SZ_4K,
+					   self->bm.bits));
+		oracle_check(_metadata, &self->oracle, &self->bm, iova, SZ_4K);
+		bench_query(_metadata, bench, &self->bm, iova, SZ_4K);
+		oracle_check(_metadata, &self->oracle, &self->bm, iova, SZ_4K);
+		bitmap_free(&self->bm);
+
+		bitmap_alloc(_metadata, &self->bm, LENGTH / SZ_4K, 0);
+		bench_query(_metadata, bench, &self->bm, IOVA, SZ_4K);
+		bitmap_free(&self->bm);
+		memset(self->oracle.dirty, 0, LEAVES);
+	}
+}
+
+/* A part with NO_CLEAR, then all of it: all of it is told. */
+TEST_F(dirty_huge, looking_at_a_part_loses_nothing)
+{
+	struct bench *bench = &self->bench;
+	struct guarded_bitmap head;
+
+	write_byte(_metadata, bench, &self->oracle, IOVA + SZ_2M - 1);
+	bitmap_alloc_at_end(_metadata, &head, 1);
+	ASSERT_EQ(0, __bench_query(bench, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
+				   IOVA, SZ_4K, SZ_4K, head.bits));
+	oracle_check(_metadata, &self->oracle, &head, IOVA, SZ_4K);
+	bitmap_free(&head);
+	bitmap_alloc(_metadata, &self->bm, LENGTH / SZ_4K, 9);
+	bench_query(_metadata, bench, &self->bm, IOVA, SZ_4K);
+	oracle_check(_metadata, &self->oracle, &self->bm, IOVA, SZ_4K);
+}
+
+/* Every leaf again and again: what hides a bit in the IOTLB is flushed. */
+TEST_F(dirty_huge, write_after_query_is_seen)
+{
+	struct bench *bench = &self->bench;
+
+	bitmap_alloc(_metadata, &self->bm, LENGTH / SZ_4K, 0);
+	for (int round = 0; round < 20; round++) {
+		write_byte(_metadata, bench, &self->oracle,
+			   IOVA + round % LEAVES * SZ_2M + round);
+		write_byte(_metadata, bench, &self->oracle, IOVA);
+		bench_query(_metadata, bench, &self->bm, IOVA, SZ_4K);
+		oracle_check(_metadata, &self->oracle, &self->bm, IOVA, SZ_4K);
+		memset(self->oracle.dirty, 0, LEAVES);
+	}
+}
+
+/*
+ * A leaf that lies across the edge of a window: at 8 bytes for a bit the first
+ * window ends 128 MiB minus what its first page starts with, in the middle of
+ * the last leaf but one. Both windows tell their part of it.
+ */
+TEST_F(dirty_huge, a_leaf_across_windows)
+{
+	static const size_t offsets[] = { 1, 2048, 4095 };
+	struct bench *bench = &self->bench;
+	const __u64 at = 0x100000000ULL, granule = 8;
+	const __u64 length = 132 * 1024 * 1024;
+	struct oracle oracle;
+	struct mem mem;
+	__u64 edge;
+
+	mem_alloc(_metadata, &mem, length, MEM_HUGETLB);
+	iommu_map(_metadata, &bench->iommu, mem.va, at, length);
+	oracle_init(_metadata, &oracle, at, length, SZ_2M);
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		edge = 512 * SZ_4K * 8 * granule - offsets[i] * 8 * granule;
+		bitmap_alloc(_metadata, &self->bm, length / granule,
+			     offsets[i]);
+		write_byte(_metadata, bench, &oracle, at + edge);
+		write_byte(_metadata, bench, &oracle, at);
+		ASSERT_EQ(0, __bench_query(bench, 0, at, length, granule,
+					   self->bm.bits));
+		bitmap_check_guards(_metadata, &self->bm);
+		for (__u64 leaf = 0; leaf < oracle.count; leaf++) {
+			size_t bytes = SZ_2M / granule / 8;
+
+			ASSERT_TRUE(mem_is(self->bm.bits + leaf * bytes, bytes,
+					   oracle.dirty[leaf] ? 0xff : 0)) {
+				TH_LOG("leaf %llu, offset %zu", leaf,
+				       offsets[i]);
+			}
+		}
+		memset(oracle.dirty, 0, oracle.count);
+		bitmap_free(&self->bm);
+	}
+	oracle_free(&oracle);
+	mem_free(&mem);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: dirty tracking by the bits of an IOMMU
+ *
+ * Known writes of a device against what a query says, bit by bit: an oracle
+ * that has a byte for every leaf knows the answer. Leaves are 4 KiB here;
+ * larger ones are in dirty_huge_test.c, and what a type1 container makes of
+ * tracking is in dirty_type1_test.c.
+ */
+#include "lib/test.h"
+
+#define IOVA	0x10000000ULL
+#define PAGES	300
+#define LENGTH	(PAGES * SZ_4K)
+
+FIXTURE(dirty)
+{
+	struct bench bench;
+	struct oracle oracle;
+	struct guarded_bitmap bm;
+	__u64 seed;
+};
+
+FIXTURE_VARIANT(dirty)
+{
+	enum iommu_mode mode;
+	const char *model;
+};
+
+FIXTURE_VARIANT_ADD(dirty, iommufd_4k) {
+	.mode = MODE_IOMMUFD,
+	.model = "4k",
+};
+
+/* Two leaves for a page of memory. */
+FIXTURE_VARIANT_ADD(dirty, iommufd_2k) {
+	.mode = MODE_IOMMUFD,
+	.model = "2k",
+};
+
+FIXTURE_SETUP(dirty)
+{
+	self->seed = 99;
+	bench_open(_metadata, &self->bench, variant->mode, variant->model);
+	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
+	oracle_init(_metadata, &self->oracle, IOVA, LENGTH, SZ_4K);
+	bench_track(_metadata, &self->bench);
+}
+
+FIXTURE_TEARDOWN(dirty)
+{
+	bench_close(_metadata, &self->bench);
+	oracle_free(&self->oracle);
+	bitmap_free(&self->bm);
+}
+
+/* The device writes whole pages, so that leaves below a page do not differ. */
+static void write_pages(struct __test_metadata *_metadata, struct bench *bench,
+			struct oracle *oracle, __u64 first, __u64 count)
+{
+	__u64 iova = oracle->iova + first * SZ_4K;
+
+	mock_fill(_metadata, &bench->dev, iova, count * SZ_4K, first + 1);
+	oracle_write(oracle, iova, count * SZ_4K);
+}
+
+static void write_random(struct __test_metadata *_metadata,
+			 struct bench *bench, struct oracle *oracle,
+			 __u64 *seed, int times)
+{
+	while (times--) {
+		__u64 first = next_random(seed) % oracle->count;
+		__u64 room = oracle->count - first;
+		__u64 count = 1 + next_random(seed) % 20;
+
+		write_pages(_metadata, bench, oracle, first,
+			    count < room ? count : room);
+	}
+}
+
+/* A clearing query of everything: the answer is the oracle, which is clean. */
+static void query_all(struct __test_metadata *_metadata, struct bench *bench,
+		      struct oracle *oracle)
+{
+	struct guarded_bitmap bm;
+
+	bitmap_alloc(_metadata, &bm, oracle->count, 0);
+	bench_query(_metadata, bench, &bm, oracle->iova, SZ_4K);
+	oracle_check(_metadata, oracle, &bm, oracle->iova, SZ_4K);
+	memset(oracle->dirty, 0, oracle->count);
+	bitmap_free(&bm);
+}
+
+TEST_F(dirty, exact_bits_and_clean_after)
+{
+	for (int round = 0; round < 20; round++) {
+		write_random(_metadata, &self->bench, &self->oracle,
+			     &self->seed, round);
+		query_all(_metadata, &self->bench, &self->oracle);
+		query_all(_metadata, &self->bench, &self->oracle);
+	}
+}
+
+/* Writes of a few bytes, also over the edge of a page; reads are no writes. */
+TEST_F(dirty, byte_writes)
+{
+	struct vfio_dev *dev = &self->bench.dev;
+
+	ASSERT_EQ(0, __mock_run(dev, VFIO_MOCK_DMA_CMD_READ, IOVA, 0, SZ_64K));
+	query_all(_metadata, &self->bench, &self->oracle);
+	if (!strcmp(variant->model, "2k"))
+		return;
+	mock_fill(_metadata, dev, IOVA + 3 * SZ_4K + 17, 1, 1);
+	oracle_write(&self->oracle, IOVA + 3 * SZ_4K + 17, 1);
+	mock_fill(_metadata, dev, IOVA + 8 * SZ_4K - 1, 2, 1);
+	oracle_write(&self->oracle, IOVA + 8 * SZ_4K - 1, 2);
+	ASSERT_EQ(0, __mock_run(dev, VFIO_MOCK_DMA_CMD_COPY, IOVA,
+				IOVA + 40 * SZ_4K + 1, SZ_4K));
+	oracle_write(&self->oracle, IOVA + 40 * SZ_4K + 1, SZ_4K);
+	query_all(_metadata, &self->bench, &self->oracle);
+}
+
+/* A refused write leaves no bit, a stopped one those of what it has done. */
+TEST_F(dirty, faulting_writes)
+{
+	struct vfio_dev *dev = &self->bench.dev;
+
+	ASSERT_EQ(0, __mock_fill(dev, IOVA - SZ_4K, 2 * SZ_4K, 1));
+	query_all(_metadata, &self->bench, &self->oracle);
+	ASSERT_EQ(0, __mock_fill(dev, IOVA + LENGTH - SZ_4K, 2 * SZ_4K, 1));
+	oracle_write(&self->oracle, IOVA + LENGTH - SZ_4K, SZ_4K);
+	query_all(_metadata, &self->bench, &self->oracle);
+}
+
+TEST_F(dirty, subpage_leaves)
+{
+	struct oracle half;
+	bool fine = !strcmp(variant->model, "2k");
+
+	oracle_init(_metadata, &half, IOVA, LENGTH, fine ? SZ_2K : SZ_4K);
+	bitmap_alloc(_metadata, &self->bm, 2 * PAGES, 3);
+	for (int i = 0; i < 40; i++) {
+		__u64 at = IOVA + next_random(&self->seed) % LENGTH;
+
+		mock_fill(_metadata, &self->bench.dev, at, 1, i);
+		oracle_write(&half, at, 1);
+	}
+	bench_query(_metadata, &self->bench, &self->bm, IOVA, SZ_2K);
+	oracle_check(_metadata, &half, &self->bm, IOVA, SZ_2K);
+	oracle_free(&half);
+}
+
+/* What another write to a page that was just reported needs is the flush. */
+TEST_F(dirty, write_after_query_is_seen)
+{
+	for (int round = 0; round < 30; round++) {
+		__u64 page = next_random(&self->seed) % (PAGES - 4);
+
+		for (int again = 0; again < 4; again++) {
+			write_pages(_metadata, &self->bench, &self->oracle,
+				    page, 1 + again);
+			query_all(_metadata, &self->bench, &self->oracle);
+		}
+	}
+}
+
+/*
+ * The mock can be told to lose that flush. If this were not seen here, neither
+ * would a driver that forgets it.
+ */
+TEST_F(dirty, lost_flush_is_noticed)
+{
+	bitmap_alloc(_metadata, &self->bm, PAGES, 0);
+	write_pages(_metadata, &self->bench, &self->oracle, 7, 1);
+	ASSERT_EQ(0, sysfs_write(DROP_FLUSH, "1"));
+	query_all(_metadata, &self->bench, &self->oracle);
+	mock_fill(_metadata, &self->bench.dev, IOVA + 7 * SZ_4K, SZ_4K, 2);
+	bench_query(_metadata, &self->bench, &self->bm, IOVA, SZ_4K);
+	ASSERT_FALSE(bitmap_test(&self->bm, 7)) {
+		TH_LOG("with no flush the write was reported nevertheless");
+	}
+	ASSERT_EQ(0, sysfs_write(DROP_FLUSH, "0"));
+
+	/* mapping anew flushes, and all is well again */
+	iommu_unmap(_metadata, &self->bench.iommu, IOVA, LENGTH);
+	iommu_map(_metadata, &self->bench.iommu, self->bench.mem.va, IOVA,
+		  LENGTH);
+	for (int again = 0; again < 3; again++) {
+		write_pages(_metadata, &self->bench, &self->oracle, 7, 1);
+		query_all(_metadata, &self->bench, &self->oracle);
+	}
+}
+
+TEST_F(dirty, no_clear_reads_twice_the_same)
+{
+	struct iommu *iommu = &self->bench.iommu;
+
+	bitmap_alloc(_metadata, &self->bm, PAGES, 5);
+	write_random(_metadata, &self->bench, &self->oracle, &self->seed, 12);
+	for (int i = 0; i < 3; i++) {
+		bitmap_reset(&self->bm);
+		ASSERT_EQ(0, __hwpt_dirty(iommu->fd, self->bench.dev.hwpt_id,
+					  IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
+					  IOVA, LENGTH, SZ_4K, self->bm.bits));
+		oracle_check(_metadata, &self->oracle, &self->bm, IOVA, SZ_4K);
+		write_random(_metadata, &self->bench, &self->oracle,
+			     &self->seed, 2);
+	}
+	query_all(_metadata, &self->bench, &self->oracle);
+	query_all(_metadata, &self->bench, &self->oracle);
+}
+
+/* Turning it on forgets what was dirty before; turning it off stops it. */
+TEST_F(dirty, enable_starts_clean)
+{
+	struct bench *bench = &self->bench;
+
+	write_random(_metadata, bench, &self->oracle, &self->seed, 5);
+	ASSERT_EQ(0, __bench_track(bench, false));
+	ASSERT_EQ(0, __bench_track(bench, false));
+	mock_fill(_metadata, &bench->dev, IOVA, LENGTH, 5);
+	ASSERT_EQ(0, __bench_track(bench, true));
+	memset(self->oracle.dirty, 0, self->oracle.count);
+	query_all(_metadata, bench, &self->oracle);
+	write_random(_metadata, bench, &self->oracle, &self->seed, 5);
+	query_all(_metadata, bench, &self->oracle);
+	ASSERT_EQ(0, __bench_track(bench, true));
+	query_all(_metadata, bench, &self->oracle);
+	write_random(_metadata, bench, &self->oracle, &self->seed, 5);
+	query_all(_metadata, bench, &self->oracle);
+}
+
+TEST_F(dirty, granules)
+{
+	static const __u64 granules[] = {
+		512, SZ_2K, SZ_4K, 2 * SZ_4K, 4 * SZ_4K, SZ_64K, 4 * SZ_64K,
+	};
+	struct bench *bench = &self->bench;
+	struct oracle part;
+
+	for (size_t g = 0; g < ARRAY_SIZE(granules); g++) {
+		__u64 length = LENGTH / granules[g] * granules[g];
+
+		oracle_init(_metadata, &part, IOVA, length, SZ_4K);
+		bitmap_alloc(_metadata, &self->bm, length / granules[g], 1);
+		for (int round = 0; round < 4; round++) {
+			write_random(_metadata, bench, &part, &self->seed,
+				     2 * round);
+			bench_query(_metadata, bench, &self->bm, IOVA,
+				    granules[g]);
+			oracle_check(_metadata, &part, &self->bm, IOVA,
+				     granules[g]);
+			memset(part.dirty, 0, part.count);
+		}
+		bitmap_free(&self->bm);
+		oracle_free(&part);
+	}
+}
+
+TEST_F(dirty, bitmap_at_any_byte)
+{
+	static const size_t offsets[] = {
+		0, 1, 2, 3, 4, 5, 6, 7, 8, 13, 2049, 4056, 4057, 4058, 4059,
+		4080, 4087, 4088, 4089, 4094, 4095,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		bitmap_alloc(_metadata, &self->bm, PAGES, offsets[i]);
+		write_random(_metadata, &self->bench, &self->oracle,
+			     &self->seed, 8);
+		bench_query(_metadata, &self->bench, &self->bm, IOVA, SZ_4K);
+		oracle_check(_metadata, &self->oracle, &self->bm, IOVA, SZ_4K);
+		memset(self->oracle.dirty, 0, self->oracle.count);
+		bitmap_free(&self->bm);
+	}
+}
+
+/* Lengths that fill no word, right before memory that cannot be touched. */
+TEST_F(dirty, bitmap_tails)
+{
+	static const size_t lengths[] = {
+		1, 2, 7, 8, 9, 15, 17, 63, 64, 65, 127, 128, 129, 255, PAGES,
+	};
+	struct bench *bench = &self->bench;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		__u64 first = next_random(&self->seed) %
+			      (PAGES - lengths[i] + 1);
+		__u64 iova = IOVA + first * SZ_4K;
+
+		write_pages(_metadata, bench, &self->oracle, 0, PAGES);
+		bitmap_alloc_at_end(_metadata, &self->bm, lengths[i]);
+		bench_query(_metadata, bench, &self->bm, iova, SZ_4K);
+		oracle_check(_metadata, &self->oracle, &self->bm, iova, SZ_4K);
+		oracle_clean(&self->oracle, iova, lengths[i] * SZ_4K);
+		bitmap_free(&self->bm);
+		query_all(_metadata, bench, &self->oracle);
+	}
+}
+
+/* Parts of a mapping clear themselves and nothing else. */
+TEST_F(dirty, parts_of_a_mapping)
+{
+	struct bench *bench = &self->bench;
+
+	for (int round = 0; round < 60; round++) {
+		__u64 first = next_random(&self->seed) % PAGES;
+		__u64 count = 1 + next_random(&self->seed) % (PAGES - first);
+		__u64 iova = IOVA + first * SZ_4K;
+
+		write_random(_metadata, bench, &self->oracle, &self->seed, 2);
+		bitmap_alloc(_metadata, &self->bm, count, round);
+		bench_query(_metadata, bench, &self->bm, iova, SZ_4K);
+		oracle_check(_metadata, &self->oracle, &self->bm, iova, SZ_4K);
+		oracle_clean(&self->oracle, iova, count * SZ_4K);
+		bitmap_free(&self->bm);
+	}
+	query_all(_metadata, bench, &self->oracle);
+}
+
+TEST_F(dirty, many_mappings)
+{
+	struct bench *bench = &self->bench;
+	const __u64 at = 0x80000000ULL;
+	const __u64 pieces[] = { 1, 63, 64, 65, 2, 5, 100 };
+	struct oracle oracle;
+	__u64 page = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+		iommu_map(_metadata, &bench->iommu,
+			  bench->mem.va + page * SZ_4K, at + page * SZ_4K,
+			  pieces[i] * SZ_4K);
+		page += pieces[i];
+	}
+	ASSERT_EQ(PAGES, page);
+	oracle_init(_metadata, &oracle, at, LENGTH, SZ_4K);
+	for (int round = 0; round < 10; round++) {
+		write_random(_metadata, bench, &oracle, &self->seed, round);
+		query_all(_metadata, bench, &oracle);
+	}
+	oracle_free(&oracle);
+	/* the same memory at another address is another thing */
+	query_all(_metadata, bench, &self->oracle);
+}
+
+/* Tracking sees mappings that were made and made anew while it was on. */
+TEST_F(dirty, mappings_made_while_tracking)
+{
+	struct bench *bench = &self->bench;
+
+	for (int round = 0; round < 5; round++) {
+		write_random(_metadata, bench, &self->oracle, &self->seed, 3);
+		iommu_unmap(_metadata, &bench->iommu, IOVA, LENGTH);
+		iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA,
+			  LENGTH);
+		memset(self->oracle.dirty, 0, self->oracle.count);
+		query_all(_metadata, bench, &self->oracle);
+		write_random(_metadata, bench, &self->oracle, &self->seed, 3);
+		query_all(_metadata, bench, &self->oracle);
+	}
+}
+
+/*
+ * A hole in the asked range is no error and its bits stay as they are. What
+ * lies behind it may be told by this query or the next one.
+ */
+TEST_F(dirty, holes_keep_their_bits)
+{
+	struct bench *bench = &self->bench;
+	const __u64 hole = 20, behind = IOVA + LENGTH + hole * SZ_4K;
+	size_t nbits = PAGES + hole + 10;
+	struct guarded_bitmap rest;
+
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, behind, 10 * SZ_4K);
+	write_pages(_metadata, bench, &self->oracle, 250, 50);
+	mock_fill(_metadata, &bench->dev, behind, 3 * SZ_4K, 1);
+
+	bitmap_alloc(_metadata, &self->bm, nbits, 0);
+	bitmap_alloc(_metadata, &rest, 10, 0);
+	self->bm.bits[(PAGES + 4) / 8] |= 1 << ((PAGES + 4) % 8);
+	ASSERT_EQ(0, __bench_query(bench, 0, IOVA, nbits * SZ_4K, SZ_4K,
+				   self->bm.bits));
+	bitmap_check_guards(_metadata, &self->bm);
+	bench_query(_metadata, bench, &rest, behind, SZ_4K);
+	for (__u64 page = 0; page < nbits; page++) {
+		bool dirty = page >= 250 && page < 300;
+		bool seen = bitmap_test(&self->bm, page);
+
+		if (page >= PAGES + hole) {
+			dirty = page < PAGES + hole + 3;
+			seen |= bitmap_test(&rest, page - PAGES - hole);
+		}
+		ASSERT_EQ(dirty || page == PAGES + 4, seen) {
+			TH_LOG("page %llu", page);
+		}
+	}
+	bitmap_free(&rest);
+}
+
+TEST_F(dirty, bits_are_only_set)
+{
+	struct bench *bench = &self->bench;
+	const size_t bytes = PAGES / 8;
+
+	bitmap_alloc(_metadata, &self->bm, bytes * 8, 0);
+	memset(self->bm.bits, 0x81, bytes);
+	write_pages(_metadata, bench, &self->oracle, 8, 3);
+	ASSERT_EQ(0, __bench_query(bench, 0, IOVA, bytes * 8 * SZ_4K, SZ_4K,
+				   self->bm.bits));
+	bitmap_check_guards(_metadata, &self->bm);
+	ASSERT_EQ(0x81, self->bm.bits[0]);
+	ASSERT_EQ(0x87, self->bm.bits[1]);
+	ASSERT_TRUE(mem_is(self->bm.bits + 2, bytes - 2, 0x81));
+}
+
+/*
+ * A window of a bitmap is 2 MiB of it. At 8 bytes for a bit that is 128 MiB of
+ * IOVA: here 160 MiB, and a start in the middle of a page of bitmap moves the
+ * edge of the window off the edge of a leaf.
+ */
+TEST_F(dirty, window_edges)
+{
+	static const size_t offsets[] = { 0, 1, 4095, 2048 };
+	struct bench *bench = &self->bench;
+	const __u64 at = 0x100000000ULL, granule = 8;
+	const __u64 window = 512 * SZ_4K * 8 * granule;
+	__u64 length = window + window / 4, edge;
+	struct mem mem;
+
+	mem_alloc(_metadata, &mem, length / 2, MEM_HUGETLB);
+	iommu_map(_metadata, &bench->iommu, mem.va, at, length / 2);
+	iommu_map(_metadata, &bench->iommu, mem.va, at + length / 2,
+		  length / 2);
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		/* in IOVA, where the second window of this bitmap begins */
+		edge = window - offsets[i] * 8 * granule;
+		edge &= ~(SZ_4K - 1);
+		bitmap_alloc(_metadata, &self->bm, length / granule,
+			     offsets[i]);
+		mock_fill(_metadata, &bench->dev, at + edge - SZ_4K,
+			  3 * SZ_4K, 1);
+		mock_fill(_metadata, &bench->dev, at + length - 1, 1, 1);
+		ASSERT_EQ(0, __bench_query(bench, 0, at, length, granule,
+					   self->bm.bits));
+		bitmap_check_guards(_metadata, &self->bm);
+		for (__u64 bit = 0; bit < self->bm.nbits; bit += 256) {
+			__u64 iova = bit * granule;
+			bool dirty = iova >= length - SZ_2K ||
+				     (iova >= edge - SZ_4K &&
+				      iova < edge + 2 * SZ_4K);
+
+			if (!strcmp(variant->model, "4k"))
+				dirty |= iova >= length - SZ_4K;
+			ASSERT_TRUE(mem_is(self->bm.bits + bit / 8, 32,
+					   dirty ? 0xff : 0)) {
+				TH_LOG("IOVA +0x%llx, offset %zu", iova,
+				       offsets[i]);
+			}
+		}
+		bitmap_free(&self->bm);
+	}
+	mem_free(&mem);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: the bench
+ *
+ * Opens a mock device over the wanted interface. A device that is not there
+ * fails the test: a kernel that has the tests' configuration has the device.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "bench.h"
+#include "check.h"
+#include "sysfs.h"
+
+void bench_open(struct __test_metadata *_metadata, struct bench *bench,
+		enum iommu_mode mode, const char *model)
+{
+	char path[PATH_MAX];
+
+	memset(bench, 0, sizeof(*bench));
+	/* left over by a test that was killed */
+	sysfs_write(DROP_FLUSH, "0");
+	CHECK_RC(0, mock_find(model, 0, path, sizeof(path)),
+		 "no mock DMA device of model %s", model);
+	iommu_open(_metadata, &bench->iommu, mode);
+	CHECK_RC(0, __vfio_dev_open(&bench->dev, &bench->iommu, path),
+		 "cannot open %s", path);
+}
+
+void bench_memory(struct __test_metadata *_metadata, struct bench *bench,
+		  __u64 iova, size_t length, enum mem_kind kind)
+{
+	mem_alloc(_metadata, &bench->mem, length, kind);
+	bench->iova = iova;
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, iova, length);
+}
+
+void bench_close(struct __test_metadata *_metadata, struct bench *bench)
+{
+	vfio_dev_close(&bench->dev);
+	iommu_close(&bench->iommu);
+	mem_free(&bench->mem);
+	sysfs_write(DROP_FLUSH, "0");
+}
+
+int __bench_track(struct bench *bench, bool enable)
+{
+	if (bench->iommu.mode == MODE_IOMMUFD)
+		return __hwpt_track(bench->iommu.fd, bench->dev.hwpt_id,
+				    enable);
+	return __type1_dirty_flag(bench->iommu.fd,
+				  enable ? VFIO_IOMMU_DIRTY_PAGES_FLAG_START :
+					   VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
+}
+
+void bench_track(struct __test_metadata *_metadata, struct bench *bench)
+{
+	CHECK_RC(0, __bench_track(bench, true), "cannot track");
+}
+
+/* The size that type1 wants to be told is what its ABI asks for. */
+int __bench_query(struct bench *bench, __u32 flags, __u64 iova, __u64 length,
+		  __u64 granule, void *bits)
+{
+	__u64 size = (length / granule + 63) / 64 * 8;
+
+	if (bench->iommu.mode == MODE_IOMMUFD)
+		return __hwpt_dirty(bench->iommu.fd, bench->dev.hwpt_id, flags,
+				    iova, length, granule, bits);
+	return __type1_dirty_get(bench->iommu.fd, iova, length, granule, bits,
+				 size);
+}
+
+void bench_query(struct __test_metadata *_metadata, struct bench *bench,
+		 struct guarded_bitmap *bm, __u64 iova, __u64 granule)
+{
+	__u64 length = bm->nbits * granule;
+
+	bitmap_reset(bm);
+	CHECK_RC(0, __bench_query(bench, 0, iova, length, granule, bm->bits),
+		 "query of 0x%llx bytes at 0x%llx", length, iova);
+	bitmap_check_guards(_metadata, bm);
+}

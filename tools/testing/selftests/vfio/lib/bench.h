@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What nearly every test starts with: an interface, a mock device, memory. */
+#ifndef _VFIO_SELFTEST_BENCH_H
+#define _VFIO_SELFTEST_BENCH_H
+
+#include "bitmap.h"
+#include "iommu.h"
+#include "memory.h"
+#include "mock_dma.h"
+#include "vfio_device.h"
+
+#define DROP_FLUSH	"/sys/module/iommu_mock/parameters/drop_flush"
+
+/**
+ * struct bench - a mock device ready for DMA
+ * @iommu: how
+ * @dev: the device
+ * @mem: memory; empty until bench_memory()
+ * @iova: where that is mapped
+ */
+struct bench {
+	struct iommu iommu;
+	struct vfio_dev dev;
+	struct mem mem;
+	__u64 iova;
+};
+
+void bench_open(struct __test_metadata *_metadata, struct bench *bench,
+		enum iommu_mode mode, const char *model);
+void bench_memory(struct __test_metadata *_metadata, struct bench *bench,
+		  __u64 iova, size_t length, enum mem_kind kind);
+void bench_close(struct __test_metadata *_metadata, struct bench *bench);
+
+/* Dirty tracking of the IOMMU, MODE_TYPE1 or MODE_IOMMUFD. */
+int __bench_track(struct bench *bench, bool enable);
+void bench_track(struct __test_metadata *_metadata, struct bench *bench);
+int __bench_query(struct bench *bench, __u32 flags, __u64 iova, __u64 length,
+		  __u64 granule, void *bits);
+void bench_query(struct __test_metadata *_metadata, struct bench *bench,
+		 struct guarded_bitmap *bm, __u64 iova, __u64 granule);
+
+#endif

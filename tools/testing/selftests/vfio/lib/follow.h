@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a migration does with dirty bits, and whether they were all there. */
+#ifndef _VFIO_SELFTEST_FOLLOW_H
+#define _VFIO_SELFTEST_FOLLOW_H
+
+#include "bench.h"
+
+/* A clearing query of [iova, iova + length) at 4 KiB: 0 or -errno. */
+typedef int (*follow_query_t)(struct bench *bench, __u64 iova, __u64 length,
+			      void *bits);
+
+/**
+ * struct follow - a copy of memory that is kept up by dirty bits
+ * @bench: its memory is followed while its device writes to it
+ * @query: what tells the dirty pages
+ * @pages: how many there are
+ * @copy: the copy
+ * @told: round in which a page was last told dirty, counted from 1
+ * @round: the current one
+ * @bm: answer of the last query
+ * @truth: what the device says it wrote before that query
+ */
+struct follow {
+	struct bench *bench;
+	follow_query_t query;
+	size_t pages;
+	__u8 *copy;
+	__u32 *told;
+	__u32 round;
+	struct guarded_bitmap bm;
+	struct guarded_bitmap truth;
+};
+
+int query_iommu(struct bench *bench, __u64 iova, __u64 length, void *bits);
+int query_device(struct bench *bench, __u64 iova, __u64 length, void *bits);
+
+void follow_start(struct __test_metadata *_metadata, struct follow *follow,
+		  struct bench *bench, follow_query_t query);
+void follow_round(struct __test_metadata *_metadata, struct follow *follow);
+void follow_end(struct __test_metadata *_metadata, struct follow *follow);
+
+#endif

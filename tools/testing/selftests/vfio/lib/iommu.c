@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: mappings over any of the interfaces
+ *
+ * The mode is looked at here and nowhere else: a test says map and unmap.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "iommu.h"
+#include "sysfs.h"
+
+/*
+ * The mock devices raise no interrupts, so that nobody isolates them; without
+ * these a device with no interrupt remapping is refused.
+ */
+static void allow_devices_without_msi(void)
+{
+	static const char * const knobs[] = {
+		"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+		"/sys/module/iommufd/parameters/allow_unsafe_interrupts",
+	};
+
+	for (unsigned int i = 0; i < 2; i++)
+		sysfs_write(knobs[i], "1");
+}
+
+int __iommu_open(struct iommu *iommu, enum iommu_mode mode)
+{
+	const char *path = "/dev/iommu";
+
+	allow_devices_without_msi();
+	memset(iommu, 0, sizeof(*iommu));
+	iommu->mode = mode;
+	if (mode == MODE_TYPE1)
+		path = "/dev/vfio/vfio";
+	iommu->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (iommu->fd < 0)
+		return -errno;
+	if (mode != MODE_IOMMUFD)
+		return 0;
+	return __ioas_alloc(iommu->fd, &iommu->ioas_id);
+}
+
+void iommu_open(struct __test_metadata *_metadata, struct iommu *iommu,
+		enum iommu_mode mode)
+{
+	CHECK_RC(0, __iommu_open(iommu, mode), "mode %d", mode);
+}
+
+void iommu_close(struct iommu *iommu)
+{
+	close(iommu->fd);
+	iommu->fd = -1;
+}
+
+int __iommu_map(struct iommu *iommu, const void *va, __u64 iova, __u64 length,
+		unsigned int prot)
+{
+	if (iommu->mode == MODE_IOMMUFD)
+		return __ioas_map(iommu->fd, iommu->ioas_id, va, iova, length,
+				  prot);
+	return __type1_map(iommu->fd, va, iova, length, prot);
+}
+
+void iommu_map(struct __test_metadata *_metadata, struct iommu *iommu,
+	       const void *va, __u64 iova, __u64 length)
+{
+	CHECK_RC(0, __iommu_map(iommu, va, iova, length, PROT_DMA_RW),
+		 "0x%llx bytes at 0x%llx", length, iova);
+}
+
+int __iommu_unmap(struct iommu *iommu, __u64 iova, __u64 length,
+		  __u64 *unmapped)
+{
+	if (iommu->mode == MODE_IOMMUFD)
+		return __ioas_unmap(iommu->fd, iommu->ioas_id, iova, length,
+				    unmapped);
+	return __type1_unmap(iommu->fd, iova, length, unmapped);
+}
+
+void iommu_unmap(struct __test_metadata *_metadata, struct iommu *iommu,
+		 __u64 iova, __u64 length)
+{
+	__u64 unmapped = 0;
+
+	CHECK_RC(0, __iommu_unmap(iommu, iova, length, &unmapped),
+		 "0x%llx bytes at 0x%llx", length, iova);
+	CHECK(unmapped == length, "0x%llx, not 0x%llx", unmapped, length);
+}

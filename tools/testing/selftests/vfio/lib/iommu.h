@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One handle for the three ways to give a device its memory, so that a test
+ * is written once. __op() returns 0 or -errno, op() fails the test.
+ */
+#ifndef _VFIO_SELFTEST_IOMMU_H
+#define _VFIO_SELFTEST_IOMMU_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <linux/iommufd.h>
+#include <linux/types.h>
+#include <linux/vfio.h>
+
+struct __test_metadata;
+
+#ifndef SZ_4K
+#define SZ_2K	0x800UL
+#define SZ_4K	0x1000UL
+#define SZ_64K	0x10000UL
+#define SZ_2M	0x200000UL
+#define SZ_1G	0x40000000UL
+#endif
+
+/**
+ * enum iommu_mode - what a test runs over
+ * @MODE_TYPE1: a group in a container of /dev/vfio/vfio
+ * @MODE_COMPAT: a group in a container that is /dev/iommu
+ * @MODE_IOMMUFD: a device file bound to /dev/iommu, with a page table object
+ */
+enum iommu_mode {
+	MODE_TYPE1,
+	MODE_COMPAT,
+	MODE_IOMMUFD,
+};
+
+/**
+ * struct iommu - the file that mappings are made through
+ * @mode: which of the three
+ * @fd: of /dev/vfio/vfio or /dev/iommu
+ * @ready: the container's type was set, which takes a group in it
+ * @ioas_id: the address space, MODE_IOMMUFD only
+ */
+struct iommu {
+	enum iommu_mode mode;
+	int fd;
+	bool ready;
+	__u32 ioas_id;
+};
+
+#define PROT_DMA_READ	1
+#define PROT_DMA_WRITE	2
+#define PROT_DMA_RW	(PROT_DMA_READ | PROT_DMA_WRITE)
+
+static inline int xioctl(int fd, unsigned long cmd, void *arg)
+{
+	int rc = ioctl(fd, cmd, arg);
+
+	return rc < 0 ? -errno : rc;
+}
+
+int __iommu_open(struct iommu *iommu, enum iommu_mode mode);
+void iommu_open(struct __test_metadata *_metadata, struct iommu *iommu,
+		enum iommu_mode mode);
+void iommu_close(struct iommu *iommu);
+int __iommu_map(struct iommu *iommu, const void *va, __u64 iova, __u64 length,
+		unsigned int prot);
+void iommu_map(struct __test_metadata *_metadata, struct iommu *iommu,
+	       const void *va, __u64 iova, __u64 length);
+int __iommu_unmap(struct iommu *iommu, __u64 iova, __u64 length,
+		  __u64 *unmapped);
+void iommu_unmap(struct __test_metadata *_metadata, struct iommu *iommu,
+		 __u64 iova, __u64 length);
+
+/* lib/iommu_type1.c: the ABI of containers, whichever kernel file serves it */
+int __type1_map(int fd, const void *va, __u64 iova, __u64 length,
+		unsigned int prot);
+int __type1_unmap(int fd, __u64 iova, __u64 length, __u64 *unmapped);
+int __type1_unmap_bitmap(int fd, __u64 iova, __u64 *length, __u64 pgsize,
+			 void *bits, __u64 size);
+int __type1_dirty_flag(int fd, __u32 flags);
+int __type1_dirty_get(int fd, __u64 iova, __u64 length, __u64 pgsize,
+		      void *bits, __u64 size);
+int __type1_info_cap(int fd, __u16 id, void *cap, size_t size);
+
+/* lib/iommu_iommufd.c: objects of /dev/iommu */
+int __ioas_alloc(int fd, __u32 *id);
+int __ioas_map(int fd, __u32 ioas_id, const void *va, __u64 iova, __u64 length,
+	       unsigned int prot);
+int __ioas_unmap(int fd, __u32 ioas_id, __u64 iova, __u64 length,
+		 __u64 *unmapped);
+int __hwpt_alloc(int fd, __u32 dev_id, __u32 pt_id, __u32 flags, __u32 *id);
+int __hwpt_track(int fd, __u32 hwpt_id, bool enable);
+int __hwpt_dirty(int fd, __u32 hwpt_id, __u32 flags, __u64 iova, __u64 length,
+		 __u64 page_size, void *bits);
+int __iommu_destroy(int fd, __u32 id);
+int __device_can_track(int fd, __u32 dev_id, bool *able);
+
+#endif

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: the ioctls of /dev/iommu
+ *
+ * Thin: one function per ioctl, arguments in, -errno out.
+ */
+#include "iommu.h"
+
+int __ioas_alloc(int fd, __u32 *id)
+{
+	struct iommu_ioas_alloc cmd = { .size = sizeof(cmd) };
+	int rc = xioctl(fd, IOMMU_IOAS_ALLOC, &cmd);
+
+	*id = cmd.out_ioas_id;
+	return rc;
+}
+
+int __ioas_map(int fd, __u32 ioas_id, const void *va, __u64 iova, __u64 length,
+	       unsigned int prot)
+{
+	struct iommu_ioas_map cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = ioas_id,
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA,
+		.user_va = (unsigned long)va,
+		.iova = iova,
+		.length = length,
+	};
+
+	if (prot & PROT_DMA_READ)
+		cmd.flags |= IOMMU_IOAS_MAP_READABLE;
+	if (prot & PROT_DMA_WRITE)
+		cmd.flags |= IOMMU_IOAS_MAP_WRITEABLE;
+	return xioctl(fd, IOMMU_IOAS_MAP, &cmd);
+}
+
+int __ioas_unmap(int fd, __u32 ioas_id, __u64 iova, __u64 length,
+		 __u64 *unmapped)
+{
+	struct iommu_ioas_unmap cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = ioas_id,
+		.iova = iova,
+		.length = length,
+	};
+	int rc = xioctl(fd, IOMMU_IOAS_UNMAP, &cmd);
+
+	if (unmapped)
+		*unmapped = rc ? 0 : cmd.length;
+	return rc;
+}
+
+int __hwpt_alloc(int fd, __u32 dev_id, __u32 pt_id, __u32 flags, __u32 *id)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.dev_id = dev_id,
+		.pt_id = pt_id,
+	};
+	int rc = xioctl(fd, IOMMU_HWPT_ALLOC, &cmd);
+
+	*id = rc ? 0 : cmd.out_hwpt_id;
+	return rc;
+}
+
+int __hwpt_track(int fd, __u32 hwpt_id, bool enable)
+{
+	struct iommu_hwpt_set_dirty_tracking cmd = {
+		.size = sizeof(cmd),
+		.flags = enable ? IOMMU_HWPT_DIRTY_TRACKING_ENABLE : 0,
+		.hwpt_id = hwpt_id,
+	};
+
+	return xioctl(fd, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd);
+}
+
+int __hwpt_dirty(int fd, __u32 hwpt_id, __u32 flags, __u64 iova, __u64 length,
+		 __u64 page_size, void *bits)
+{
+	struct iommu_hwpt_get_dirty_bitmap cmd = {
+		.size = sizeof(cmd),
+		.hwpt_id = hwpt_id,
+		.flags = flags,
+		.iova = iova,
+		.length = length,
+		.page_size = page_size,
+		.data = (unsigned long)bits,
+	};
+
+	return xioctl(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd);
+}
+
+int __iommu_destroy(int fd, __u32 id)
+{
+	struct iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
+
+	return xioctl(fd, IOMMU_DESTROY, &cmd);
+}
+
+int __device_can_track(int fd, __u32 dev_id, bool *able)
+{
+	struct iommu_hw_info cmd = { .size = sizeof(cmd), .dev_id = dev_id };
+	int rc = xioctl(fd, IOMMU_GET_HW_INFO, &cmd);
+
+	*able = cmd.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING;
+	return rc;
+}
