@@ -3,14 +3,10 @@
  * Tests of the mock IOMMU behind the IOMMU API.
  */
 #include <kunit/test.h>
-#include <linux/bitmap.h>
 #include <linux/iommu_mock.h>
-#include <linux/kthread.h>
-#include <linux/platform_device.h>
-#include <linux/prandom.h>
 #include <linux/sizes.h>
-#include <uapi/linux/iommufd.h>
 
+#include "mock_kunit.h"
 #include "mock_private.h"
 
 #define RW	(IOMMU_READ | IOMMU_WRITE)
@@ -25,47 +21,12 @@
  * uses the functions that VFIO and iommufd use.
  */
 struct mock_domain_fixture {
-	struct platform_device *pdev;
 	struct device *dev;
 	struct iommu_domain *domain;
 	u8 *memory;
 	u8 *buffer;
 	long before;
 };
-
-static void mock_test_device_del(void *data)
-{
-	platform_device_unregister(data);
-}
-
-/* A device behind an instance of that model; ends with the test. */
-static struct device *mock_test_device(struct kunit *test, const char *model)
-{
-	struct platform_device *pdev;
-	unsigned int i;
-	int rc;
-
-	for (i = 0; i < iommu_mock_count(); i++)
-		if (!strcmp(iommu_mock_model(i), model))
-			break;
-	if (i == iommu_mock_count())
-		kunit_skip(test, "no instance of model %s", model);
-
-	pdev = platform_device_alloc("iommu-mock-test", PLATFORM_DEVID_AUTO);
-	KUNIT_ASSERT_NOT_NULL(test, pdev);
-	rc = iommu_fwspec_init(&pdev->dev, iommu_mock_fwnode(i));
-	if (!rc)
-		rc = platform_device_add(pdev);
-	if (rc)
-		platform_device_put(pdev);
-	KUNIT_ASSERT_EQ(test, rc, 0);
-	KUNIT_ASSERT_EQ(test,
-			kunit_add_action_or_reset(test, mock_test_device_del,
-						  pdev),
-			0);
-	KUNIT_ASSERT_NOT_NULL(test, dev_iommu_priv_get(&pdev->dev));
-	return &pdev->dev;
-}
 
 static void mock_test_map(struct kunit *test, unsigned long iova,
 			  unsigned int page, unsigned int pages, int prot)
@@ -402,7 +363,7 @@ static int mock_domain_test_init(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, PAGE_ALIGNED(f->memory));
 	f->buffer = kunit_kzalloc(test, PAGES * PAGE_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, f->buffer);
-	f->dev = mock_test_device(test, "4k");
+	f->dev = mock_kunit_device(test, "4k");
 	f->domain = iommu_paging_domain_alloc(f->dev);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, f->domain);
 	test->priv = f;

@@ -372,8 +372,7 @@ static void mock_pt_random_exit(struct kunit *test)
 }
 
 static struct kunit_case mock_pt_random_cases[] = {
-	KUNIT_CASE_PARAM_ATTR(mock_pt_test_random, mock_pt_windows_gen_params,
-			      { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE_PARAM(mock_pt_test_random, mock_pt_windows_gen_params),
 	{}
 };
 
