@@ -112,6 +112,7 @@ enum vfio_mock_dma_fault {
  * @work_writes: writes since the workload was last started; read only
  * @truth_control: 1 starts an empty truth log (EINVAL if the registers below
  *	are no good, ENOMEM), 0 ends it; reads 1 while there is one
+ * @reserved: reads as zero; read only
  * @truth_granule: bytes for a bit of the truth log, a power of two
  * @truth_iova: where the truth log starts, a multiple of @truth_granule
  * @truth_length: its bytes, a multiple of @truth_granule, at most
