@@ -36,19 +36,19 @@ struct mock_dma {
 	void *to;
 };
 
-static enum iommu_mock_fault_reason mock_dma_piece(struct mock_dma *dma,
-						   size_t *done)
+/* As much as lies in one granule and one page of memory. */
+static enum iommu_mock_fault_reason mock_dma_access(struct mock_dma *dma,
+						    size_t *done)
 {
 	struct mock_dev *mdev = dma->mdev;
+	struct mock_domain *md = mdev->domain;
 	enum iommu_mock_fault_reason reason;
-	struct mock_domain *md;
 	struct page *page;
 	phys_addr_t phys;
 	size_t granule;
 
-	guard(spinlock)(&mdev->tlb.lock);
+	lockdep_assert_held(&mdev->tlb.lock);
 
-	md = mdev->domain;
 	if (!md)
 		return IOMMU_MOCK_FAULT_BLOCKED;
 	reason = mock_iotlb_translate(&mdev->tlb, &md->pt, dma->iova, dma->from,
@@ -80,7 +80,9 @@ static int mock_dma_run(struct device *dev, struct mock_dma *dma,
 	while (dma->length) {
 		size_t done;
 
-		fault->reason = mock_dma_piece(dma, &done);
+		spin_lock(&dma->mdev->tlb.lock);
+		fault->reason = mock_dma_access(dma, &done);
+		spin_unlock(&dma->mdev->tlb.lock);
 		if (fault->reason) {
 			fault->iova = dma->iova;
 			return -EFAULT;

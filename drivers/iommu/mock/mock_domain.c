@@ -40,9 +40,10 @@ static void mock_domain_flush(struct mock_domain *md, unsigned long start,
 {
 	struct mock_attachment *attachment;
 
-	guard(spinlock)(&md->lock);
+	spin_lock(&md->lock);
 	list_for_each_entry(attachment, &md->devices, node)
 		mock_iotlb_flush(&attachment->mdev->tlb, start, last);
+	spin_unlock(&md->lock);
 }
 
 static void mock_domain_flush_all(struct iommu_domain *domain)
@@ -137,8 +138,9 @@ static int mock_domain_set_dirty_tracking(struct iommu_domain *domain,
 {
 	struct mock_domain *md = to_mock_domain(domain);
 
-	scoped_guard(spinlock, &md->lock)
-		WRITE_ONCE(md->tracking, enabled);
+	spin_lock(&md->lock);
+	WRITE_ONCE(md->tracking, enabled);
+	spin_unlock(&md->lock);
 	/* What was dirty while it was off, or before that, counts no more. */
 	mock_domain_flush_all(domain);
 	return 0;
@@ -192,15 +194,18 @@ static void mock_dev_set_domain(struct mock_dev *mdev, struct mock_domain *md)
 	if (md == old)
 		return;
 	if (md) {
-		guard(spinlock)(&md->lock);
+		spin_lock(&md->lock);
 		list_add_tail(&mdev->attachments[next].node, &md->devices);
+		spin_unlock(&md->lock);
 	}
-	scoped_guard(spinlock, &mdev->tlb.lock)
-		mdev->domain = md;
-	mock_iotlb_flush(&mdev->tlb, 0, ULONG_MAX);
+	spin_lock(&mdev->tlb.lock);
+	mdev->domain = md;
+	mock_iotlb_drop(&mdev->tlb, 0, ULONG_MAX);
+	spin_unlock(&mdev->tlb.lock);
 	if (old) {
-		guard(spinlock)(&old->lock);
+		spin_lock(&old->lock);
 		list_del(&mdev->attachments[!next].node);
+		spin_unlock(&old->lock);
 	}
 	mdev->current_attachment = next;
 }

@@ -97,21 +97,19 @@ mock_iotlb_translate(struct mock_iotlb *tlb, struct mock_pt *pt,
 }
 
 /**
- * mock_iotlb_flush() - forget the leaves that overlap a range
+ * mock_iotlb_drop() - forget the leaves that overlap a range
  * @tlb: the IOTLB
  * @start: start of the range
  * @last: end of the range, inclusive; ULONG_MAX from 0 forgets everything
  *
- * When this returns, every access that came before it has ended.
- *
- * Context: Takes @tlb->lock.
+ * Context: Holds @tlb->lock.
  */
-void mock_iotlb_flush(struct mock_iotlb *tlb, unsigned long start,
-		      unsigned long last)
+void mock_iotlb_drop(struct mock_iotlb *tlb, unsigned long start,
+		     unsigned long last)
 {
 	struct mock_iotlb_entry *entry;
 
-	guard(spinlock)(&tlb->lock);
+	lockdep_assert_held(&tlb->lock);
 
 	for (entry = tlb->entries;
 	     tlb->used && entry < tlb->entries + MOCK_IOTLB_ENTRIES; entry++) {
@@ -121,4 +119,22 @@ void mock_iotlb_flush(struct mock_iotlb *tlb, unsigned long start,
 		entry->valid = false;
 		tlb->used--;
 	}
+}
+
+/**
+ * mock_iotlb_flush() - forget a range and wait for the accesses under way
+ * @tlb: the IOTLB
+ * @start: start of the range
+ * @last: end of the range, inclusive; ULONG_MAX from 0 forgets everything
+ *
+ * When this returns, every access that began before it has ended.
+ *
+ * Context: Takes @tlb->lock.
+ */
+void mock_iotlb_flush(struct mock_iotlb *tlb, unsigned long start,
+		      unsigned long last)
+{
+	spin_lock(&tlb->lock);
+	mock_iotlb_drop(tlb, start, last);
+	spin_unlock(&tlb->lock);
 }

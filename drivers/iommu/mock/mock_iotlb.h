@@ -45,6 +45,8 @@ enum iommu_mock_fault_reason
 mock_iotlb_translate(struct mock_iotlb *tlb, struct mock_pt *pt,
 		     unsigned long iova, bool write, bool tracking,
 		     phys_addr_t *phys);
+void mock_iotlb_drop(struct mock_iotlb *tlb, unsigned long start,
+		     unsigned long last);
 void mock_iotlb_flush(struct mock_iotlb *tlb, unsigned long start,
 		      unsigned long last);
 
