@@ -45,6 +45,21 @@ static void reserve_hugepages(struct __test_metadata *_metadata, long count)
 	CHECK(read_number(FREE_HUGEPAGES) >= count, "no %ld huge pages", count);
 }
 
+/*
+ * Pages that are touched one after the other may be neighbours, and enough of
+ * them a huge leaf. So odd pages are touched first, from the end on.
+ */
+static void scatter(__u8 *va, size_t length)
+{
+	size_t pages = length / SZ_4K;
+
+	for (size_t page = pages; page--;)
+		if (page % 2)
+			va[page * SZ_4K] = 1;
+	for (size_t page = 0; page < pages; page += 2)
+		va[page * SZ_4K] = 1;
+}
+
 void mem_alloc(struct __test_metadata *_metadata, struct mem *mem,
 	       size_t length, enum mem_kind kind)
 {
@@ -68,6 +83,7 @@ void mem_alloc(struct __test_metadata *_metadata, struct mem *mem,
 		CHECK_RC(0, madvise(mem->va, length, MADV_HUGEPAGE), "THP");
 	} else if (kind == MEM_4K) {
 		madvise(mem->va, length, MADV_NOHUGEPAGE);
+		scatter(mem->va, length);
 	}
 	memset(mem->va, 0, length);
 }
