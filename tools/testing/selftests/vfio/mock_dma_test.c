@@ -23,15 +23,36 @@ FIXTURE(mock_dma)
 FIXTURE_VARIANT(mock_dma)
 {
 	enum iommu_mode mode;
+	const char *model;
 };
 
-FIXTURE_VARIANT_ADD(mock_dma, type1) { .mode = MODE_TYPE1 };
-FIXTURE_VARIANT_ADD(mock_dma, compat) { .mode = MODE_COMPAT };
-FIXTURE_VARIANT_ADD(mock_dma, iommufd) { .mode = MODE_IOMMUFD };
+FIXTURE_VARIANT_ADD(mock_dma, type1) {
+	.mode = MODE_TYPE1, .model = "4k",
+};
+
+FIXTURE_VARIANT_ADD(mock_dma, compat) {
+	.mode = MODE_COMPAT, .model = "4k",
+};
+
+FIXTURE_VARIANT_ADD(mock_dma, iommufd) {
+	.mode = MODE_IOMMUFD, .model = "4k",
+};
+
+FIXTURE_VARIANT_ADD(mock_dma, type1_emulated) {
+	.mode = MODE_TYPE1, .model = "emulated",
+};
+
+FIXTURE_VARIANT_ADD(mock_dma, compat_emulated) {
+	.mode = MODE_COMPAT, .model = "emulated",
+};
+
+FIXTURE_VARIANT_ADD(mock_dma, iommufd_emulated) {
+	.mode = MODE_IOMMUFD, .model = "emulated",
+};
 
 FIXTURE_SETUP(mock_dma)
 {
-	bench_open(_metadata, &self->bench, variant->mode, "4k");
+	bench_open(_metadata, &self->bench, variant->mode, variant->model);
 	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
 	self->model = calloc(1, LENGTH);
 	self->buffer = malloc(VFIO_MOCK_DMA_BUFFER);
@@ -524,7 +545,8 @@ TEST_F(mock_dma, fault_blocked)
 		    VFIO_MOCK_DMA_FAULT_BLOCKED);
 	check_memory(_metadata, self->model, &self->bench.mem);
 
-	ASSERT_EQ(0, __vfio_dev_attach(dev, dev->hwpt_id));
+	ASSERT_EQ(0, __vfio_dev_attach(dev, dev->hwpt_id ?:
+				       self->bench.iommu.ioas_id));
 	mock_fill(_metadata, dev, IOVA, 8, 0);
 	memset(self->model, 0, 8);
 	check_memory(_metadata, self->model, &self->bench.mem);
@@ -540,7 +562,7 @@ TEST_F(mock_dma, close_resets)
 	ASSERT_EQ(0, __mock_fill(dev, 0, 8, 1));
 	ASSERT_EQ(0, __mock_truth_start(dev, IOVA, LENGTH, SZ_4K));
 	bench_close(_metadata, bench);
-	bench_open(_metadata, bench, variant->mode, "4k");
+	bench_open(_metadata, bench, variant->mode, variant->model);
 	check_reset_regs(_metadata, bench);
 	ASSERT_EQ(0, __mock_fill(dev, IOVA, 8, 1));
 	check_fault(_metadata, bench, 1, IOVA, VFIO_MOCK_DMA_FAULT_UNMAPPED);

@@ -73,8 +73,11 @@ static void track(struct __test_metadata *_metadata, struct bench *bench,
 FIXTURE_SETUP(race)
 {
 	bench_open(_metadata, &self->bench, variant->mode, variant->model);
-	bench_memory(_metadata, &self->bench, IOVA, LENGTH,
-		     strcmp(variant->model, "2m") ? MEM_4K : MEM_THP);
+	if (strcmp(variant->model, "2m"))
+		bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
+	else
+		bench_memory(_metadata, &self->bench, IOVA, 2 * SZ_2M,
+			     MEM_HUGETLB);
 	track(_metadata, &self->bench, &self->follow);
 }
 
@@ -136,7 +139,7 @@ static void racer_stop(struct __test_metadata *_metadata, struct racer *racer)
 static int step_map(struct racer *racer)
 {
 	struct bench *bench = racer->bench;
-	__u64 iova = IOVA + LENGTH + racer->round % 7 * SZ_2M;
+	__u64 iova = IOVA + bench->mem.length + racer->round % 7 * SZ_2M;
 	__u64 length = (1 + racer->round % 64) * SZ_4K;
 	__u64 unmapped;
 	int rc;
@@ -306,9 +309,9 @@ TEST_F_TIMEOUT(race, query_of_what_is_unmapped, 300)
 	if (variant->mode == MODE_IOMMUFD)
 		racer_start(_metadata, &looker, bench, step_look);
 	for (int round = 0; round < ROUNDS; round++) {
-		iommu_unmap(_metadata, &bench->iommu, IOVA, LENGTH);
+		iommu_unmap(_metadata, &bench->iommu, IOVA, bench->mem.length);
 		iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA,
-			  LENGTH);
+			  bench->mem.length);
 	}
 	if (variant->mode == MODE_IOMMUFD)
 		racer_stop(_metadata, &looker);
