@@ -52,8 +52,12 @@ int choose_tracker(const struct backend *b, const struct options *o,
 		return fail(EXIT_NOT_OFFERED, "%s: not tracked by the IOMMU: %s",
 			    b->ops->name, b->reason);
 	*tracker = &logging_tracker;
-	if (logging)
+	if (logging && o->page >= 4096)
 		return 0;
+	if (logging)
+		return fail(EXIT_NOT_OFFERED,
+			    "%s: a device's log has bits for 4K and more",
+			    b->ops->name);
 	if (o->tracker == TRACKER_DEVICE)
 		return fail(EXIT_NOT_OFFERED,
 			    "%s: the device keeps no log of its DMA",

@@ -69,6 +69,7 @@ int device_init(struct device *d, int fd)
 int device_work_start(struct device *d, const struct options *o,
 		      const struct range *span, __u64 seed)
 {
+	bool all = o->hot >= span->size;
 	const struct {
 		size_t at;
 		__u64 value;
@@ -78,9 +79,9 @@ int device_work_start(struct device *d, const struct options *o,
 		{ offsetof(struct vfio_mock_dma_regs, work_stride), o->stride },
 		{ offsetof(struct vfio_mock_dma_regs, work_rate), o->rate },
 		{ offsetof(struct vfio_mock_dma_regs, work_hot_length),
-		  o->hot < span->size ? o->hot : span->size },
+		  all ? span->size : o->hot },
 		{ offsetof(struct vfio_mock_dma_regs, work_hot_percent),
-		  o->hot_percent },
+		  all ? 100 : o->hot_percent },
 		{ offsetof(struct vfio_mock_dma_regs, work_seed), seed },
 	};
 	unsigned int i;

@@ -166,26 +166,26 @@ int guest_map(const struct guest *g, struct backend *b)
 
 /* What goes over the wire, held to the bandwidth. */
 struct wire {
-	__u64 start, sent, bandwidth;
+	__u64 start, sent, paced, bandwidth;
 };
 
-/* Sleeps when the copy is @slack ns ahead: sleeping for each page is slow. */
-static int pace(const struct wire *w, __u64 slack)
+/* Sleeps until what was sent is due. */
+static int pace(struct wire *w)
 {
 	struct timespec until;
 	__u64 due;
 
+	w->paced = w->sent;
 	if (w->bandwidth) {
 		due = w->start + w->sent * NSEC / MIB / w->bandwidth;
 		until.tv_sec = due / NSEC;
 		until.tv_nsec = due % NSEC;
-		if (due > now_ns() + slack)
-			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until,
-					NULL);
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 	}
 	return interrupted() ? EXIT_INTERRUPTED : 0;
 }
 
+/* Looking at the clock for each page would be slower than copying it. */
 static int send_bytes(struct guest *g, struct wire *w, __u64 offset,
 		      __u64 size)
 {
@@ -193,10 +193,11 @@ static int send_bytes(struct guest *g, struct wire *w, __u64 offset,
 	int rc = 0;
 
 	for (; size && !rc; offset += part, size -= part) {
-		part = size < MIB ? size : MIB;
+		part = size < MIB / 2 ? size : MIB / 2;
 		memcpy(g->target + offset, g->source + offset, part);
 		w->sent += part;
-		rc = pace(w, NSEC / 1000);
+		if (w->sent - w->paced >= MIB / 2)
+			rc = pace(w);
 	}
 	return rc;
 }
@@ -208,7 +209,7 @@ int guest_copy_all(struct guest *g, __u64 bandwidth, __u64 *copied)
 
 	rc = send_bytes(g, &w, 0, g->size);
 	if (!rc)
-		rc = pace(&w, 0);
+		rc = pace(&w);
 	*copied = w.sent;
 	return rc;
 }
@@ -236,7 +237,7 @@ int guest_copy_dirty(struct guest *g, const __u64 *dirty, __u64 bandwidth,
 				(page - first) * g->page);
 	}
 	if (!rc)
-		rc = pace(&w, 0);
+		rc = pace(&w);
 	*copied = w.sent;
 	return rc;
 }

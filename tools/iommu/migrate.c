@@ -120,7 +120,7 @@ static void estimate(const struct run *m, struct round *now)
 	copied = m->rate / m->g->page;
 	now->rounds_left = 0;
 	while (!fits(m, pages, now->query_ns)) {
-		if (dirtied >= copied || now->rounds_left >= MAX_ROUNDS) {
+		if (dirtied >= copied || now->rounds_left >= 99) {
 			now->rounds_left = -1;
 			break;
 		}

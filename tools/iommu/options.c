@@ -279,6 +279,8 @@ static int check(struct options *o)
 	if (o->hot > o->memory || o->hot % o->stride)
 		return fail(EXIT_SETUP,
 			    "--hot: it is at most --memory, and a multiple of --stride");
+	if (o->picture && !strcmp(o->picture, "-"))
+		return fail(EXIT_SETUP, "--picture: it goes to a file");
 	if (o->hot_percent && !o->hot)
 		return fail(EXIT_SETUP, "--hot 0 needs --hot-percent 0");
 	return 0;

@@ -25,6 +25,20 @@ static int judge(const struct result *r)
 	return 0;
 }
 
+/* Before the work is done rather than after it. */
+static int check_output(const char *option, const char *path)
+{
+	FILE *file;
+
+	if (!path || !strcmp(path, "-"))
+		return 0;
+	file = fopen(path, "ae");
+	if (!file)
+		return fail(EXIT_SETUP, "%s %s: %m", option, path);
+	fclose(file);
+	return 0;
+}
+
 static int run(const struct options *o, const struct mock *mock,
 	       struct backend *b)
 {
@@ -35,6 +49,10 @@ static int run(const struct options *o, const struct mock *mock,
 	int rc, more = 0;
 
 	rc = choose_tracker(b, o, &tracker);
+	if (!rc)
+		rc = check_output("--json", o->json);
+	if (!rc)
+		rc = check_output("--picture", o->picture);
 	if (!rc)
 		rc = device_init(&device, b->device);
 	if (!rc)

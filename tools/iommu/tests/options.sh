@@ -87,6 +87,7 @@ refused --downtime --downtime fast
 refused --bandwidth --bandwidth -5
 refused --max-rounds --max-rounds 0
 refused --max-rounds --max-rounds 1001
+refused file --picture -
 refused argument left over
 refused ambiguous --s 3
 refused list --list=3
