@@ -19,10 +19,20 @@ FIXTURE(dirty_huge)
 	__u64 seed;
 };
 
+FIXTURE_VARIANT(dirty_huge)
+{
+	const char *model;
+};
+
+FIXTURE_VARIANT_ADD(dirty_huge, iommufd_2m) { .model = "2m" };
+
+/* It has leaves of 2 MiB, too, one level further down. */
+FIXTURE_VARIANT_ADD(dirty_huge, iommufd_1g) { .model = "1g" };
+
 FIXTURE_SETUP(dirty_huge)
 {
 	self->seed = 3;
-	bench_open(_metadata, &self->bench, MODE_IOMMUFD, "2m");
+	bench_open(_metadata, &self->bench, MODE_IOMMUFD, variant->model);
 	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_HUGETLB);
 	oracle_init(_metadata, &self->oracle, IOVA, LENGTH, SZ_2M);
 	bench_track(_metadata, &self->bench);
