@@ -2,12 +2,16 @@
 /*
  * DOC: bitmaps against ground truth
  *
- * Round k reads and clears the device's truth log T(k), then asks for the
- * dirty bitmap Q(k). A write is in the truth log only after it has reached
- * memory, and has made its page dirty before that. So
+ * Round k reads and clears the device's truth log, T(k), asks for the dirty
+ * bitmap Q(k), and reads the log again, A(k). A write is in the log only after
+ * it has reached memory, and has made its page dirty before that. So
  *
- *   missed    pages of T(k) that are in neither Q(k-1) nor Q(k)
- *   spurious  pages of Q(k) that are in neither T(k) nor T(k+1)
+ *   missed    pages of T(k) that are not in Q(k): they were written after the
+ *             query before had ended. One of them may be in Q(k-1) instead,
+ *             by the write that was under way between memory and log then.
+ *             And pages of A(k-1), written while Q(k-1) ran, that are in
+ *             neither Q(k-1) nor Q(k).
+ *   spurious  pages of Q(k) that are in none of T(k), A(k) and T(k+1)
  *
  * The first must not be. The second is what tracking by huge leaves, or by
  * calling everything dirty, costs. It is known one round later.
@@ -24,21 +28,27 @@ int ledger_init(struct ledger *l, const struct guest *g)
 	for (i = 0; i < 2; i++) {
 		l->dirty[i] = calloc(g->words, sizeof(__u64));
 		l->truth[i] = calloc(g->words, sizeof(__u64));
-		if (!l->dirty[i] || !l->truth[i])
+		l->after[i] = calloc(g->words, sizeof(__u64));
+		if (!l->dirty[i] || !l->truth[i] || !l->after[i])
 			return fail(EXIT_SETUP, "no memory for bitmaps");
 	}
 	return 0;
 }
 
+static void turn(__u64 *bitmap[2], size_t size)
+{
+	__u64 *old = bitmap[1];
+
+	bitmap[1] = bitmap[0];
+	bitmap[0] = memset(old, 0, size);
+}
+
 /* This round becomes the one before; its bitmaps are empty now. */
 void ledger_turn(struct ledger *l, const struct guest *g)
 {
-	__u64 *dirty = l->dirty[1], *truth = l->truth[1];
-
-	l->dirty[1] = l->dirty[0];
-	l->truth[1] = l->truth[0];
-	l->dirty[0] = memset(dirty, 0, g->words * sizeof(__u64));
-	l->truth[0] = memset(truth, 0, g->words * sizeof(__u64));
+	turn(l->dirty, g->words * sizeof(__u64));
+	turn(l->truth, g->words * sizeof(__u64));
+	turn(l->after, g->words * sizeof(__u64));
 }
 
 /* Adds the pages of @word, the word @index of a bitmap, to a round. */
@@ -54,23 +64,34 @@ static void add(const struct guest *g, struct round *round, enum kind kind,
 	}
 }
 
+static void add_missed(struct ledger *l, const struct guest *g,
+		       struct round *round, __u64 index, __u64 missed)
+{
+	add(g, round, MISSED, index, missed);
+	if (missed && l->first_missed == ~0ULL)
+		l->first_missed = index * 64 + __builtin_ctzll(missed);
+}
+
 void ledger_round(struct ledger *l, const struct guest *g, struct round *now,
 		  struct round *before)
 {
-	__u64 i, q, q1, t, t1, missed;
+	__u64 i, q, q1, t, a1, late;
+	bool under_way = false;
 
 	for (i = 0; i < g->words; i++) {
 		q = l->dirty[0][i];
 		q1 = l->dirty[1][i];
 		t = l->truth[0][i];
-		t1 = l->truth[1][i];
+		a1 = l->after[1][i];
 		add(g, now, DIRTY, i, q);
-		add(g, now, WRITTEN, i, t);
-		add(g, before, SPURIOUS, i, q1 & ~(t1 | t));
-		missed = t & ~(q | q1);
-		add(g, now, MISSED, i, missed);
-		if (missed && l->first_missed == ~0ULL)
-			l->first_missed = i * 64 + __builtin_ctzll(missed);
+		add(g, now, WRITTEN, i, a1 | t);
+		add(g, before, SPURIOUS, i, q1 & ~(l->truth[1][i] | a1 | t));
+		late = t & ~q & q1;
+		if (late && !under_way) {
+			under_way = true;
+			late &= late - 1;
+		}
+		add_missed(l, g, now, i, late | ((t | a1) & ~(q | q1)));
 	}
 }
 
@@ -80,5 +101,6 @@ void ledger_close(struct ledger *l, const struct guest *g, struct round *last)
 	__u64 i;
 
 	for (i = 0; i < g->words; i++)
-		add(g, last, SPURIOUS, i, l->dirty[0][i] & ~l->truth[0][i]);
+		add(g, last, SPURIOUS, i, l->dirty[0][i] &
+		    ~(l->truth[0][i] | l->after[0][i]));
 }

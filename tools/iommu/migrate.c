@@ -87,9 +87,11 @@ static int query(struct run *m, struct round *now)
 		rc = m->tracker->query(m->b, g, span, m->ledger.dirty[0] +
 				       span->offset / g->page / 64);
 	}
+	now->query_ns = now_ns() - began;
+	if (!rc)
+		rc = device_truth_read(m->d, g, m->ledger.after[0]);
 	if (rc)
 		return rc;
-	now->query_ns = now_ns() - began;
 	now->since_ns = began - m->queried;
 	m->queried = began;
 	ledger_round(&m->ledger, g, now, now - 1);

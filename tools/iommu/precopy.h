@@ -147,9 +147,12 @@ struct result {
 	const char *tracker;
 };
 
-/* The bitmaps and truth of this round [0] and of the one before [1]. */
+/*
+ * The bitmaps and truth, before and after the query, of this round [0] and of
+ * the one before [1].
+ */
 struct ledger {
-	__u64 *dirty[2], *truth[2];
+	__u64 *dirty[2], *truth[2], *after[2];
 	__u64 first_missed;		/* a page; ~0 where there was none */
 };
 
