@@ -11,7 +11,9 @@
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/overflow.h>
 #include <linux/platform_device.h>
+#include <linux/property.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
@@ -178,6 +180,40 @@ static struct platform_driver mock_dma_driver = {
 static struct platform_device **mock_dma_devices;
 static unsigned int mock_dma_count;
 
+/*
+ * Put a device that was not added yet behind an IOMMU. iommu_fwspec_init() is
+ * for callers that hold iommu_probe_device_lock, which no module can; a device
+ * that nobody else knows of does not need it.
+ */
+static int mock_dma_set_iommu(struct device *dev, struct fwnode_handle *fwnode)
+{
+	struct iommu_fwspec *fwspec;
+	struct dev_iommu *iommu;
+
+	fwspec = kzalloc(struct_size(fwspec, ids, 1), GFP_KERNEL);
+	iommu = kzalloc(sizeof(*iommu), GFP_KERNEL);
+	if (!fwspec || !iommu) {
+		kfree(iommu);
+		kfree(fwspec);
+		return -ENOMEM;
+	}
+	fwspec->iommu_fwnode = fwnode_handle_get(fwnode);
+	mutex_init(&iommu->lock);
+	iommu->fwspec = fwspec;
+	dev->iommu = iommu;
+	return 0;
+}
+
+/* Undo it for a device that could not be added: the core has not seen it. */
+static void mock_dma_clear_iommu(struct device *dev)
+{
+	if (!dev->iommu)
+		return;
+	iommu_fwspec_free(dev);
+	kfree(dev->iommu);
+	dev->iommu = NULL;
+}
+
 static int mock_dma_add(const char *name, unsigned int id,
 			struct fwnode_handle *fwnode, const char *model_name)
 {
@@ -192,18 +228,18 @@ static int mock_dma_add(const char *name, unsigned int id,
 	if (rc)
 		goto err_put;
 	if (fwnode) {
-		rc = iommu_fwspec_init(&pdev->dev, fwnode);
+		rc = mock_dma_set_iommu(&pdev->dev, fwnode);
 		if (rc)
 			goto err_put;
 	}
 	rc = platform_device_add(pdev);
 	if (rc)
-		goto err_free_fwspec;
+		goto err_clear_iommu;
 	mock_dma_devices[mock_dma_count++] = pdev;
 	return 0;
 
-err_free_fwspec:
-	iommu_fwspec_free(&pdev->dev);
+err_clear_iommu:
+	mock_dma_clear_iommu(&pdev->dev);
 err_put:
 	platform_device_put(pdev);
 	return rc;
