@@ -13,7 +13,6 @@
 #include <linux/types.h>
 
 struct device;
-struct fwnode_handle;
 
 /**
  * enum iommu_mock_fault_reason - why a DMA was stopped
@@ -47,7 +46,7 @@ struct iommu_mock_fault {
 
 unsigned int iommu_mock_count(void);
 const char *iommu_mock_model(unsigned int index);
-struct fwnode_handle *iommu_mock_fwnode(unsigned int index);
+int iommu_mock_adopt(struct device *dev, unsigned int index);
 
 int iommu_mock_dma_read(struct device *dev, unsigned long iova, void *buf,
 			size_t length, struct iommu_mock_fault *fault);
