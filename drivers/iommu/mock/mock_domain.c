@@ -215,14 +215,13 @@ static int mock_domain_attach_dev(struct iommu_domain *domain,
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
 	const struct mock_model *model = mdev->mi->model;
-	struct mock_domain *md = to_mock_domain(domain);
 
-	if (domain->pgsize_bitmap & ~model->pgsizes ||
-	    md->pt.granule_shift != __ffs(model->pgsizes))
+	/* That the granules are the same follows, as both are leaf sizes. */
+	if (domain->pgsize_bitmap & ~model->pgsizes)
 		return -EINVAL;
 	if (domain->dirty_ops && !model->dirty)
 		return -EINVAL;
-	mock_dev_set_domain(mdev, md);
+	mock_dev_set_domain(mdev, to_mock_domain(domain));
 	return 0;
 }
 

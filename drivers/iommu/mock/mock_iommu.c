@@ -72,26 +72,21 @@ const char *iommu_mock_model(unsigned int index)
 EXPORT_SYMBOL_GPL(iommu_mock_model);
 
 /**
- * iommu_mock_adopt() - put a device behind an instance
- * @dev: a platform device that was not added to its bus yet
+ * iommu_mock_fwnode() - tell the node that names an instance
  * @index: of the instance, less than iommu_mock_count()
  *
- * Adding the device to its bus then attaches it. If it is never added,
- * iommu_fwspec_free() takes this back.
+ * To put a device behind the instance, pass this to iommu_fwspec_init() before
+ * the device is added to its bus.
  *
- * Return: 0; -ENODEV if there is no such instance, -EINVAL if @dev is behind
- * another IOMMU, -ENOMEM.
- *
- * Context: Process context, takes iommu_probe_device_lock.
+ * Return: the node, with no reference taken; NULL if there is no such instance.
  */
-int iommu_mock_adopt(struct device *dev, unsigned int index)
+struct fwnode_handle *iommu_mock_fwnode(unsigned int index)
 {
 	if (index >= mock_iommu_number)
-		return -ENODEV;
-	guard(mutex)(&iommu_probe_device_lock);
-	return iommu_fwspec_init(dev, mock_iommus[index]->fwnode);
+		return NULL;
+	return mock_iommus[index]->fwnode;
 }
-EXPORT_SYMBOL_GPL(iommu_mock_adopt);
+EXPORT_SYMBOL_GPL(iommu_mock_fwnode);
 
 static bool mock_iommu_capable(struct device *dev, enum iommu_cap cap)
 {
