@@ -231,7 +231,8 @@ static void mock_domain_test_not_mock(struct kunit *test)
 			iommu_mock_dma_read(&dev, 0, f->buffer, 1, &fault),
 			-ENODEV);
 	KUNIT_EXPECT_PTR_EQ(test, iommu_mock_model(iommu_mock_count()), NULL);
-	KUNIT_EXPECT_PTR_EQ(test, iommu_mock_fwnode(iommu_mock_count()), NULL);
+	KUNIT_EXPECT_EQ(test, iommu_mock_adopt(&dev, iommu_mock_count()),
+			-ENODEV);
 }
 
 /* The device loses what is unmapped at once, and the tables are freed. */

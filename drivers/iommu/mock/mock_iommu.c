@@ -72,21 +72,26 @@ const char *iommu_mock_model(unsigned int index)
 EXPORT_SYMBOL_GPL(iommu_mock_model);
 
 /**
- * iommu_mock_fwnode() - tell the node that names an instance
+ * iommu_mock_adopt() - put a device behind an instance
+ * @dev: a platform device that was not added to its bus yet
  * @index: of the instance, less than iommu_mock_count()
  *
- * To put a device behind the instance, pass this to iommu_fwspec_init() before
- * the device is added to its bus.
+ * Adding the device to its bus then attaches it. If it is never added,
+ * iommu_fwspec_free() takes this back.
  *
- * Return: the node, with no reference taken; NULL if there is no such instance.
+ * Return: 0; -ENODEV if there is no such instance, -EINVAL if @dev is behind
+ * another IOMMU, -ENOMEM.
+ *
+ * Context: Process context, takes iommu_probe_device_lock.
  */
-struct fwnode_handle *iommu_mock_fwnode(unsigned int index)
+int iommu_mock_adopt(struct device *dev, unsigned int index)
 {
 	if (index >= mock_iommu_number)
-		return NULL;
-	return mock_iommus[index]->fwnode;
+		return -ENODEV;
+	guard(mutex)(&iommu_probe_device_lock);
+	return iommu_fwspec_init(dev, mock_iommus[index]->fwnode);
 }
-EXPORT_SYMBOL_GPL(iommu_mock_fwnode);
+EXPORT_SYMBOL_GPL(iommu_mock_adopt);
 
 static bool mock_iommu_capable(struct device *dev, enum iommu_cap cap)
 {

@@ -36,7 +36,7 @@ struct device *mock_kunit_device(struct kunit *test, const char *model)
 
 	pdev = platform_device_alloc("iommu-mock-test", PLATFORM_DEVID_AUTO);
 	KUNIT_ASSERT_NOT_NULL(test, pdev);
-	rc = iommu_fwspec_init(&pdev->dev, iommu_mock_fwnode(i));
+	rc = iommu_mock_adopt(&pdev->dev, i);
 	if (!rc)
 		rc = platform_device_add(pdev);
 	if (rc)

@@ -8,6 +8,7 @@
 #include <linux/atomic.h>
 #include <linux/iommu_mock.h>
 #include <linux/mutex.h>
+#include <linux/wait.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -96,14 +97,19 @@ struct mock_dma_work {
 
 /**
  * struct mock_dma_pins - pages that an emulated device wrote and holds pinned
- * @lock: guards @pages, and is held while their memory is written, so that
- *	whoever holds it may unpin
+ * @lock: is held while memory of @pages is written and while one of them is
+ *	taken out, so that what was taken out may be unpinned. Never while
+ *	VFIO pins or unpins: it calls dma_unmap with locks that those need.
  * @pages: struct page by IOVA >> PAGE_SHIFT; each was pinned alone
+ * @under_way: how many pins have begun and are not in @pages yet
+ * @wait: for @under_way to become 0
  * @quiet_until: jiffies; no new pin before, see mock_dma_wait_quiet()
  */
 struct mock_dma_pins {
 	struct mutex lock;	/* see above */
 	struct xarray pages;
+	atomic_t under_way;
+	wait_queue_head_t wait;
 	unsigned long quiet_until;
 };
 
@@ -129,8 +135,8 @@ struct mock_dma_pins {
  *
  * Owner: the driver from probe to remove; after that, open files keep it.
  * Lock order: dev_set->lock of the VFIO core, @lock, then one of @truth_lock,
- * @log_lock and @pins.lock; mmap_lock and what VFIO and IOMMUFD take when
- * pages are pinned come behind all of them. @fault_lock is innermost.
+ * @log_lock, and mmap_lock; what VFIO and IOMMUFD take when pages are pinned
+ * comes behind @lock. @pins.lock and @fault_lock are innermost.
  */
 struct mock_dma {
 	struct vfio_device vdev;

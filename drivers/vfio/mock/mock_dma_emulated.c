@@ -16,6 +16,7 @@
 #include <linux/jiffies.h>
 #include <linux/moduleparam.h>
 #include <linux/overflow.h>
+#include <linux/wait.h>
 
 #include "mock_dma.h"
 
@@ -26,6 +27,9 @@ MODULE_PARM_DESC(emulated_pin,
 
 /* How long a device pins nothing after it had to unpin, in milliseconds. */
 #define QUIET_MS	20
+
+/* How long unmapping waits for a pin that is on its way, in milliseconds. */
+#define PIN_MS		100
 
 static bool mock_dma_is_attached(struct vfio_device *vdev)
 {
@@ -53,29 +57,34 @@ mock_dma_emulated_reason(struct mock_dma *md, int rc, bool write)
 	}
 }
 
-/* The page that @iova is in, pinned. ERR_PTR where that does not work. */
-static struct page *mock_dma_pin(struct mock_dma *md, unsigned long iova)
+/*
+ * Pin the page that @index is of, and keep it. To be called without the lock:
+ * who holds it may be unmapping on behalf of a container whose lock is needed
+ * for pinning. What is on its way is counted, see mock_dma_emulated_unmap().
+ */
+static int mock_dma_pin(struct mock_dma *md, unsigned long index)
 {
-	unsigned long index = iova >> PAGE_SHIFT;
+	struct mock_dma_pins *pins = &md->pins;
 	struct page *page;
 	int rc;
 
-	lockdep_assert_held(&md->pins.lock);
+	/* So that nothing can fail once the page is pinned. */
+	rc = xa_reserve(&pins->pages, index, GFP_KERNEL);
+	if (rc)
+		return rc;
 
-	page = xa_load(&md->pins.pages, index);
-	if (page)
-		return page;
-
+	atomic_inc(&pins->under_way);
 	rc = vfio_pin_pages(&md->vdev, index << PAGE_SHIFT, 1, IOMMU_WRITE,
 			    &page);
-	if (rc != 1)
-		return ERR_PTR(rc < 0 ? rc : -EFAULT);
-	rc = xa_err(xa_store(&md->pins.pages, index, page, GFP_KERNEL));
-	if (rc) {
-		vfio_unpin_pages(&md->vdev, index << PAGE_SHIFT, 1);
-		return ERR_PTR(rc);
-	}
-	return page;
+	if (rc == 1)
+		xa_store(&pins->pages, index, page, GFP_KERNEL);
+	else
+		xa_release(&pins->pages, index);
+	if (atomic_dec_and_test(&pins->under_way))
+		wake_up_all(&pins->wait);
+	if (rc == 1)
+		return 0;
+	return rc < 0 ? rc : -EFAULT;
 }
 
 /*
@@ -95,19 +104,28 @@ static void mock_dma_wait_quiet(struct mock_dma *md)
 	}
 }
 
+/* A device has one write at a time, so nobody else pins the same page. */
 static int mock_dma_write_pinned(struct mock_dma *md, unsigned long iova,
 				 const void *buf, size_t length)
 {
+	unsigned long index = iova >> PAGE_SHIFT;
 	struct page *page;
+	int rc;
 
-	mock_dma_wait_quiet(md);
-	guard(mutex)(&md->pins.lock);
-
-	page = mock_dma_pin(md, iova);
-	if (IS_ERR(page))
-		return PTR_ERR(page);
-	memcpy_to_page(page, offset_in_page(iova), buf, length);
-	return 0;
+	for (;;) {
+		scoped_guard(mutex, &md->pins.lock) {
+			page = xa_load(&md->pins.pages, index);
+			if (page) {
+				memcpy_to_page(page, offset_in_page(iova), buf,
+					       length);
+				return 0;
+			}
+		}
+		mock_dma_wait_quiet(md);
+		rc = mock_dma_pin(md, index);
+		if (rc)
+			return rc;
+	}
 }
 
 static int mock_dma_write_part(struct mock_dma *md, unsigned long iova,
@@ -169,10 +187,12 @@ static bool mock_dma_unpin(struct mock_dma *md, unsigned long first,
 	unsigned long index;
 	bool any = false;
 
-	lockdep_assert_held(&md->pins.lock);
-
 	xa_for_each_range(&md->pins.pages, index, page, first, last) {
-		xa_erase(&md->pins.pages, index);
+		/* With the lock, nobody is writing to the page any more. */
+		scoped_guard(mutex, &md->pins.lock)
+			page = xa_erase(&md->pins.pages, index);
+		if (!page)
+			continue;
 		vfio_unpin_pages(&md->vdev, index << PAGE_SHIFT, 1);
 		any = true;
 	}
@@ -182,6 +202,10 @@ static bool mock_dma_unpin(struct mock_dma *md, unsigned long first,
 /*
  * The pages of a range are about to be unmapped: none of them may be pinned any
  * more when this returns.
+ *
+ * A pin may be on its way, pinned already but not in the array yet. It needs no
+ * lock to get there, unless it still waits for one that the caller keeps from
+ * it; hence the bound. The caller then asks again.
  */
 static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
 				    u64 length)
@@ -194,7 +218,8 @@ static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
 	if (check_add_overflow(iova, length - 1, &end))
 		end = U64_MAX;
 
-	guard(mutex)(&md->pins.lock);
+	wait_event_timeout(md->pins.wait, !atomic_read(&md->pins.under_way),
+			   msecs_to_jiffies(PIN_MS));
 	if (mock_dma_unpin(md, iova >> PAGE_SHIFT, end >> PAGE_SHIFT))
 		WRITE_ONCE(md->pins.quiet_until,
 			   jiffies + msecs_to_jiffies(QUIET_MS));
@@ -202,7 +227,6 @@ static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
 
 static void mock_dma_emulated_release(struct mock_dma *md)
 {
-	guard(mutex)(&md->pins.lock);
 	mock_dma_unpin(md, 0, ULONG_MAX);
 	WRITE_ONCE(md->pins.quiet_until, jiffies);
 }

@@ -53,6 +53,7 @@ int mock_dma_init(struct vfio_device *vdev)
 	mutex_init(&md->pins.lock);
 	spin_lock_init(&md->fault_lock);
 	xa_init(&md->pins.pages);
+	init_waitqueue_head(&md->pins.wait);
 
 	md->buffer = kvzalloc(VFIO_MOCK_DMA_BUFFER, GFP_KERNEL);
 	md->bounce = kvmalloc(VFIO_MOCK_DMA_BUFFER, GFP_KERNEL);
@@ -180,44 +181,12 @@ static struct platform_driver mock_dma_driver = {
 static struct platform_device **mock_dma_devices;
 static unsigned int mock_dma_count;
 
-/*
- * Put a device that was not added yet behind an IOMMU. iommu_fwspec_init() is
- * for callers that hold iommu_probe_device_lock, which no module can; a device
- * that nobody else knows of does not need it.
- */
-static int mock_dma_set_iommu(struct device *dev, struct fwnode_handle *fwnode)
+/* @iommu: instance of the mock IOMMU in front of it, negative for none */
+static int mock_dma_add(const char *name, unsigned int id, int iommu)
 {
-	struct iommu_fwspec *fwspec;
-	struct dev_iommu *iommu;
-
-	fwspec = kzalloc(struct_size(fwspec, ids, 1), GFP_KERNEL);
-	iommu = kzalloc(sizeof(*iommu), GFP_KERNEL);
-	if (!fwspec || !iommu) {
-		kfree(iommu);
-		kfree(fwspec);
-		return -ENOMEM;
-	}
-	fwspec->iommu_fwnode = fwnode_handle_get(fwnode);
-	mutex_init(&iommu->lock);
-	iommu->fwspec = fwspec;
-	dev->iommu = iommu;
-	return 0;
-}
-
-/* Undo it for a device that could not be added: the core has not seen it. */
-static void mock_dma_clear_iommu(struct device *dev)
-{
-	if (!dev->iommu)
-		return;
-	iommu_fwspec_free(dev);
-	kfree(dev->iommu);
-	dev->iommu = NULL;
-}
-
-static int mock_dma_add(const char *name, unsigned int id,
-			struct fwnode_handle *fwnode, const char *model_name)
-{
-	struct mock_dma_model model = { .name = model_name };
+	struct mock_dma_model model = {
+		.name = iommu < 0 ? "emulated" : iommu_mock_model(iommu),
+	};
 	struct platform_device *pdev;
 	int rc;
 
@@ -227,19 +196,19 @@ static int mock_dma_add(const char *name, unsigned int id,
 	rc = platform_device_add_data(pdev, &model, sizeof(model));
 	if (rc)
 		goto err_put;
-	if (fwnode) {
-		rc = mock_dma_set_iommu(&pdev->dev, fwnode);
+	if (iommu >= 0) {
+		rc = iommu_mock_adopt(&pdev->dev, iommu);
 		if (rc)
 			goto err_put;
 	}
 	rc = platform_device_add(pdev);
 	if (rc)
-		goto err_clear_iommu;
+		goto err_free_fwspec;
 	mock_dma_devices[mock_dma_count++] = pdev;
 	return 0;
 
-err_clear_iommu:
-	mock_dma_clear_iommu(&pdev->dev);
+err_free_fwspec:
+	iommu_fwspec_free(&pdev->dev);
 err_put:
 	platform_device_put(pdev);
 	return rc;
@@ -253,15 +222,13 @@ static int mock_dma_add_all(unsigned int iommus)
 	for (i = 0; i < iommus; i++) {
 		for (n = 0; n < devices_per_iommu; n++) {
 			rc = mock_dma_add("vfio-mock-dma",
-					  i * devices_per_iommu + n,
-					  iommu_mock_fwnode(i),
-					  iommu_mock_model(i));
+					  i * devices_per_iommu + n, i);
 			if (rc)
 				return rc;
 		}
 	}
 	for (n = 0; n < emulated; n++) {
-		rc = mock_dma_add("vfio-mock-mdev", n, NULL, "emulated");
+		rc = mock_dma_add("vfio-mock-mdev", n, -1);
 		if (rc)
 			return rc;
 	}
