@@ -8,12 +8,12 @@
 #include <linux/atomic.h>
 #include <linux/iommu_mock.h>
 #include <linux/mutex.h>
-#include <linux/wait.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/vfio.h>
 #include <linux/vfio_mock_dma.h>
+#include <linux/wait.h>
 #include <linux/xarray.h>
 
 struct mock_dma;
