@@ -14,6 +14,7 @@
 #include <linux/vfio.h>
 #include <linux/vfio_mock_dma.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 struct mock_dma;
@@ -55,6 +56,7 @@ struct mock_dma_kind {
 
 extern const struct mock_dma_kind mock_dma_physical;
 extern const struct mock_dma_kind mock_dma_emulated;
+void mock_dma_unpin_work(struct work_struct *work);
 
 /**
  * struct mock_dma_sequence - the writes of a workload, as a function of seed
@@ -102,13 +104,15 @@ struct mock_dma_work {
  *	VFIO pins or unpins: it calls dma_unmap with locks that those need.
  * @pages: struct page by IOVA >> PAGE_SHIFT; each was pinned alone
  * @under_way: how many pins have begun and are not in @pages yet
- * @wait: for @under_way to become 0
+ * @unpin: takes out and unpins those of @pages that are marked for it
+ * @wait: for @under_way to become 0, and for no page to be marked
  * @quiet_until: jiffies; no new pin before, see mock_dma_wait_quiet()
  */
 struct mock_dma_pins {
 	struct mutex lock;	/* see above */
 	struct xarray pages;
 	atomic_t under_way;
+	struct work_struct unpin;
 	wait_queue_head_t wait;
 	unsigned long quiet_until;
 };

@@ -17,6 +17,7 @@
 #include <linux/moduleparam.h>
 #include <linux/overflow.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "mock_dma.h"
 
@@ -28,8 +29,11 @@ MODULE_PARM_DESC(emulated_pin,
 /* How long a device pins nothing after it had to unpin, in milliseconds. */
 #define QUIET_MS	20
 
-/* How long unmapping waits for a pin that is on its way, in milliseconds. */
+/* How long unmapping waits for pins to come or go, in milliseconds. */
 #define PIN_MS		100
+
+/* Pages that another thread shall unpin. */
+#define UNPIN		XA_MARK_0
 
 static bool mock_dma_is_attached(struct vfio_device *vdev)
 {
@@ -179,38 +183,57 @@ static int mock_dma_emulated_read(struct mock_dma *md, unsigned long iova,
 	return 0;
 }
 
-/* Unpin what is pinned of pages @first to @last. Returns whether any was. */
-static bool mock_dma_unpin(struct mock_dma *md, unsigned long first,
-			   unsigned long last)
+static void mock_dma_unpin(struct mock_dma *md, unsigned long index)
 {
 	struct page *page;
-	unsigned long index;
-	bool any = false;
 
-	xa_for_each_range(&md->pins.pages, index, page, first, last) {
-		/* With the lock, nobody is writing to the page any more. */
-		scoped_guard(mutex, &md->pins.lock)
-			page = xa_erase(&md->pins.pages, index);
-		if (!page)
-			continue;
+	/* With the lock, nobody is writing to the page any more. */
+	scoped_guard(mutex, &md->pins.lock)
+		page = xa_erase(&md->pins.pages, index);
+	if (page)
 		vfio_unpin_pages(&md->vdev, index << PAGE_SHIFT, 1);
-		any = true;
-	}
-	return any;
+}
+
+/**
+ * mock_dma_unpin_work() - unpin what dma_unmap asked for
+ * @work: @unpin of the pins of a device, which is open
+ *
+ * Context: workqueue; ends before the device is reset or closed.
+ */
+void mock_dma_unpin_work(struct work_struct *work)
+{
+	struct mock_dma *md = container_of(work, struct mock_dma, pins.unpin);
+	struct page *page;
+	unsigned long index;
+
+	xa_for_each_marked(&md->pins.pages, index, page, UNPIN)
+		mock_dma_unpin(md, index);
+	wake_up_all(&md->pins.wait);
+}
+
+static bool mock_dma_pins_settled(struct mock_dma *md)
+{
+	return !atomic_read(&md->pins.under_way) &&
+	       !xa_marked(&md->pins.pages, UNPIN);
 }
 
 /*
  * The pages of a range are about to be unmapped: none of them may be pinned any
  * more when this returns.
  *
- * A pin may be on its way, pinned already but not in the array yet. It needs no
- * lock to get there, unless it still waits for one that the caller keeps from
- * it; hence the bound. The caller then asks again.
+ * Type1 calls with a lock held that it takes with another one held that pinning
+ * and unpinning need. So neither is done here: another thread unpins, and a pin
+ * that is on its way, by which the page is pinned already but not in the array,
+ * is given time to get there. Where that thread has to wait for the caller, the
+ * bound ends it, and the caller asks again.
  */
 static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
 				    u64 length)
 {
 	struct mock_dma *md = to_mock_dma(vdev);
+	struct mock_dma_pins *pins = &md->pins;
+	struct page *page;
+	unsigned long index;
 	u64 end;
 
 	if (!length)
@@ -218,16 +241,28 @@ static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
 	if (check_add_overflow(iova, length - 1, &end))
 		end = U64_MAX;
 
-	wait_event_timeout(md->pins.wait, !atomic_read(&md->pins.under_way),
+	wait_event_timeout(pins->wait, !atomic_read(&pins->under_way),
 			   msecs_to_jiffies(PIN_MS));
-	if (mock_dma_unpin(md, iova >> PAGE_SHIFT, end >> PAGE_SHIFT))
-		WRITE_ONCE(md->pins.quiet_until,
-			   jiffies + msecs_to_jiffies(QUIET_MS));
+	scoped_guard(mutex, &pins->lock)
+		xa_for_each_range(&pins->pages, index, page, iova >> PAGE_SHIFT,
+				  end >> PAGE_SHIFT)
+			xa_set_mark(&pins->pages, index, UNPIN);
+	if (!xa_marked(&pins->pages, UNPIN))
+		return;
+	WRITE_ONCE(pins->quiet_until, jiffies + msecs_to_jiffies(QUIET_MS));
+	queue_work(system_unbound_wq, &pins->unpin);
+	wait_event_timeout(pins->wait, mock_dma_pins_settled(md),
+			   msecs_to_jiffies(PIN_MS));
 }
 
 static void mock_dma_emulated_release(struct mock_dma *md)
 {
-	mock_dma_unpin(md, 0, ULONG_MAX);
+	struct page *page;
+	unsigned long index;
+
+	cancel_work_sync(&md->pins.unpin);
+	xa_for_each(&md->pins.pages, index, page)
+		mock_dma_unpin(md, index);
 	WRITE_ONCE(md->pins.quiet_until, jiffies);
 }
 

@@ -54,6 +54,7 @@ int mock_dma_init(struct vfio_device *vdev)
 	spin_lock_init(&md->fault_lock);
 	xa_init(&md->pins.pages);
 	init_waitqueue_head(&md->pins.wait);
+	INIT_WORK(&md->pins.unpin, mock_dma_unpin_work);
 
 	md->buffer = kvzalloc(VFIO_MOCK_DMA_BUFFER, GFP_KERNEL);
 	md->bounce = kvmalloc(VFIO_MOCK_DMA_BUFFER, GFP_KERNEL);
