@@ -103,8 +103,9 @@ struct mock_dma_work {
  *	taken out, so that what was taken out may be unpinned. Never while
  *	VFIO pins or unpins: it calls dma_unmap with locks that those need.
  * @pages: struct page by IOVA >> PAGE_SHIFT; each was pinned alone
- * @under_way: how many pins have begun and are not in @pages yet
+ * @under_way: how many pages are pinned but not in @pages, or about to be so
  * @unpin: takes out and unpins those of @pages that are marked for it
+ * @unpinned: how many pages were unpinned so far; only its changing matters
  * @wait: for @under_way to become 0, and for no page to be marked
  * @quiet_until: jiffies; no new pin before, see mock_dma_wait_quiet()
  */
@@ -112,6 +113,7 @@ struct mock_dma_pins {
 	struct mutex lock;	/* see above */
 	struct xarray pages;
 	atomic_t under_way;
+	atomic_t unpinned;
 	struct work_struct unpin;
 	wait_queue_head_t wait;
 	unsigned long quiet_until;

@@ -29,8 +29,8 @@ MODULE_PARM_DESC(emulated_pin,
 /* How long a device pins nothing after it had to unpin, in milliseconds. */
 #define QUIET_MS	20
 
-/* How long unmapping waits for pins to come or go, in milliseconds. */
-#define PIN_MS		100
+/* How long unmapping waits where no pin comes or goes, in milliseconds. */
+#define STUCK_MS	1000
 
 /* Pages that another thread shall unpin. */
 #define UNPIN		XA_MARK_0
@@ -100,12 +100,9 @@ static int mock_dma_pin(struct mock_dma *md, unsigned long index)
  */
 static void mock_dma_wait_quiet(struct mock_dma *md)
 {
-	unsigned long until = READ_ONCE(md->pins.quiet_until);
-
-	while (time_before(jiffies, until)) {
+	while (xa_marked(&md->pins.pages, UNPIN) ||
+	       time_before(jiffies, READ_ONCE(md->pins.quiet_until)))
 		fsleep(USEC_PER_MSEC);
-		until = READ_ONCE(md->pins.quiet_until);
-	}
 }
 
 /* A device has one write at a time, so nobody else pins the same page. */
@@ -185,13 +182,20 @@ static int mock_dma_emulated_read(struct mock_dma *md, unsigned long iova,
 
 static void mock_dma_unpin(struct mock_dma *md, unsigned long index)
 {
+	struct mock_dma_pins *pins = &md->pins;
 	struct page *page;
 
+	atomic_inc(&pins->under_way);
+	smp_mb__after_atomic(); /* Pairs with mock_dma_pins_settled() */
 	/* With the lock, nobody is writing to the page any more. */
-	scoped_guard(mutex, &md->pins.lock)
-		page = xa_erase(&md->pins.pages, index);
-	if (page)
+	scoped_guard(mutex, &pins->lock)
+		page = xa_erase(&pins->pages, index);
+	if (page) {
 		vfio_unpin_pages(&md->vdev, index << PAGE_SHIFT, 1);
+		atomic_inc(&pins->unpinned);
+	}
+	/* Whoever waits is woken when all pages have gone. */
+	atomic_dec(&pins->under_way);
 }
 
 /**
@@ -213,8 +217,25 @@ void mock_dma_unpin_work(struct work_struct *work)
 
 static bool mock_dma_pins_settled(struct mock_dma *md)
 {
-	return !atomic_read(&md->pins.under_way) &&
-	       !xa_marked(&md->pins.pages, UNPIN);
+	if (xa_marked(&md->pins.pages, UNPIN))
+		return false;
+	/* Pairs with mock_dma_unpin(): a page is counted before it goes. */
+	smp_rmb();
+	return !atomic_read(&md->pins.under_way);
+}
+
+/* Wait for pins to come and go, for as long as they do. */
+static void mock_dma_wait_settled(struct mock_dma *md)
+{
+	struct mock_dma_pins *pins = &md->pins;
+	int before;
+
+	do {
+		before = atomic_read(&pins->unpinned);
+		if (wait_event_timeout(pins->wait, mock_dma_pins_settled(md),
+				       msecs_to_jiffies(STUCK_MS)))
+			return;
+	} while (atomic_read(&pins->unpinned) != before);
 }
 
 /*
@@ -224,8 +245,8 @@ static bool mock_dma_pins_settled(struct mock_dma *md)
  * Type1 calls with a lock held that it takes with another one held that pinning
  * and unpinning need. So neither is done here: another thread unpins, and a pin
  * that is on its way, by which the page is pinned already but not in the array,
- * is given time to get there. Where that thread has to wait for the caller, the
- * bound ends it, and the caller asks again.
+ * is given time to get there. Where that thread has to wait for the caller,
+ * nothing moves until this gives up, and the caller asks again.
  */
 static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
 				    u64 length)
@@ -234,6 +255,7 @@ static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
 	struct mock_dma_pins *pins = &md->pins;
 	struct page *page;
 	unsigned long index;
+	bool any = false;
 	u64 end;
 
 	if (!length)
@@ -242,17 +264,20 @@ static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
 		end = U64_MAX;
 
 	wait_event_timeout(pins->wait, !atomic_read(&pins->under_way),
-			   msecs_to_jiffies(PIN_MS));
+			   msecs_to_jiffies(STUCK_MS));
 	scoped_guard(mutex, &pins->lock)
 		xa_for_each_range(&pins->pages, index, page, iova >> PAGE_SHIFT,
 				  end >> PAGE_SHIFT)
 			xa_set_mark(&pins->pages, index, UNPIN);
-	if (!xa_marked(&pins->pages, UNPIN))
-		return;
-	WRITE_ONCE(pins->quiet_until, jiffies + msecs_to_jiffies(QUIET_MS));
-	queue_work(system_unbound_wq, &pins->unpin);
-	wait_event_timeout(pins->wait, mock_dma_pins_settled(md),
-			   msecs_to_jiffies(PIN_MS));
+	if (xa_marked(&pins->pages, UNPIN)) {
+		queue_work(system_unbound_wq, &pins->unpin);
+		any = true;
+	}
+	/* Even if not: a page may be out of the array and pinned still. */
+	mock_dma_wait_settled(md);
+	if (any)
+		WRITE_ONCE(pins->quiet_until,
+			   jiffies + msecs_to_jiffies(QUIET_MS));
 }
 
 static void mock_dma_emulated_release(struct mock_dma *md)
@@ -263,6 +288,7 @@ static void mock_dma_emulated_release(struct mock_dma *md)
 	cancel_work_sync(&md->pins.unpin);
 	xa_for_each(&md->pins.pages, index, page)
 		mock_dma_unpin(md, index);
+	wake_up_all(&md->pins.wait);
 	WRITE_ONCE(md->pins.quiet_until, jiffies);
 }
 
