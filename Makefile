@@ -75,7 +75,7 @@ selftest: kernel debug-kernel tools
 bench: kernel peer tools
 	@$(S)/run-bench
 
-check: base
+check: kernel
 	@$(S)/check
 
 series: apply
