@@ -26,7 +26,8 @@ help:
 	@echo 'make debug-kernel  the same with KASAN, lockdep    build/debug'
 	@echo 'make peer          the base with the mock devices  build/peer'
 	@echo 'make uml           User-Mode Linux                 build/um'
-	@echo 'make vm CMD="..."  boot and run a command; KERNEL=x86|debug|peer|um'
+	@echo 'make vm CMD="..."  boot and run a command (scripts/vm gives its exit status);'
+	@echo '                   KERNEL=x86|debug|peer|um'
 	@echo '                   MEM=2G CPUS=2 IOMMU=vtd|none ICOUNT=1 TIMEOUT=300 APPEND="..."'
 	@echo 'make kunit         KUnit suites on UML, plain and debug kernel'
 	@echo 'make selftest      kselftests on plain and debug kernel'
@@ -60,8 +61,9 @@ peer: apply-peer
 tools: apply
 	@$(S)/build-tools
 
+vm: export VM_COMMAND = $(value CMD)
 vm:
-	@$(S)/vm $(vm_opts) -- '$(CMD)'
+	@$(S)/vm $(vm_opts) -- "$$VM_COMMAND"
 
 demo: kernel tools
 	@$(S)/run-demo
