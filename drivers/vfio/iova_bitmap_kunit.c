@@ -348,13 +348,21 @@ static void ib_test_window_count(struct kunit *test)
 	iova_bitmap_free(bitmap);
 }
 
-/* The walk can be made again, and starts over. */
+/*
+ * The walk can be made again, and starts over: nothing is left from the first
+ * one, though it ended with a range that went on behind the bitmap.
+ */
 static void ib_test_again(struct kunit *test)
 {
+	static const struct ib_case c = {
+		"past the end", SZ_4K, IB_WINDOW(1) + 2 * PAGE_SIZE, 1, 0,
+		{ { 0, 1 }, { IB_WINDOW(1) - 1, 10 },
+		  { IB_WINDOW(1) + PAGE_SIZE, SZ_1G } },
+	};
 	struct iova_bitmap *bitmap;
 	struct ib_run run;
 
-	ib_setup(&run, test, &ib_two_windows);
+	ib_setup(&run, test, &c);
 	bitmap = ib_alloc(&run);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bitmap);
 	run.ranges[0].told = true;
