@@ -33,7 +33,7 @@ enum vfio_mock_dma_region {
 #define VFIO_MOCK_DMA_VERSION	1
 #define VFIO_MOCK_DMA_BUFFER	(64 * 1024)
 /* As many granules as the truth log can hold, and so 8 times its bytes. */
-#define VFIO_MOCK_DMA_TRUTH_MAX	(1ULL << 28)
+#define VFIO_MOCK_DMA_TRUTH_MAX	0x10000000ULL
 
 /**
  * enum vfio_mock_dma_command - what a write to @command starts
