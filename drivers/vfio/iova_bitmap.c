@@ -109,13 +109,6 @@ struct iova_bitmap {
 #define IOVA_BITMAP_SWIZZLE \
 	(IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? sizeof(u64) - 1 : 0)
 
-/* The last bit of the bitmap, counted from the first bit of the window. */
-static unsigned long iova_bitmap_bits_left(const struct iova_bitmap *bitmap,
-					   unsigned long iova)
-{
-	return (bitmap->last - iova) >> bitmap->pgshift;
-}
-
 /**
  * iova_bitmap_pin() - pin the memory of a window, all of it or nothing
  * @addr: user address of its first byte
@@ -179,7 +172,7 @@ static int iova_bitmap_get_window(struct iova_bitmap *bitmap,
 	pgoff = offset_in_page(addr);
 
 	/* As a last bit, not a number of bits: that may be one too many. */
-	bits = iova_bitmap_bits_left(bitmap, iova);
+	bits = (bitmap->last - iova) >> bitmap->pgshift;
 	room = IOVA_BITMAP_MAX_PAGES * (unsigned long)IOVA_BITMAP_PAGE_BITS -
 	       pgoff * BITS_PER_BYTE;
 	if (bits >= room) {
