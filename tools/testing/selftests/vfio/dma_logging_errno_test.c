@@ -5,7 +5,9 @@
  * Each errno, and that nothing has changed after it: a log that was not
  * started is not on, and one that is on still has everything to tell.
  */
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib/test.h"
 
@@ -238,6 +240,52 @@ TEST_F(log_errno, report_short)
 }
 
 /* A bitmap that cannot be written, at its start or in the second page. */
+static void put(struct __test_metadata *_metadata, const char *path,
+		const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	ASSERT_LE(0, fd) {
+		TH_LOG("%s: %m", path);
+	}
+	ASSERT_LT(0, write(fd, text, strlen(text)));
+	close(fd);
+}
+
+/* Each allocation of a report fails once: it says so, and nothing is lost. */
+TEST_F(log_errno, report_out_of_memory)
+{
+	struct bench *bench = &self->bench;
+	char text[16];
+	int fd, nth, rc;
+
+	put(_metadata, "/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+	put(_metadata, "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
+	put(_metadata, "/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	start(_metadata, bench);
+	fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	ASSERT_LE(0, fd);
+
+	for (nth = 1; nth < 100; nth++) {
+		snprintf(text, sizeof(text), "%d", nth);
+		ASSERT_LT(0, pwrite(fd, text, strlen(text), 0));
+		rc = __dma_log_report(&bench->dev, IOVA, LENGTH, SZ_4K,
+				      self->bm.bits);
+		memset(text, 0, sizeof(text));
+		ASSERT_LT(0, pread(fd, text, sizeof(text) - 1, 0));
+		ASSERT_EQ(1, pwrite(fd, "0", 1, 0));
+		if (atoi(text))
+			break;
+		ASSERT_EQ(-ENOMEM, rc);
+		nothing_lost(_metadata, bench, &self->bm);
+	}
+	close(fd);
+	/* The bitmap's object and its page of page pointers. */
+	EXPECT_LE(3, nth);
+	ASSERT_EQ(0, rc);
+	EXPECT_EQ(PAGES, bitmap_count(&self->bm));
+}
+
 TEST_F(log_errno, report_faults)
 {
 	static const int prots[] = { PROT_NONE, PROT_READ };
