@@ -11,7 +11,8 @@
  *             by the write that was under way between memory and log then.
  *             And pages of A(k-1), written while Q(k-1) ran, that are in
  *             neither Q(k-1) nor Q(k).
- *   spurious  pages of Q(k) that are in none of T(k), A(k) and T(k+1)
+ *   spurious  pages of Q(k) that are in none of A(k-1), T(k), A(k) and T(k+1):
+ *             what is in A(k-1) may have been written behind Q(k-1)
  *
  * The first must not be. The second is what tracking by huge leaves, or by
  * calling everything dirty, costs. It is known one round later.
@@ -25,7 +26,7 @@ int ledger_init(struct ledger *l, const struct guest *g)
 	int i;
 
 	l->first_missed = ~0ULL;
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < ROUNDS_KEPT; i++) {
 		l->dirty[i] = calloc(g->words, sizeof(__u64));
 		l->truth[i] = calloc(g->words, sizeof(__u64));
 		l->after[i] = calloc(g->words, sizeof(__u64));
@@ -35,11 +36,13 @@ int ledger_init(struct ledger *l, const struct guest *g)
 	return 0;
 }
 
-static void turn(__u64 *bitmap[2], size_t size)
+static void turn(__u64 *bitmap[ROUNDS_KEPT], size_t size)
 {
-	__u64 *old = bitmap[1];
+	__u64 *old = bitmap[ROUNDS_KEPT - 1];
+	int i;
 
-	bitmap[1] = bitmap[0];
+	for (i = ROUNDS_KEPT - 1; i; i--)
+		bitmap[i] = bitmap[i - 1];
 	bitmap[0] = memset(old, 0, size);
 }
 
@@ -75,7 +78,7 @@ static void add_missed(struct ledger *l, const struct guest *g,
 void ledger_round(struct ledger *l, const struct guest *g, struct round *now,
 		  struct round *before)
 {
-	__u64 i, q, q1, t, a1, late;
+	__u64 i, q, q1, t, a1, a2, late;
 	bool under_way = false;
 
 	for (i = 0; i < g->words; i++) {
@@ -83,9 +86,10 @@ void ledger_round(struct ledger *l, const struct guest *g, struct round *now,
 		q1 = l->dirty[1][i];
 		t = l->truth[0][i];
 		a1 = l->after[1][i];
+		a2 = l->after[2][i];
 		add(g, now, DIRTY, i, q);
 		add(g, now, WRITTEN, i, a1 | t);
-		add(g, before, SPURIOUS, i, q1 & ~(l->truth[1][i] | a1 | t));
+		add(g, before, SPURIOUS, i, q1 & ~(a2 | l->truth[1][i] | a1 | t));
 		late = t & ~q & q1;
 		if (late && !under_way) {
 			under_way = true;
@@ -102,5 +106,5 @@ void ledger_close(struct ledger *l, const struct guest *g, struct round *last)
 
 	for (i = 0; i < g->words; i++)
 		add(g, last, SPURIOUS, i, l->dirty[0][i] &
-		    ~(l->truth[0][i] | l->after[0][i]));
+		    ~(l->after[1][i] | l->truth[0][i] | l->after[0][i]));
 }

@@ -147,12 +147,15 @@ struct result {
 	const char *tracker;
 };
 
+/* Rounds that are needed to judge one: it, and one to either side. */
+#define ROUNDS_KEPT	3
+
 /*
  * The bitmaps and truth, before and after the query, of this round [0] and of
- * the one before [1].
+ * those before.
  */
 struct ledger {
-	__u64 *dirty[2], *truth[2], *after[2];
+	__u64 *dirty[ROUNDS_KEPT], *truth[ROUNDS_KEPT], *after[ROUNDS_KEPT];
 	__u64 first_missed;		/* a page; ~0 where there was none */
 };
 
