@@ -239,7 +239,6 @@ TEST_F(log_errno, report_short)
 	nothing_lost(_metadata, bench, &self->bm);
 }
 
-/* A bitmap that cannot be written, at its start or in the second page. */
 static void put(struct __test_metadata *_metadata, const char *path,
 		const char *text)
 {
@@ -294,6 +293,7 @@ TEST_F(log_errno, report_out_of_memory)
 	EXPECT_EQ(PAGES, bitmap_count(&self->bm));
 }
 
+/* A bitmap that cannot be written, at its start or in the second page. */
 TEST_F(log_errno, report_faults)
 {
 	static const int prots[] = { PROT_NONE, PROT_READ };
