@@ -75,6 +75,14 @@ struct iova_bitmap_window {
 	unsigned int npages;
 	/* Whether a bit was set, so that the pages must be marked dirty */
 	bool written;
+	/*
+	 * Whether offsets @run_first to @next - 1 are still to be written. What
+	 * is told next would go on at @next, which cannot wrap: a bitmap has
+	 * less than 2^64 bytes of IOVA.
+	 */
+	bool run;
+	unsigned long run_first;
+	unsigned long next;
 	struct page **pages;
 };
 
@@ -141,12 +149,196 @@ VISIBLE_IF_KUNIT int iova_bitmap_pin(unsigned long addr, unsigned int npages,
 }
 EXPORT_SYMBOL_IF_KUNIT(iova_bitmap_pin);
 
+/* Whole bytes; @stop is the first one that is not. */
+static __always_inline void iova_bitmap_fill_bytes(u8 *p, u8 *stop)
+{
+	if (stop - p >= IOVA_BITMAP_MEMSET) {
+		memset(p, 0xff, stop - p);
+		return;
+	}
+	/* The last word may reach into bytes behind, which are full as well. */
+	for (; p < stop; p += sizeof(u64)) {
+		/* Or the compiler calls memset() after all. */
+		OPTIMIZER_HIDE_VAR(p);
+		put_unaligned(~0ULL, (u64 *)p);
+	}
+}
+
+/* Whole words, of which a huge page has eight. */
+static __always_inline void iova_bitmap_fill_words(u64 *p, unsigned int n)
+{
+	if (n * sizeof(u64) >= IOVA_BITMAP_MEMSET) {
+		memset(p, 0xff, n * sizeof(u64));
+		return;
+	}
+	for (; n >= 8; n -= 8, p += 8) {
+		p[0] = ~0ULL;
+		p[1] = ~0ULL;
+		p[2] = ~0ULL;
+		p[3] = ~0ULL;
+		p[4] = ~0ULL;
+		p[5] = ~0ULL;
+		p[6] = ~0ULL;
+		p[7] = ~0ULL;
+	}
+	for (; n; n--, p++) {
+		/* Or the compiler calls memset() after all. */
+		OPTIMIZER_HIDE_VAR(p);
+		*p = ~0ULL;
+	}
+}
+
+/* A run of several bytes on a machine whose words run the other way. */
+static void iova_bitmap_fill_swizzled(u8 *kaddr, unsigned int byte,
+				      unsigned int end, u8 head, u8 tail)
+{
+	kaddr[byte ^ IOVA_BITMAP_SWIZZLE] |= head;
+	while (++byte < end)
+		kaddr[byte ^ IOVA_BITMAP_SWIZZLE] = 0xff;
+	kaddr[end ^ IOVA_BITMAP_SWIZZLE] |= tail;
+}
+
+/*
+ * Set bits @first to @last of the page that is mapped at @kaddr.
+ *
+ * 512 bits is a huge page, and all in between happens: each has a path without
+ * a loop over bits, and none touches a byte outside of the run.
+ */
+static __always_inline void iova_bitmap_fill(u8 *kaddr, unsigned int first,
+					     unsigned int last)
+{
+	unsigned int byte = first / BITS_PER_BYTE;
+	unsigned int end = last / BITS_PER_BYTE;
+	unsigned int head = first % BITS_PER_BYTE;
+	unsigned int tail = BITS_PER_BYTE - 1 - last % BITS_PER_BYTE;
+	u8 *stop;
+
+	if (!((first | ~last) % BITS_PER_TYPE(u64))) {
+		iova_bitmap_fill_words((u64 *)(kaddr + byte),
+				       (last - first + 1) / BITS_PER_TYPE(u64));
+		return;
+	}
+	if (byte == end) {
+		kaddr[byte ^ IOVA_BITMAP_SWIZZLE] |=
+			((2U << (last - first)) - 1) << head;
+		return;
+	}
+	if (IOVA_BITMAP_SWIZZLE || end - byte < sizeof(u64)) {
+		iova_bitmap_fill_swizzled(kaddr, byte, end, 0xff << head,
+					  0xff >> tail);
+		return;
+	}
+
+	/*
+	 * A word from the first byte on and one up to the last byte, wherever
+	 * these are. They may overlap, but neither reaches the other's partial
+	 * byte.
+	 */
+	kaddr += byte;
+	stop = kaddr + (end - byte) + 1 - sizeof(u64);
+	put_unaligned(get_unaligned((u64 *)kaddr) | ~0ULL << head,
+		      (u64 *)kaddr);
+	put_unaligned(get_unaligned((u64 *)stop) | ~0ULL >> tail, (u64 *)stop);
+	iova_bitmap_fill_bytes(kaddr + sizeof(u64), stop);
+}
+
+/* Set bits of the pinned pages, counted from the first page's, in pieces. */
+static noinline void iova_bitmap_set_pages(struct iova_bitmap_window *mapped,
+					   unsigned int bit, unsigned int end)
+{
+	unsigned int index, stop;
+	u8 *kaddr;
+
+	for (;;) {
+		index = bit / IOVA_BITMAP_PAGE_BITS;
+		stop = min(end, (index + 1) * IOVA_BITMAP_PAGE_BITS - 1);
+		kaddr = kmap_local_page(mapped->pages[index]);
+		iova_bitmap_fill(kaddr, bit % IOVA_BITMAP_PAGE_BITS,
+				 stop % IOVA_BITMAP_PAGE_BITS);
+		kunmap_local(kaddr);
+		if (stop == end)
+			return;
+		bit = stop + 1;
+	}
+}
+
+/* More than one bit: within a page, as nearly always, or not. */
+static noinline void iova_bitmap_set_run(struct iova_bitmap_window *mapped,
+					 unsigned int bit, unsigned int end)
+{
+	unsigned int index = bit / IOVA_BITMAP_PAGE_BITS;
+	u8 *kaddr;
+
+	if (index != end / IOVA_BITMAP_PAGE_BITS) {
+		iova_bitmap_set_pages(mapped, bit, end);
+		return;
+	}
+	kaddr = kmap_local_page(mapped->pages[index]);
+	iova_bitmap_fill(kaddr, bit % IOVA_BITMAP_PAGE_BITS,
+			 end % IOVA_BITMAP_PAGE_BITS);
+	kunmap_local(kaddr);
+}
+
+/* Set the bits for a range inside of the window, as offsets from its IOVA. */
+static __always_inline void iova_bitmap_set_mapped(struct iova_bitmap *bitmap,
+						   unsigned long offset,
+						   unsigned long last)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+	unsigned int bit, end;
+	u8 *kaddr;
+
+	/* A window has at most 2^24 bits, however far its offsets go. */
+	bit = mapped->skip + (offset >> bitmap->pgshift);
+	end = mapped->skip + (last >> bitmap->pgshift);
+	mapped->written = true;
+	if (bit != end) {
+		iova_bitmap_set_run(mapped, bit, end);
+		return;
+	}
+
+	/* One bit is what a device with 4 KiB pages reports all the time. */
+	kaddr = kmap_local_page(mapped->pages[bit / IOVA_BITMAP_PAGE_BITS]);
+	kaddr[bit % IOVA_BITMAP_PAGE_BITS / BITS_PER_BYTE ^
+	      IOVA_BITMAP_SWIZZLE] |= BIT(bit % BITS_PER_BYTE);
+	kunmap_local(kaddr);
+}
+
+/* Write the run of ranges that went on from each other, if there is one. */
+static void iova_bitmap_end_run(struct iova_bitmap *bitmap)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+
+	if (!mapped->run)
+		return;
+	mapped->run = false;
+	iova_bitmap_set_mapped(bitmap, mapped->run_first, mapped->next - 1);
+}
+
+/* A range that goes on from the one before, or the first that does not. */
+static noinline void iova_bitmap_set_next(struct iova_bitmap *bitmap,
+					  unsigned long offset,
+					  unsigned long last)
+{
+	struct iova_bitmap_window *mapped = &bitmap->mapped;
+
+	if (offset != mapped->next) {
+		iova_bitmap_end_run(bitmap);
+		iova_bitmap_set_mapped(bitmap, offset, last);
+	} else if (!mapped->run) {
+		mapped->run = true;
+		mapped->run_first = offset;
+	}
+	mapped->next = last + 1;
+}
+
 static void iova_bitmap_put_window(struct iova_bitmap *bitmap)
 {
 	struct iova_bitmap_window *mapped = &bitmap->mapped;
 
 	if (!mapped->npages)
 		return;
+	iova_bitmap_end_run(bitmap);
 
 	/*
 	 * The bits were written through the kernel's mapping, which leaves no
@@ -191,6 +383,8 @@ static int iova_bitmap_get_window(struct iova_bitmap *bitmap,
 	mapped->skip = pgoff * BITS_PER_BYTE;
 	mapped->npages = npages;
 	mapped->written = false;
+	mapped->run = false;
+	mapped->next = 0;
 	return 0;
 }
 
@@ -315,132 +509,6 @@ static void iova_bitmap_spill(struct iova_bitmap *bitmap, unsigned long iova,
 		     iova, last);
 }
 
-/* Whole bytes; @stop is the first one that is not. */
-static __always_inline void iova_bitmap_fill_bytes(u8 *p, u8 *stop)
-{
-	if (stop - p >= IOVA_BITMAP_MEMSET) {
-		memset(p, 0xff, stop - p);
-		return;
-	}
-	/* The last word may reach into bytes behind, which are full as well. */
-	for (; p < stop; p += sizeof(u64)) {
-		/* Or the compiler calls memset() after all. */
-		OPTIMIZER_HIDE_VAR(p);
-		put_unaligned(~0ULL, (u64 *)p);
-	}
-}
-
-/* A run of several bytes on a machine whose words run the other way. */
-static void iova_bitmap_fill_swizzled(u8 *kaddr, unsigned int byte,
-				      unsigned int end, u8 head, u8 tail)
-{
-	kaddr[byte ^ IOVA_BITMAP_SWIZZLE] |= head;
-	while (++byte < end)
-		kaddr[byte ^ IOVA_BITMAP_SWIZZLE] = 0xff;
-	kaddr[end ^ IOVA_BITMAP_SWIZZLE] |= tail;
-}
-
-/*
- * Set bits @first to @last of the page that is mapped at @kaddr.
- *
- * 512 bits is a huge page, and all in between happens: each has a path without
- * a loop over bits, and none touches a byte outside of the run.
- */
-static __always_inline void iova_bitmap_fill(u8 *kaddr, unsigned int first,
-					     unsigned int last)
-{
-	unsigned int byte = first / BITS_PER_BYTE;
-	unsigned int end = last / BITS_PER_BYTE;
-	unsigned int head = first % BITS_PER_BYTE;
-	unsigned int tail = BITS_PER_BYTE - 1 - last % BITS_PER_BYTE;
-	u8 *stop;
-
-	if (byte == end) {
-		kaddr[byte ^ IOVA_BITMAP_SWIZZLE] |=
-			((2U << (last - first)) - 1) << head;
-		return;
-	}
-	if (IOVA_BITMAP_SWIZZLE || end - byte < sizeof(u64)) {
-		iova_bitmap_fill_swizzled(kaddr, byte, end, 0xff << head,
-					  0xff >> tail);
-		return;
-	}
-
-	/*
-	 * A word from the first byte on and one up to the last byte, wherever
-	 * these are. They may overlap, but neither reaches the other's partial
-	 * byte.
-	 */
-	kaddr += byte;
-	stop = kaddr + (end - byte) + 1 - sizeof(u64);
-	put_unaligned(get_unaligned((u64 *)kaddr) | ~0ULL << head,
-		      (u64 *)kaddr);
-	put_unaligned(get_unaligned((u64 *)stop) | ~0ULL >> tail, (u64 *)stop);
-	iova_bitmap_fill_bytes(kaddr + sizeof(u64), stop);
-}
-
-/* Set bits of the pinned pages, counted from the first page's, in pieces. */
-static noinline void iova_bitmap_set_pages(struct iova_bitmap_window *mapped,
-					   unsigned int bit, unsigned int end)
-{
-	unsigned int index, stop;
-	u8 *kaddr;
-
-	for (;;) {
-		index = bit / IOVA_BITMAP_PAGE_BITS;
-		stop = min(end, (index + 1) * IOVA_BITMAP_PAGE_BITS - 1);
-		kaddr = kmap_local_page(mapped->pages[index]);
-		iova_bitmap_fill(kaddr, bit % IOVA_BITMAP_PAGE_BITS,
-				 stop % IOVA_BITMAP_PAGE_BITS);
-		kunmap_local(kaddr);
-		if (stop == end)
-			return;
-		bit = stop + 1;
-	}
-}
-
-/* More than one bit: within a page, as nearly always, or not. */
-static noinline void iova_bitmap_set_run(struct iova_bitmap_window *mapped,
-					 unsigned int bit, unsigned int end)
-{
-	unsigned int index = bit / IOVA_BITMAP_PAGE_BITS;
-	u8 *kaddr;
-
-	if (index != end / IOVA_BITMAP_PAGE_BITS) {
-		iova_bitmap_set_pages(mapped, bit, end);
-		return;
-	}
-	kaddr = kmap_local_page(mapped->pages[index]);
-	iova_bitmap_fill(kaddr, bit % IOVA_BITMAP_PAGE_BITS,
-			 end % IOVA_BITMAP_PAGE_BITS);
-	kunmap_local(kaddr);
-}
-
-/* Set the bits for a range inside of the window, as offsets from its IOVA. */
-static __always_inline void iova_bitmap_set_mapped(struct iova_bitmap *bitmap,
-						   unsigned long offset,
-						   unsigned long last)
-{
-	struct iova_bitmap_window *mapped = &bitmap->mapped;
-	unsigned int bit, end;
-	u8 *kaddr;
-
-	/* A window has at most 2^24 bits, however far its offsets go. */
-	bit = mapped->skip + (offset >> bitmap->pgshift);
-	end = mapped->skip + (last >> bitmap->pgshift);
-	mapped->written = true;
-	if (bit != end) {
-		iova_bitmap_set_run(mapped, bit, end);
-		return;
-	}
-
-	/* One bit is what a device with 4 KiB pages reports all the time. */
-	kaddr = kmap_local_page(mapped->pages[bit / IOVA_BITMAP_PAGE_BITS]);
-	kaddr[bit % IOVA_BITMAP_PAGE_BITS / BITS_PER_BYTE ^
-	      IOVA_BITMAP_SWIZZLE] |= BIT(bit % BITS_PER_BYTE);
-	kunmap_local(kaddr);
-}
-
 /* A range that is not inside of the window: find a place for each part. */
 static noinline void iova_bitmap_set_clipped(struct iova_bitmap *bitmap,
 					     unsigned long iova, size_t length)
@@ -484,7 +552,9 @@ static noinline void iova_bitmap_set_clipped(struct iova_bitmap *bitmap,
  * @length: bytes of the range; the caller's own granule may be smaller or
  *	larger than a bit's, and zero bytes are none
  *
- * Sets the bit of every granule that the range touches. Any range is good:
+ * Sets the bit of every granule that the range touches, at the latest when its
+ * window is left: ranges that go on from each other are written as one. Any
+ * range is good:
  * what reaches past the window of the running callback is written with the
  * next window, and what is outside of the bitmap, or nowhere near the window,
  * goes to the spill function. Without one it is lost, counted, and a warning
@@ -506,6 +576,12 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		return;
 	}
 
+	/* Leaves that were written in a row are told in a row. */
+	if (offset == mapped->next || mapped->run) {
+		iova_bitmap_set_next(bitmap, offset, offset + length - 1);
+		return;
+	}
+	mapped->next = offset + length;
 	iova_bitmap_set_mapped(bitmap, offset, offset + length - 1);
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_set, IOMMUFD);

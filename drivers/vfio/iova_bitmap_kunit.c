@@ -15,6 +15,7 @@
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
+#include <linux/workqueue.h>
 
 #include "iova_bitmap.h"
 #include "iova_bitmap_kunit_rows.h"
@@ -72,10 +73,31 @@ static long ib_node_state(enum node_stat_item item)
 	return sum;
 }
 
-static long ib_pins(void)
+static long ib_sum_pins(void)
 {
 	return ib_node_state(NR_FOLL_PIN_ACQUIRED) -
 	       ib_node_state(NR_FOLL_PIN_RELEASED);
+}
+
+static void ib_no_work(struct work_struct *work)
+{
+}
+
+static long ib_pins(void)
+{
+	long pins, again = ib_sum_pins();
+
+	/*
+	 * A CPU moves what it kept to itself to the sum in a work of its own,
+	 * and for a moment that is in neither. When another work has run there
+	 * the moment is over.
+	 */
+	do {
+		pins = again;
+		schedule_on_each_cpu(ib_no_work);
+		again = ib_sum_pins();
+	} while (again != pins);
+	return pins;
 }
 
 static int ib_init(struct kunit *test)
