@@ -73,7 +73,8 @@ static int mock_dma_run(struct device *dev, struct mock_dma *dma,
 {
 	*fault = (struct iommu_mock_fault){};
 	if (!dev->iommu || !dev->iommu->iommu_dev ||
-	    dev->iommu->iommu_dev->ops != &mock_iommu_ops)
+	    (dev->iommu->iommu_dev->ops != &mock_iommu_ops &&
+	     dev->iommu->iommu_dev->ops != &mock_iommu_info_ops))
 		return -ENODEV;
 
 	dma->mdev = dev_iommu_priv_get(dev);

@@ -30,11 +30,6 @@ module_param_named(drop_flush, mock_drop_flush, bool, 0644);
 MODULE_PARM_DESC(drop_flush,
 		 "Test knob: lose the IOTLB flush behind a dirty query, so that dirty bits get lost");
 
-static struct mock_domain *to_mock_domain(struct iommu_domain *domain)
-{
-	return container_of(domain, struct mock_domain, domain);
-}
-
 static void mock_domain_flush(struct mock_domain *md, unsigned long start,
 			      unsigned long last)
 {
@@ -75,6 +70,8 @@ static int mock_domain_map_pages(struct iommu_domain *domain,
 	LIST_HEAD(replaced);
 	int rc;
 
+	if (md->model->should_fail && md->model->should_fail())
+		return -ENOMEM;
 	if (prot & IOMMU_READ)
 		perm |= MOCK_PTE_READ;
 	if (prot & IOMMU_WRITE)
@@ -128,6 +125,7 @@ static void mock_domain_free(struct iommu_domain *domain)
 	struct mock_domain *md = to_mock_domain(domain);
 
 	WARN_ON(!list_empty(&md->devices));
+	WARN_ON(md->model->unmapped_by_owner && !mock_pt_empty(&md->pt));
 	mock_pt_destroy(&md->pt);
 	kfree(md);
 	module_put(THIS_MODULE);
@@ -214,10 +212,10 @@ static int mock_domain_attach_dev(struct iommu_domain *domain,
 				  struct device *dev)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
-	const struct mock_model *model = mdev->mi->model;
+	const struct iommu_mock_model *model = mdev->mi->model;
 
 	/* That the granules are the same follows, as both are leaf sizes. */
-	if (domain->pgsize_bitmap & ~model->pgsizes)
+	if (domain->pgsize_bitmap & ~(model->walks ?: model->pgsizes))
 		return -EINVAL;
 	if (domain->dirty_ops && !model->dirty)
 		return -EINVAL;
@@ -225,7 +223,7 @@ static int mock_domain_attach_dev(struct iommu_domain *domain,
 	return 0;
 }
 
-static const struct iommu_domain_ops mock_domain_ops = {
+const struct iommu_domain_ops mock_domain_ops = {
 	.attach_dev = mock_domain_attach_dev,
 	.map_pages = mock_domain_map_pages,
 	.unmap_pages = mock_domain_unmap_pages,
@@ -239,25 +237,28 @@ static const struct iommu_domain_ops mock_domain_ops = {
 static struct iommu_domain *mock_domain_alloc(struct device *dev, bool dirty)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
-	unsigned long pgsizes = mdev->mi->model->pgsizes;
+	const struct iommu_mock_model *model = mdev->mi->model;
 	struct mock_domain *md;
 	int rc;
 
 	md = kzalloc(sizeof(*md), GFP_KERNEL_ACCOUNT);
 	if (!md)
 		return ERR_PTR(-ENOMEM);
-	rc = mock_pt_init(&md->pt, pgsizes, GFP_KERNEL_ACCOUNT);
+	rc = mock_pt_init(&md->pt, model->pgsizes, GFP_KERNEL_ACCOUNT);
 	if (rc) {
 		kfree(md);
 		return ERR_PTR(rc);
 	}
+	md->model = model;
 	spin_lock_init(&md->lock);
 	INIT_LIST_HEAD(&md->devices);
 	md->domain.type = IOMMU_DOMAIN_UNMANAGED;
 	md->domain.ops = &mock_domain_ops;
 	md->domain.dirty_ops = dirty ? &mock_domain_dirty_ops : NULL;
-	md->domain.pgsize_bitmap = pgsizes;
-	md->domain.geometry.aperture_end = MOCK_PT_LAST_IOVA;
+	md->domain.pgsize_bitmap = model->pgsizes;
+	md->domain.geometry.aperture_start = model->aperture_start;
+	md->domain.geometry.aperture_end =
+		model->aperture_last ?: MOCK_PT_LAST_IOVA;
 	md->domain.geometry.force_aperture = true;
 	/* The device holds one already. */
 	__module_get(THIS_MODULE);
@@ -286,7 +287,8 @@ struct iommu_domain *mock_domain_alloc_paging(struct device *dev)
 /**
  * mock_domain_alloc_user() - allocate a domain as userspace asks for it
  * @dev: a device that it will be attached to
- * @flags: IOMMU_HWPT_ALLOC_DIRTY_TRACKING gives it dirty bits
+ * @flags: IOMMU_HWPT_ALLOC_DIRTY_TRACKING gives it dirty bits;
+ *	IOMMU_HWPT_ALLOC_NEST_PARENT changes nothing, where the model takes it
  * @parent: must be NULL
  * @user_data: must be NULL
  *
@@ -299,10 +301,14 @@ mock_domain_alloc_user(struct device *dev, u32 flags,
 {
 	bool dirty = flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
+	const struct iommu_mock_model *model = mdev->mi->model;
+	u32 known = IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 
-	if (flags & ~IOMMU_HWPT_ALLOC_DIRTY_TRACKING || parent || user_data)
+	if (model->nest_parent)
+		known |= IOMMU_HWPT_ALLOC_NEST_PARENT;
+	if (flags & ~known || parent || user_data)
 		return ERR_PTR(-EOPNOTSUPP);
-	if (dirty && !mdev->mi->model->dirty)
+	if (dirty && !model->dirty)
 		return ERR_PTR(-EOPNOTSUPP);
 	return mock_domain_alloc(dev, dirty);
 }

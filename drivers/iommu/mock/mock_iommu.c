@@ -28,12 +28,12 @@
 
 #define MOCK_MAX_INSTANCES	16
 
-static const struct mock_model mock_models[] = {
-	{ "4k", SZ_4K, true },
-	{ "2m", SZ_4K | SZ_2M, true },
-	{ "1g", SZ_4K | SZ_2M | SZ_1G, true },
-	{ "2k", SZ_2K | SZ_1M, true },
-	{ "nodirty", SZ_4K, false },
+static const struct iommu_mock_model mock_models[] = {
+	{ .name = "4k", .pgsizes = SZ_4K, .dirty = true },
+	{ .name = "2m", .pgsizes = SZ_4K | SZ_2M, .dirty = true },
+	{ .name = "1g", .pgsizes = SZ_4K | SZ_2M | SZ_1G, .dirty = true },
+	{ .name = "2k", .pgsizes = SZ_2K | SZ_1M, .dirty = true },
+	{ .name = "nodirty", .pgsizes = SZ_4K },
 };
 
 static char *instances = "4k,2m,1g,2k,nodirty";
@@ -44,6 +44,9 @@ MODULE_PARM_DESC(instances,
 /* Written while the module is loaded and unloaded, and not in between. */
 static struct mock_iommu *mock_iommus[MOCK_MAX_INSTANCES];
 static unsigned int mock_iommu_number;
+
+/* All instances; guarded by iommu_probe_device_lock. */
+static LIST_HEAD(mock_iommu_list);
 
 /**
  * iommu_mock_count() - count the instances
@@ -76,8 +79,8 @@ EXPORT_SYMBOL_GPL(iommu_mock_model);
  * @dev: a platform device that was not added to its bus yet
  * @index: of the instance, less than iommu_mock_count()
  *
- * Adding the device to its bus then attaches it. If it is never added,
- * iommu_fwspec_free() takes this back.
+ * Adding the device to its bus then attaches it. If it is never added, or if
+ * this failed, iommu_mock_disown() takes back what there is.
  *
  * Return: 0; -ENODEV if there is no such instance, -EINVAL if @dev is behind
  * another IOMMU, -ENOMEM.
@@ -88,10 +91,49 @@ int iommu_mock_adopt(struct device *dev, unsigned int index)
 {
 	if (index >= mock_iommu_number)
 		return -ENODEV;
-	guard(mutex)(&iommu_probe_device_lock);
-	return iommu_fwspec_init(dev, mock_iommus[index]->fwnode);
+	return iommu_mock_adopt_to(dev, mock_iommus[index]);
 }
 EXPORT_SYMBOL_GPL(iommu_mock_adopt);
+
+/**
+ * iommu_mock_adopt_to() - put a device behind an instance of the caller's
+ * @dev: a platform device that was not added to its bus yet
+ * @mi: the instance
+ *
+ * As iommu_mock_adopt(). @dev has to be removed before @mi is unregistered.
+ *
+ * Return: 0; -EINVAL if @dev is behind another IOMMU, -ENOMEM. iommu_mock_disown()
+ * takes back what there is, also after a failure.
+ *
+ * Context: Process context, takes iommu_probe_device_lock.
+ */
+int iommu_mock_adopt_to(struct device *dev, struct mock_iommu *mi)
+{
+	guard(mutex)(&iommu_probe_device_lock);
+	return iommu_fwspec_init(dev, mi->fwnode);
+}
+EXPORT_SYMBOL_GPL(iommu_mock_adopt_to);
+
+/**
+ * iommu_mock_disown() - take back that a device was put behind an instance
+ * @dev: a device that could not be added to its bus
+ *
+ * The IOMMU core frees what it keeps of a device when that leaves its bus,
+ * which a device that never got there does not.
+ *
+ * Context: Process context, takes iommu_probe_device_lock.
+ */
+void iommu_mock_disown(struct device *dev)
+{
+	guard(mutex)(&iommu_probe_device_lock);
+	/* The core may have had it, and have freed it, for a moment. */
+	if (!dev->iommu)
+		return;
+	iommu_fwspec_free(dev);
+	kfree(dev->iommu);
+	dev->iommu = NULL;
+}
+EXPORT_SYMBOL_GPL(iommu_mock_disown);
 
 static bool mock_iommu_capable(struct device *dev, enum iommu_cap cap)
 {
@@ -110,14 +152,15 @@ static bool mock_iommu_capable(struct device *dev, enum iommu_cap cap)
 static struct iommu_device *mock_iommu_probe_device(struct device *dev)
 {
 	struct iommu_fwspec *fwspec = dev_iommu_fwspec_get(dev);
-	struct mock_iommu *mi = NULL;
+	struct mock_iommu *mi;
 	struct mock_dev *mdev;
-	unsigned int i;
 
-	for (i = 0; i < mock_iommu_number; i++)
-		if (mock_iommus[i]->fwnode == fwspec->iommu_fwnode)
-			mi = mock_iommus[i];
-	if (!mi)
+	lockdep_assert_held(&iommu_probe_device_lock);
+
+	list_for_each_entry(mi, &mock_iommu_list, node)
+		if (mi->fwnode == fwspec->iommu_fwnode)
+			break;
+	if (list_entry_is_head(mi, &mock_iommu_list, node))
 		return ERR_PTR(-ENODEV);
 
 	mdev = kvzalloc(sizeof(*mdev), GFP_KERNEL);
@@ -142,6 +185,13 @@ static int mock_iommu_def_domain_type(struct device *dev)
 	return IOMMU_DOMAIN_IDENTITY;
 }
 
+static void *mock_iommu_hw_info(struct device *dev, u32 *length, u32 *type)
+{
+	struct mock_dev *mdev = dev_iommu_priv_get(dev);
+
+	return mdev->mi->model->hw_info(dev, length, type);
+}
+
 const struct iommu_ops mock_iommu_ops = {
 	.owner = THIS_MODULE,
 	.capable = mock_iommu_capable,
@@ -155,6 +205,26 @@ const struct iommu_ops mock_iommu_ops = {
 	.blocked_domain = &mock_blocked_domain,
 	.release_domain = &mock_blocked_domain,
 	/* Every domain says for itself. */
+	.pgsize_bitmap = SZ_4K,
+};
+
+/*
+ * For models with something to tell: having a hw_info is all that the core
+ * goes by, so those without must not have one.
+ */
+const struct iommu_ops mock_iommu_info_ops = {
+	.owner = THIS_MODULE,
+	.capable = mock_iommu_capable,
+	.hw_info = mock_iommu_hw_info,
+	.domain_alloc_paging = mock_domain_alloc_paging,
+	.domain_alloc_user = mock_domain_alloc_user,
+	.probe_device = mock_iommu_probe_device,
+	.release_device = mock_iommu_release_device,
+	.device_group = generic_device_group,
+	.def_domain_type = mock_iommu_def_domain_type,
+	.identity_domain = &mock_identity_domain,
+	.blocked_domain = &mock_blocked_domain,
+	.release_domain = &mock_blocked_domain,
 	.pgsize_bitmap = SZ_4K,
 };
 
@@ -183,21 +253,36 @@ static const struct attribute_group *mock_iommu_groups[] = {
 	NULL,
 };
 
+static void mock_iommu_list_add(struct mock_iommu *mi)
+{
+	guard(mutex)(&iommu_probe_device_lock);
+	list_add_tail(&mi->node, &mock_iommu_list);
+}
+
+static void mock_iommu_list_del(struct mock_iommu *mi)
+{
+	guard(mutex)(&iommu_probe_device_lock);
+	list_del(&mi->node);
+}
+
 static void mock_iommu_destroy(struct mock_iommu *mi)
 {
 	iommu_device_unregister(&mi->iommu);
+	mock_iommu_list_del(mi);
 	iommu_device_sysfs_remove(&mi->iommu);
 	platform_device_unregister(mi->pdev);
 	fwnode_remove_software_node(mi->fwnode);
 	kfree(mi);
 }
 
-static struct mock_iommu *mock_iommu_create(const struct mock_model *model,
-					    unsigned int index)
+static struct mock_iommu *
+mock_iommu_create(const struct iommu_mock_model *model, int id)
 {
+	const struct iommu_ops *ops =
+		model->hw_info ? &mock_iommu_info_ops : &mock_iommu_ops;
 	struct platform_device_info info = {
 		.name = "iommu-mock",
-		.id = index,
+		.id = id,
 	};
 	struct mock_iommu *mi;
 	int rc;
@@ -223,13 +308,14 @@ static struct mock_iommu *mock_iommu_create(const struct mock_model *model,
 				    dev_name(&mi->pdev->dev));
 	if (rc)
 		goto err_pdev;
-	rc = iommu_device_register(&mi->iommu, &mock_iommu_ops,
-				   &mi->pdev->dev);
+	mock_iommu_list_add(mi);
+	rc = iommu_device_register(&mi->iommu, ops, &mi->pdev->dev);
 	if (rc)
-		goto err_sysfs;
+		goto err_list;
 	return mi;
 
-err_sysfs:
+err_list:
+	mock_iommu_list_del(mi);
 	iommu_device_sysfs_remove(&mi->iommu);
 err_pdev:
 	platform_device_unregister(mi->pdev);
@@ -240,7 +326,38 @@ err_free:
 	return ERR_PTR(rc);
 }
 
-static const struct mock_model *mock_model_find(const char *name, size_t length)
+/**
+ * iommu_mock_register() - add an instance
+ * @model: what it can do
+ *
+ * It is there beside those of the module parameter, not counted among them.
+ * This may be called before the mock IOMMU was initialized.
+ *
+ * Return: the instance, or an ERR_PTR(): -ENOMEM, or what the driver core
+ * says. Domains are where leaf sizes that cannot be are told: -EINVAL.
+ *
+ * Context: Process context, takes iommu_probe_device_lock.
+ */
+struct mock_iommu *iommu_mock_register(const struct iommu_mock_model *model)
+{
+	return mock_iommu_create(model, PLATFORM_DEVID_AUTO);
+}
+EXPORT_SYMBOL_GPL(iommu_mock_register);
+
+/**
+ * iommu_mock_unregister() - take an instance away
+ * @mi: from iommu_mock_register(), with no device behind it any more
+ *
+ * Context: Process context, takes iommu_probe_device_lock.
+ */
+void iommu_mock_unregister(struct mock_iommu *mi)
+{
+	mock_iommu_destroy(mi);
+}
+EXPORT_SYMBOL_GPL(iommu_mock_unregister);
+
+static const struct iommu_mock_model *mock_model_find(const char *name,
+						      size_t length)
 {
 	unsigned int i;
 
@@ -260,7 +377,7 @@ static void mock_iommu_exit(void)
 
 static int __init mock_iommu_add(const char *name, size_t length)
 {
-	const struct mock_model *model = mock_model_find(name, length);
+	const struct iommu_mock_model *model = mock_model_find(name, length);
 	struct mock_iommu *mi;
 
 	if (!model || mock_iommu_number == MOCK_MAX_INSTANCES) {

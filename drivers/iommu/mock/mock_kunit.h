@@ -8,7 +8,9 @@
 #include <kunit/test.h>
 
 struct device;
+struct mock_iommu;
 
 struct device *mock_kunit_device(struct kunit *test, const char *model);
+struct device *mock_kunit_device_of(struct kunit *test, struct mock_iommu *mi);
 
 #endif

@@ -6,6 +6,7 @@
 #define _IOMMU_MOCK_PRIVATE_H
 
 #include <linux/iommu.h>
+#include <linux/iommu_mock.h>
 #include <linux/spinlock.h>
 
 #include "mock_iotlb.h"
@@ -14,32 +15,23 @@
 struct platform_device;
 
 /**
- * struct mock_model - what an instance can do
- * @name: as in the module parameter
- * @pgsizes: leaf sizes, the granule being the smallest
- * @dirty: it has dirty bits
- */
-struct mock_model {
-	const char *name;
-	unsigned long pgsizes;
-	bool dirty;
-};
-
-/**
  * struct mock_iommu - an instance
  * @iommu: what the core knows
  * @model: what it can do
  * @fwnode: software node that devices behind it name it by
  * @pdev: gives it a place in sysfs
+ * @node: in the list of all instances; guarded by iommu_probe_device_lock
  *
- * Owner: the module. Lifetime: from loading to unloading; no member changes in
- * between. A device behind it holds a reference of the module.
+ * Owner: the module, or who called iommu_mock_register(). Lifetime: from
+ * loading to unloading, or to iommu_mock_unregister(); nothing but @node
+ * changes in between. A device behind it holds a reference of the module.
  */
 struct mock_iommu {
 	struct iommu_device iommu;
-	const struct mock_model *model;
+	const struct iommu_mock_model *model;
 	struct fwnode_handle *fwnode;
 	struct platform_device *pdev;
+	struct list_head node;
 };
 
 struct mock_dev;
@@ -79,10 +71,11 @@ struct mock_dev {
 /**
  * struct mock_domain - a paging domain
  * @domain: what the core knows
+ * @model: of the instance that it was made for
  * @pt: the page table
  * @tracking: DMA sets dirty bits. Written with @lock held; the DMA reads it
  *	without, and may use the old value until its IOTLB was flushed.
- * @lock: guards @devices
+ * @lock: guards @devices; an unmap waits for who walks @pt with it held
  * @devices: attachments of all devices whose DMA may use @pt
  *
  * Owner: whoever allocated it. Lifetime: it holds a reference of the module,
@@ -92,6 +85,7 @@ struct mock_dev {
  */
 struct mock_domain {
 	struct iommu_domain domain;
+	const struct iommu_mock_model *model;
 	struct mock_pt pt;
 	bool tracking;
 	/* guards the list */
@@ -100,9 +94,16 @@ struct mock_domain {
 };
 
 extern const struct iommu_ops mock_iommu_ops;
+extern const struct iommu_ops mock_iommu_info_ops;
+extern const struct iommu_domain_ops mock_domain_ops;
 extern struct iommu_domain mock_identity_domain;
 extern struct iommu_domain mock_blocked_domain;
 extern bool mock_drop_flush;
+
+static inline struct mock_domain *to_mock_domain(struct iommu_domain *domain)
+{
+	return container_of(domain, struct mock_domain, domain);
+}
 
 struct iommu_domain *mock_domain_alloc_paging(struct device *dev);
 struct iommu_domain *

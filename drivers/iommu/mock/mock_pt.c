@@ -180,6 +180,19 @@ static bool mock_pt_table_empty(const unsigned long *table, unsigned int level)
 	return true;
 }
 
+/**
+ * mock_pt_empty() - tell whether nothing is mapped
+ * @pt: the page table
+ *
+ * Return: whether there is no leaf; tables that were emptied do not count.
+ *
+ * Context: Nobody maps or unmaps.
+ */
+bool mock_pt_empty(const struct mock_pt *pt)
+{
+	return mock_pt_table_empty(pt->root, pt->top);
+}
+
 /*
  * The table that an entry leads to, newly made if there is none. Others may
  * make it at the same time, for a range beside the caller's; the first wins.
@@ -488,32 +501,47 @@ static bool mock_pte_read_dirty(unsigned long *entry, bool clear)
 	return true;
 }
 
+/* Four leaves, all clean, as most are. */
+static bool mock_pt_clean_leaves(const unsigned long *table)
+{
+	unsigned long a = READ_ONCE(table[0]), b = READ_ONCE(table[1]);
+	unsigned long c = READ_ONCE(table[2]), d = READ_ONCE(table[3]);
+
+	return (a & b & c & d & MOCK_PTE_LEAF) &&
+	       !((a | b | c | d) & MOCK_PTE_DIRTY);
+}
+
 static void mock_pt_dirty_table(const struct mock_pt_query *query,
 				unsigned long *table, unsigned int level,
 				unsigned long iova, unsigned long last)
 {
+	unsigned int shift = mock_pt_shift(query->pt, level);
+	unsigned int first = mock_pt_index(query->pt, iova, level);
 	unsigned int end = mock_pt_index(query->pt, last, level);
-	unsigned int i = mock_pt_index(query->pt, iova, level);
-	unsigned long size = BIT(mock_pt_shift(query->pt, level));
-	unsigned long start = ALIGN_DOWN(iova, size);
+	unsigned long base = ALIGN_DOWN(iova, BIT(shift));
 
-	for (; i <= end; i++, start += size) {
-		unsigned long pte = READ_ONCE(table[i]);
+	for (unsigned int i = first; i <= end; i++) {
+		unsigned long pte, start, stop;
 
-		if (!pte)
+		while (i + 3 <= end && mock_pt_clean_leaves(&table[i]))
+			i += 4;
+		if (i > end)
+			break;
+		pte = READ_ONCE(table[i]);
+		if (!pte ||
+		    (pte & (MOCK_PTE_LEAF | MOCK_PTE_DIRTY)) == MOCK_PTE_LEAF)
 			continue;
+		start = base + ((unsigned long)(i - first) << shift);
+		stop = start + BIT(shift) - 1;
 		if (!(pte & MOCK_PTE_LEAF)) {
 			mock_pt_dirty_table(query, mock_pte_table(pte),
 					    level - 1, max(start, iova),
-					    min(start + size - 1, last));
+					    min(stop, last));
 			if (level == 2)
 				cond_resched();
-			continue;
+		} else if (mock_pte_read_dirty(&table[i], query->clear)) {
+			query->fn(max(start, iova), stop, query->opaque);
 		}
-		if (pte & MOCK_PTE_DIRTY &&
-		    mock_pte_read_dirty(&table[i], query->clear))
-			query->fn(max(start, iova), start + size - 1,
-				  query->opaque);
 	}
 }
 

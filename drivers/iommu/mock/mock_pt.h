@@ -85,6 +85,7 @@ int mock_pt_map(struct mock_pt *pt, unsigned long iova, phys_addr_t paddr,
 size_t mock_pt_unmap(struct mock_pt *pt, unsigned long iova, size_t length,
 		     unsigned long *start, struct list_head *freelist);
 void mock_pt_free_list(struct list_head *freelist);
+bool mock_pt_empty(const struct mock_pt *pt);
 bool mock_pt_lookup(const struct mock_pt *pt, unsigned long iova,
 		    struct mock_pt_leaf *leaf);
 enum iommu_mock_fault_reason mock_pt_walk(struct mock_pt *pt,

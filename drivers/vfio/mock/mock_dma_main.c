@@ -200,16 +200,16 @@ static int mock_dma_add(const char *name, unsigned int id, int iommu)
 	if (iommu >= 0) {
 		rc = iommu_mock_adopt(&pdev->dev, iommu);
 		if (rc)
-			goto err_put;
+			goto err_disown;
 	}
 	rc = platform_device_add(pdev);
 	if (rc)
-		goto err_free_fwspec;
+		goto err_disown;
 	mock_dma_devices[mock_dma_count++] = pdev;
 	return 0;
 
-err_free_fwspec:
-	iommu_fwspec_free(&pdev->dev);
+err_disown:
+	iommu_mock_disown(&pdev->dev);
 err_put:
 	platform_device_put(pdev);
 	return rc;
