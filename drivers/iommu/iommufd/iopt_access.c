@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: accesses
+ *
+ * In-kernel users, such as drivers of mediated devices, use the memory behind
+ * IOVAs without an IOMMU. They pin pages, whose PFNs are then kept in the
+ * xarray of the iopt_pages, or copy to and from memory. What they hold is
+ * unmapped only after they were told and have let go of it. What they write is
+ * dirty as if a device had written it through a domain.
+ */
+#include <linux/cleanup.h>
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "iopt_area.h"
+#include "iopt_dirty.h"
+#include "iova_space.h"
+#include "pfn_reader.h"
+#include "test_hooks.h"
+
+/**
+ * iopt_add_access() - let an in-kernel user into a table
+ * @iopt: the table
+ * @access: the user; told of unmaps from now on
+ *
+ * Return: 0; EADDRINUSE where areas are less aligned than it needs, ENOMEM.
+ * Context: takes the table's locks.
+ */
+int iopt_add_access(struct io_pagetable *iopt, struct iopt_access *access)
+{
+	u32 id;
+	int rc;
+
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	rc = xa_alloc(&iopt->access_list, &id, access, xa_limit_16b,
+		      GFP_KERNEL_ACCOUNT);
+	if (rc)
+		return rc;
+	rc = iopt_update_alignment(iopt, NULL);
+	if (rc) {
+		xa_erase(&iopt->access_list, id);
+		return rc;
+	}
+	access->id = id;
+	return 0;
+}
+
+/**
+ * iopt_remove_access() - an in-kernel user leaves
+ * @iopt: the table
+ * @access: the user; has nothing pinned
+ *
+ * Context: takes the table's locks.
+ */
+void iopt_remove_access(struct io_pagetable *iopt, struct iopt_access *access)
+{
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	WARN_ON(xa_erase(&iopt->access_list, access->id) != access);
+	WARN_ON(iopt_update_alignment(iopt, NULL));
+}
+
+static struct iopt_pages_access *
+iopt_find_access(struct iopt_area *area, unsigned long index,
+		 unsigned long last)
+{
+	struct rb_root_cached *tree = &area->pages->access_itree;
+	struct iopt_pages_access *access;
+	struct interval_tree_node *node;
+
+	lockdep_assert_held(&area->pages->mutex);
+
+	for (node = interval_tree_iter_first(tree, index, last); node;
+	     node = interval_tree_iter_next(node, index, last)) {
+		access = container_of(node, struct iopt_pages_access, node);
+		if (access->area == area && node->start == index &&
+		    node->last == last)
+			return access;
+	}
+	return NULL;
+}
+
+static void iopt_pages_unpin_xarray(struct iopt_pages *pages,
+				    unsigned long index, unsigned long last)
+{
+	struct pfn_batch batch;
+
+	pfn_batch_init(&batch, last - index + 1);
+	while (index <= last) {
+		pfn_batch_clear(&batch);
+		pfn_batch_from_xarray(&batch, &pages->pinned_pfns, index, last);
+		if (WARN_ON(!batch.npages))
+			break;
+		pfn_batch_unpin(&batch, pages, 0, batch.npages);
+		for (unsigned long n = 0; n < batch.npages; n++)
+			xa_erase(&pages->pinned_pfns, index + n);
+		index += batch.npages;
+	}
+	pfn_batch_destroy(&batch);
+}
+
+/* Let go of pages that an access, no longer in the tree, held. */
+static void iopt_pages_unhold(struct iopt_pages *pages, unsigned long index,
+			      unsigned long last)
+{
+	struct iopt_area *area;
+
+	lockdep_assert_held(&pages->mutex);
+
+	for (;;) {
+		unsigned long end = last;
+
+		switch (iopt_pages_tier(pages, index, &end, &area)) {
+		case IOPT_TIER_XARRAY:
+			break;
+		case IOPT_TIER_DOMAIN:
+			for (unsigned long i = index; i <= end; i++)
+				xa_erase(&pages->pinned_pfns, i);
+			break;
+		case IOPT_TIER_ORIGIN:
+			iopt_pages_unpin_xarray(pages, index, end);
+			break;
+		}
+		if (end == last)
+			return;
+		index = end + 1;
+	}
+}
+
+/* Have PFNs in the xarray, wherever they come from, and give their pages. */
+static int iopt_pages_hold(struct iopt_pages *pages, unsigned long index,
+			   unsigned long last, struct page **out_pages)
+{
+	struct pfn_reader reader;
+	int rc;
+
+	pfn_reader_init(&reader, pages, index, last);
+	while ((rc = pfn_reader_next(&reader)) > 0) {
+		if (reader.tier != IOPT_TIER_XARRAY) {
+			rc = pfn_batch_to_xarray(&reader.batch,
+						 &pages->pinned_pfns,
+						 reader.index);
+			if (rc)
+				break;
+			pfn_reader_keep(&reader);
+		}
+		pfn_batch_to_pages(&reader.batch,
+				   out_pages + (reader.index - index));
+	}
+	/* Tests cannot make the xarray fail, so fail when it has everything. */
+	if (!rc && iommufd_should_fail())
+		rc = -ENOMEM;
+	last = reader.index;
+	pfn_reader_destroy(&reader);
+	if (rc && last != index)
+		iopt_pages_unhold(pages, index, last - 1);
+	return rc;
+}
+
+static int iopt_area_pin(struct iopt_area *area, unsigned long index,
+			 unsigned long last, struct page **out_pages,
+			 bool write)
+{
+	struct iopt_pages *pages = area->pages;
+	struct iopt_pages_access *access;
+	int rc;
+
+	guard(mutex)(&pages->mutex);
+	access = iopt_find_access(area, index, last);
+	if (!access) {
+		access = kzalloc(sizeof(*access), GFP_KERNEL_ACCOUNT);
+		if (!access)
+			return -ENOMEM;
+		access->area = area;
+		access->node.start = index;
+		access->node.last = last;
+	}
+	rc = iopt_pages_hold(pages, index, last, out_pages);
+	if (rc) {
+		if (!access->users)
+			kfree(access);
+		return rc;
+	}
+	if (!access->users)
+		interval_tree_insert(&access->node, &pages->access_itree);
+	access->users++;
+	access->writable |= write;
+	area->num_accesses++;
+	return 0;
+}
+
+static void iopt_area_unpin(struct iopt_area *area, unsigned long index,
+			    unsigned long last)
+{
+	struct iopt_pages *pages = area->pages;
+	struct iopt_pages_access *access;
+
+	guard(mutex)(&pages->mutex);
+	access = iopt_find_access(area, index, last);
+	if (WARN_ON(!access))
+		return;
+	/* In front of letting go: a query sees the one or the other. */
+	if (access->writable)
+		iopt_note_write(area->iopt, iopt_area_index_to_iova(area, index),
+				iopt_area_index_to_iova_last(area, last));
+	area->num_accesses--;
+	if (--access->users)
+		return;
+	interval_tree_remove(&access->node, &pages->access_itree);
+	iopt_pages_unhold(pages, index, last);
+	kfree(access);
+}
+
+static int iopt_check_access(const struct iopt_area *area, unsigned int flags)
+{
+	int prot = flags & IOMMUFD_ACCESS_RW_WRITE ? IOMMU_WRITE : IOMMU_READ;
+
+	if (area->prevent_access)
+		return -EINVAL;
+	return area->prot & prot ? 0 : -EPERM;
+}
+
+/* Pages are given as a whole, so every step has to begin and end with one. */
+static bool iopt_contig_is_paged(const struct iopt_area_contig *contig)
+{
+	unsigned long first = iopt_area_start_byte(contig->area, contig->iova);
+	unsigned long last = iopt_area_start_byte(contig->area, contig->last);
+
+	if (offset_in_page(first))
+		return false;
+	return contig->last == contig->end || !offset_in_page(last + 1);
+}
+
+static void iopt_unpin_range(struct io_pagetable *iopt, unsigned long iova,
+			     unsigned long last)
+{
+	struct iopt_area_contig contig;
+
+	iopt_for_each_contig_area(&contig, iopt, iova, last)
+		iopt_area_unpin(contig.area,
+				iopt_area_iova_to_index(contig.area, contig.iova),
+				iopt_area_iova_to_index(contig.area,
+							contig.last));
+	WARN_ON(!iopt_area_contig_done(&contig));
+}
+
+static int iopt_pin_range(struct io_pagetable *iopt,
+			  struct iopt_area_contig *contig, unsigned long iova,
+			  unsigned long last, struct page **out_pages,
+			  unsigned int flags)
+{
+	unsigned long first_index, last_index;
+	int rc;
+
+	iopt_for_each_contig_area(contig, iopt, iova, last) {
+		rc = iopt_check_access(contig->area, flags);
+		if (rc)
+			return rc;
+		if (!iopt_contig_is_paged(contig))
+			return -EINVAL;
+		first_index = iopt_area_iova_to_index(contig->area, contig->iova);
+		last_index = iopt_area_iova_to_index(contig->area, contig->last);
+		rc = iopt_area_pin(contig->area, first_index, last_index,
+				   out_pages, flags & IOMMUFD_ACCESS_RW_WRITE);
+		if (rc)
+			return rc;
+		out_pages += last_index - first_index + 1;
+	}
+	return iopt_area_contig_done(contig) ? 0 : -ENOENT;
+}
+
+/**
+ * iopt_pin_pages() - pin the memory behind IOVAs for an in-kernel user
+ * @iopt: the table, which knows the user as an access
+ * @iova: first byte, at the beginning of a page
+ * @length: bytes
+ * @out_pages: room for the pages
+ * @flags: IOMMUFD_ACCESS_RW_READ or _WRITE; what is pinned for writing is dirty
+ *	until it is unpinned
+ *
+ * Return: 0; EINVAL for a length of zero, memory that is not aligned to pages,
+ * or what is about to be unmapped; EOVERFLOW where the range wraps; ENOENT where
+ * something of it is not mapped; EPERM where the mapping does not allow it;
+ * ENOMEM, EFAULT or what else pinning gives. After an error nothing is pinned.
+ * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
+ */
+int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
+		   unsigned long length, struct page **out_pages,
+		   unsigned int flags)
+{
+	struct iopt_area_contig contig;
+	unsigned long last;
+	int rc;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	rc = iopt_pin_range(iopt, &contig, iova, last, out_pages, flags);
+	/* The step that failed pinned nothing, those before it did. */
+	if (rc && contig.iova != iova)
+		iopt_unpin_range(iopt, iova, contig.iova - 1);
+	return rc;
+}
+
+/**
+ * iopt_unpin_pages() - undo iopt_pin_pages()
+ * @iopt: the table
+ * @iova: first byte, as it was pinned
+ * @length: bytes, as they were pinned
+ *
+ * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
+ */
+void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
+		      unsigned long length)
+{
+	unsigned long last;
+
+	if (WARN_ON(!length || check_add_overflow(iova, length - 1, &last)))
+		return;
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	iopt_unpin_range(iopt, iova, last);
+}
+
+/* Copy with the PFNs that a device would use. */
+static int iopt_pages_rw_pinned(struct iopt_pages *pages,
+				unsigned long start_byte, void *data,
+				unsigned long length, bool write)
+{
+	unsigned long offset = offset_in_page(start_byte);
+	struct pfn_reader reader;
+	unsigned long done;
+	int rc;
+
+	guard(mutex)(&pages->mutex);
+	pfn_reader_init(&reader, pages, start_byte / PAGE_SIZE,
+			(start_byte + length - 1) / PAGE_SIZE);
+	while ((rc = pfn_reader_next(&reader)) > 0) {
+		done = pfn_batch_rw(&reader.batch, offset, data, length, write);
+		data += done;
+		length -= done;
+		offset = 0;
+	}
+	pfn_reader_destroy(&reader);
+	return rc;
+}
+
+static int iopt_area_rw(struct iopt_area *area, unsigned long iova, void *data,
+			unsigned long length, unsigned int flags)
+{
+	bool write = flags & IOMMUFD_ACCESS_RW_WRITE;
+	unsigned long start_byte = iopt_area_start_byte(area, iova);
+	struct iopt_pages *pages = area->pages;
+	int rc = -EOPNOTSUPP;
+
+	if (pages->ops->rw)
+		rc = pages->ops->rw(pages, start_byte, data, length, flags);
+	if (rc == -EOPNOTSUPP)
+		rc = iopt_pages_rw_pinned(pages, start_byte, data, length,
+					  write);
+	/* A copy that failed half-way has written all the same. */
+	if (write)
+		iopt_note_write(area->iopt, iova, iova + length - 1);
+	return rc;
+}
+
+/**
+ * iopt_rw() - copy to or from the memory behind IOVAs
+ * @iopt: the table
+ * @iova: first byte
+ * @data: the other side
+ * @length: bytes
+ * @flags: IOMMUFD_ACCESS_RW_*; what is written is dirty in the next query
+ *
+ * Return: 0; EINVAL for a length of zero or what is about to be unmapped;
+ * EOVERFLOW where the range wraps; ENOENT where something of it is not mapped;
+ * EPERM where the mapping does not allow it; EFAULT, ENOMEM or what else getting
+ * at the memory gives. After an error part of it may have been copied.
+ * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
+ */
+int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
+	    size_t length, unsigned int flags)
+{
+	struct iopt_area_contig contig;
+	unsigned long last, n;
+	int rc;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	iopt_for_each_contig_area(&contig, iopt, iova, last) {
+		n = contig.last - contig.iova + 1;
+		rc = iopt_check_access(contig.area, flags);
+		rc = rc ?: iopt_area_rw(contig.area, contig.iova, data, n,
+					flags);
+		if (rc)
+			return rc;
+		data += n;
+	}
+	return iopt_area_contig_done(&contig) ? 0 : -ENOENT;
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The test ABI's looks into page tables and at memory.
+ */
+#include <linux/bitmap.h>
+#include <linux/cleanup.h>
+#include <linux/iommu_mock.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "test_private.h"
+
+/**
+ * DOC: Test domains
+ *
+ * The caller says what should be mapped where, or how often pages should be
+ * pinned, and is told whether it is so. It also says which pages a device
+ * wrote, and then asks the dirty query for them.
+ */
+
+/* IOVAs and lengths are looked at in these steps. */
+#define TEST_GRANULE		(PAGE_SIZE / 2)
+
+/* More bitmap than this nobody needs: 16 MiB. */
+#define TEST_DIRTY_BITS_MAX	((unsigned long)SZ_16M * BITS_PER_BYTE)
+
+/* The page at an address, which the caller has to put. */
+static struct page *test_user_page(unsigned long address)
+{
+	struct page *page;
+	int rc;
+
+	rc = get_user_pages_fast(address & PAGE_MASK, 1, 0, &page);
+	if (rc < 0)
+		return ERR_PTR(rc);
+	if (WARN_ON(rc != 1))
+		return ERR_PTR(-EFAULT);
+	return page;
+}
+
+/* A page table of the mock IOMMU; -EINVAL for one of another. */
+static struct iommufd_hwpt_paging *test_get_hwpt(struct iommufd_ucmd *ucmd)
+{
+	const struct iommu_test_cmd *cmd = ucmd->cmd;
+	struct iommufd_hwpt_paging *hwpt;
+
+	hwpt = iommufd_get_hwpt_paging(ucmd->ictx, cmd->id);
+	if (!IS_ERR(hwpt) && !iommu_mock_domain_model(hwpt->domain)) {
+		iommufd_put_object(ucmd->ictx, &hwpt->obj);
+		return ERR_PTR(-EINVAL);
+	}
+	return hwpt;
+}
+
+static int test_check_map_at(struct iommu_domain *domain, unsigned long iova,
+			     unsigned long address)
+{
+	phys_addr_t expected, found;
+	struct page *page;
+
+	page = test_user_page(address);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	expected = page_to_phys(page) + offset_in_page(address);
+	put_page(page);
+	if (!iommu_mock_domain_translate(domain, iova, &found) ||
+	    found != expected)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * iommufd_test_check_map() - compare what is mapped with a process' memory
+ * @ucmd: IOMMU_TEST_OP_MD_CHECK_MAP, with the ID of a page table
+ *
+ * Return: 0 if every page of the range translates to the page of memory that
+ * is at its place from uptr on; -EINVAL if not, for a range that is not
+ * aligned, or a page table that is not the mock's; -ENOENT without a page
+ * table; -EFAULT without memory.
+ */
+int iommufd_test_check_map(struct iommufd_ucmd *ucmd)
+{
+	const struct iommu_test_cmd *cmd = ucmd->cmd;
+	unsigned long address = cmd->check_map.uptr;
+	unsigned long length = cmd->check_map.length;
+	unsigned long iova = cmd->check_map.iova;
+	struct iommufd_hwpt_paging *hwpt;
+	unsigned long done, end;
+	int rc = 0;
+
+	if (!IS_ALIGNED(iova | length | address, TEST_GRANULE) ||
+	    check_add_overflow(address, length, &end))
+		return -EINVAL;
+	hwpt = test_get_hwpt(ucmd);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	for (done = 0; !rc && done < length; done += TEST_GRANULE) {
+		rc = test_check_map_at(hwpt->domain, iova + done,
+				       address + done);
+		cond_resched();
+	}
+	iommufd_put_object(ucmd->ictx, &hwpt->obj);
+	return rc;
+}
+
+/**
+ * iommufd_test_check_refs() - compare how often pages are pinned
+ * @ucmd: IOMMU_TEST_OP_MD_CHECK_REFS
+ *
+ * Pages of large folios are left out: those count their pins together.
+ *
+ * Return: 0 if every page of the range is pinned as often as refs says; -EIO
+ * if not; -EINVAL for a range that is not aligned or wraps; -EFAULT without
+ * memory.
+ */
+int iommufd_test_check_refs(struct iommufd_ucmd *ucmd)
+{
+	const struct iommu_test_cmd *cmd = ucmd->cmd;
+	unsigned long address = cmd->check_refs.uptr;
+	unsigned long end;
+
+	if (!PAGE_ALIGNED(address | (unsigned long)cmd->check_refs.length) ||
+	    check_add_overflow(address, (unsigned long)cmd->check_refs.length,
+			       &end))
+		return -EINVAL;
+
+	for (; address != end; address += PAGE_SIZE) {
+		struct page *page = test_user_page(address);
+		unsigned int pins;
+
+		if (IS_ERR(page))
+			return PTR_ERR(page);
+		pins = page_ref_count(page) / GUP_PIN_COUNTING_BIAS;
+		if (PageCompound(page))
+			pins = cmd->check_refs.refs;
+		put_page(page);
+		if (pins != cmd->check_refs.refs)
+			return -EIO;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Set what the bitmap names. Return: how many, or an errno. */
+static long test_dirty_bits(struct iommu_domain *domain, unsigned long iova,
+			    unsigned long page_size, unsigned long nbits,
+			    const void __user *data)
+{
+	unsigned long *bits __free(kvfree) = NULL;
+	unsigned long i;
+	long count = 0;
+
+	if (!iommu_mock_domain_tracks(domain))
+		return -EINVAL;
+	bits = kvcalloc(BITS_TO_LONGS(nbits), sizeof(*bits),
+			GFP_KERNEL_ACCOUNT);
+	if (!bits)
+		return -ENOMEM;
+	if (copy_from_user(bits, data, DIV_ROUND_UP(nbits, BITS_PER_BYTE)))
+		return -EFAULT;
+	for_each_set_bit(i, bits, nbits) {
+		count += iommu_mock_domain_set_dirty(domain,
+						     iova + i * page_size);
+		cond_resched();
+	}
+	return count;
+}
+
+/**
+ * iommufd_test_dirty() - make pages dirty
+ * @ucmd: IOMMU_TEST_OP_DIRTY, with the ID of a page table
+ *
+ * A bit of the bitmap stands for page_size bytes; what is mapped where they
+ * begin becomes dirty. out_nr_dirty is told how many did, be it again.
+ *
+ * Return: 0; -EINVAL for a range that is empty or not aligned, no bitmap,
+ * tracking that is off, or a page table that is not the mock's; -EOVERFLOW for
+ * too long a bitmap; -ENOENT without a page table; -ENOMEM; -EFAULT.
+ */
+int iommufd_test_dirty(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_test_cmd *cmd = ucmd->cmd;
+	unsigned long page_size = cmd->dirty.page_size;
+	unsigned long length = cmd->dirty.length;
+	unsigned long iova = cmd->dirty.iova;
+	struct iommufd_hwpt_paging *hwpt;
+	long count;
+
+	if (!page_size || !length || !cmd->dirty.uptr || iova % page_size ||
+	    length % page_size)
+		return -EINVAL;
+	if (length / page_size > TEST_DIRTY_BITS_MAX)
+		return -EOVERFLOW;
+	hwpt = test_get_hwpt(ucmd);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	count = test_dirty_bits(hwpt->domain, iova, page_size,
+				length / page_size,
+				u64_to_user_ptr(cmd->dirty.uptr));
+	iommufd_put_object(ucmd->ictx, &hwpt->obj);
+	if (count < 0)
+		return count;
+	cmd->dirty.out_nr_dirty = count;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where tests reach into the code that they test: see test.c.
+ */
+#ifndef __IOMMUFD_TEST_HOOKS_H
+#define __IOMMUFD_TEST_HOOKS_H
+
+#include <linux/types.h>
+
+#ifdef CONFIG_IOMMUFD_TEST
+/* True where a test wants this to fail. */
+bool iommufd_should_fail(void);
+
+/* Bytes that a temporary array may have. */
+extern size_t iommufd_test_memory_limit;
+#else
+static inline bool iommufd_should_fail(void)
+{
+	return false;
+}
+#endif
+
+#endif
