@@ -2,8 +2,8 @@
 /*
  * DOC: dirty tracking with huge leaves
  *
- * One dirty bit for 2 MiB: every granule under it is dirty, and a query that
- * asks for a part of it must not write outside of its bitmap.
+ * One dirty bit for 2 MiB: every granule under it is dirty. What becomes of a
+ * leaf that only a part is asked of is in dirty_leaf_test.c.
  */
 #include "lib/test.h"
 
@@ -88,61 +88,6 @@ TEST_F(dirty_huge, coarse_granule)
 			     2 * SZ_2M);
 		memset(self->oracle.dirty, 0, LEAVES);
 	}
-}
-
-/*
- * Anywhere in a dirty leaf: the bits that were asked for are set, and nothing
- * around the bitmap. A query that does not clear is the only one that the
- * rest of the leaf survives, as the bitmap has nobody here to hand it to.
- */
-TEST_F(dirty_huge, a_part_of_a_leaf)
-{
-	static const struct {
-		__u64 page, count;
-	} parts[] = {
-		{ 0, 1 }, { 0, 2 }, { 0, 63 }, { 0, 65 }, { 1, 1 }, { 255, 3 },
-		{ 511, 1 }, { 448, 64 }, { 511, 2 }, { 510, 516 }, { 3, 1300 },
-	};
-	struct bench *bench = &self->bench;
-
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		__u64 iova = IOVA + parts[i].page * SZ_4K;
-		__u64 length = parts[i].count * SZ_4K;
-
-		write_byte(_metadata, bench, &self->oracle, IOVA + 777);
-		write_byte(_metadata, bench, &self->oracle, IOVA + 2 * SZ_2M);
-		bitmap_alloc_at_end(_metadata, &self->bm, parts[i].count);
-		ASSERT_EQ(0, __bench_query(bench,
-					   IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
-					   iova, length, SZ_4K,
-					   self->bm.bits));
-		oracle_check(_metadata, &self->oracle, &self->bm, iova, SZ_4K);
-		bench_query(_metadata, bench, &self->bm, iova, SZ_4K);
-		oracle_check(_metadata, &self->oracle, &self->bm, iova, SZ_4K);
-		bitmap_free(&self->bm);
-
-		bitmap_alloc(_metadata, &self->bm, LENGTH / SZ_4K, 0);
-		bench_query(_metadata, bench, &self->bm, IOVA, SZ_4K);
-		bitmap_free(&self->bm);
-		memset(self->oracle.dirty, 0, LEAVES);
-	}
-}
-
-/* A part with NO_CLEAR, then all of it: all of it is told. */
-TEST_F(dirty_huge, looking_at_a_part_loses_nothing)
-{
-	struct bench *bench = &self->bench;
-	struct guarded_bitmap head;
-
-	write_byte(_metadata, bench, &self->oracle, IOVA + SZ_2M - 1);
-	bitmap_alloc_at_end(_metadata, &head, 1);
-	ASSERT_EQ(0, __bench_query(bench, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
-				   IOVA, SZ_4K, SZ_4K, head.bits));
-	oracle_check(_metadata, &self->oracle, &head, IOVA, SZ_4K);
-	bitmap_free(&head);
-	bitmap_alloc(_metadata, &self->bm, LENGTH / SZ_4K, 9);
-	bench_query(_metadata, bench, &self->bm, IOVA, SZ_4K);
-	oracle_check(_metadata, &self->oracle, &self->bm, IOVA, SZ_4K);
 }
 
 /* Every leaf again and again: what hides a bit in the IOTLB is flushed. */

@@ -6,10 +6,8 @@
  * asked for, and devices come and go. No write may be missed, and the kernel
  * has to survive it; a debug kernel says more about that than the results.
  */
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "lib/follow.h"
+#include "lib/racer.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -86,55 +84,6 @@ FIXTURE_TEARDOWN(race)
 	bench_close(_metadata, &self->bench);
 }
 
-/**
- * struct racer - a thread that does one thing over and over
- * @bench: with what
- * @step: what; a negative errno ends the thread and fails the test
- * @round: how often it did
- * @path: of another device, for those who want one
- * @rc: what the step that ended it returned
- * @stop: set by the main thread
- * @thread: the thread
- */
-struct racer {
-	struct bench *bench;
-	int (*step)(struct racer *racer);
-	unsigned int round;
-	char path[128];
-	int rc;
-	atomic_bool stop;
-	pthread_t thread;
-};
-
-static void *racer_run(void *arg)
-{
-	struct racer *racer = arg;
-
-	while (!racer->rc && !atomic_load(&racer->stop)) {
-		racer->rc = racer->step(racer);
-		racer->round++;
-	}
-	return NULL;
-}
-
-static void racer_start(struct __test_metadata *_metadata, struct racer *racer,
-			struct bench *bench, int (*step)(struct racer *racer))
-{
-	racer->bench = bench;
-	racer->step = step;
-	ASSERT_EQ(0, pthread_create(&racer->thread, NULL, racer_run, racer));
-}
-
-static void racer_stop(struct __test_metadata *_metadata, struct racer *racer)
-{
-	atomic_store(&racer->stop, true);
-	ASSERT_EQ(0, pthread_join(racer->thread, NULL));
-	ASSERT_EQ(0, racer->rc) {
-		TH_LOG("a thread failed in round %u", racer->round);
-	}
-	ASSERT_NE(0, racer->round);
-}
-
 /* Mappings of the same memory elsewhere, right beside the tracked range too. */
 static int step_map(struct racer *racer)
 {
@@ -161,7 +110,7 @@ static int step_second_device(struct racer *racer)
 	struct vfio_dev dev;
 	int rc;
 
-	rc = __vfio_dev_bind(&dev, &bench->iommu, racer->path);
+	rc = __vfio_dev_bind(&dev, &bench->iommu, racer->data);
 	if (rc)
 		return rc;
 	if (bench->iommu.mode == MODE_IOMMUFD) {
@@ -221,9 +170,10 @@ TEST_F_TIMEOUT(race, mappings_change, 300)
 TEST_F_TIMEOUT(race, devices_come_and_go, 300)
 {
 	struct racer joiner = {}, mapper = {};
+	char path[128];
 
-	ASSERT_EQ(0, mock_find(variant->model, 1, joiner.path,
-			       sizeof(joiner.path)));
+	ASSERT_EQ(0, mock_find(variant->model, 1, path, sizeof(path)));
+	joiner.data = path;
 	racer_start(_metadata, &joiner, &self->bench, step_second_device);
 	racer_start(_metadata, &mapper, &self->bench, step_map);
 	follow_rounds(_metadata, &self->follow, &self->bench);
@@ -276,14 +226,13 @@ TEST_F_TIMEOUT(race, parallel_queries, 300)
 TEST_F_TIMEOUT(race, close_under_load, 300)
 {
 	struct bench *bench = &self->bench;
-	struct racer mapper = {}, joiner = {};
+	struct racer mapper = {};
 	struct vfio_dev second;
 	char path[128];
 
 	/* keeps the container or the page table going */
-	ASSERT_EQ(0, mock_find(variant->model, 1, joiner.path,
-			       sizeof(joiner.path)));
-	ASSERT_EQ(0, __vfio_dev_open(&second, &bench->iommu, joiner.path));
+	ASSERT_EQ(0, mock_find(variant->model, 1, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_open(&second, &bench->iommu, path));
 	ASSERT_EQ(0, mock_find(variant->model, 0, path, sizeof(path)));
 	racer_start(_metadata, &mapper, bench, step_map);
 	for (int round = 0; round < ROUNDS / 5; round++) {

@@ -55,6 +55,11 @@ struct iommu {
 #define PROT_DMA_WRITE	2
 #define PROT_DMA_RW	(PROT_DMA_READ | PROT_DMA_WRITE)
 
+/* Flags of the ioctls that map; the last for an IOVA that the test chose. */
+#define MAP_R		IOMMU_IOAS_MAP_READABLE
+#define MAP_RW		(MAP_R | IOMMU_IOAS_MAP_WRITEABLE)
+#define MAP_RW_FIXED	(MAP_RW | IOMMU_IOAS_MAP_FIXED_IOVA)
+
 static inline int xioctl(int fd, unsigned long cmd, void *arg)
 {
 	int rc = ioctl(fd, cmd, arg);
@@ -90,6 +95,12 @@ int __type1_info_cap(int fd, __u16 id, void *cap, size_t size);
 int __ioas_alloc(int fd, __u32 *id);
 int __ioas_map(int fd, __u32 ioas_id, const void *va, __u64 iova, __u64 length,
 	       unsigned int prot);
+int __ioas_map_at(int fd, __u32 ioas_id, __u32 flags, const void *va,
+		  __u64 *iova, __u64 length);
+int __ioas_map_file(int fd, __u32 ioas_id, __u32 flags, int file, __u64 start,
+		    __u64 *iova, __u64 length);
+int __ioas_copy(int fd, __u32 flags, __u32 dst_ioas_id, __u64 *dst_iova,
+		__u32 src_ioas_id, __u64 src_iova, __u64 length);
 int __ioas_unmap(int fd, __u32 ioas_id, __u64 iova, __u64 length,
 		 __u64 *unmapped);
 int __hwpt_alloc(int fd, __u32 dev_id, __u32 pt_id, __u32 flags, __u32 *id);
@@ -97,6 +108,8 @@ int __hwpt_track(int fd, __u32 hwpt_id, bool enable);
 int __hwpt_dirty(int fd, __u32 hwpt_id, __u32 flags, __u64 iova, __u64 length,
 		 __u64 page_size, void *bits);
 int __iommu_destroy(int fd, __u32 id);
+int __iommu_option(int fd, __u32 option, __u32 op, __u32 object_id,
+		   __u64 *value);
 int __device_can_track(int fd, __u32 dev_id, bool *able);
 
 #endif

@@ -15,23 +15,70 @@ int __ioas_alloc(int fd, __u32 *id)
 	return rc;
 }
 
-int __ioas_map(int fd, __u32 ioas_id, const void *va, __u64 iova, __u64 length,
-	       unsigned int prot)
+/* @iova comes back as the kernel left it, also after an error. */
+int __ioas_map_at(int fd, __u32 ioas_id, __u32 flags, const void *va,
+		  __u64 *iova, __u64 length)
 {
 	struct iommu_ioas_map cmd = {
 		.size = sizeof(cmd),
+		.flags = flags,
 		.ioas_id = ioas_id,
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA,
 		.user_va = (unsigned long)va,
-		.iova = iova,
 		.length = length,
+		.iova = *iova,
 	};
+	int rc = xioctl(fd, IOMMU_IOAS_MAP, &cmd);
+
+	*iova = cmd.iova;
+	return rc;
+}
+
+int __ioas_map(int fd, __u32 ioas_id, const void *va, __u64 iova, __u64 length,
+	       unsigned int prot)
+{
+	__u32 flags = IOMMU_IOAS_MAP_FIXED_IOVA;
 
 	if (prot & PROT_DMA_READ)
-		cmd.flags |= IOMMU_IOAS_MAP_READABLE;
+		flags |= IOMMU_IOAS_MAP_READABLE;
 	if (prot & PROT_DMA_WRITE)
-		cmd.flags |= IOMMU_IOAS_MAP_WRITEABLE;
-	return xioctl(fd, IOMMU_IOAS_MAP, &cmd);
+		flags |= IOMMU_IOAS_MAP_WRITEABLE;
+	return __ioas_map_at(fd, ioas_id, flags, va, &iova, length);
+}
+
+int __ioas_map_file(int fd, __u32 ioas_id, __u32 flags, int file, __u64 start,
+		    __u64 *iova, __u64 length)
+{
+	struct iommu_ioas_map_file cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.ioas_id = ioas_id,
+		.fd = file,
+		.start = start,
+		.length = length,
+		.iova = *iova,
+	};
+	int rc = xioctl(fd, IOMMU_IOAS_MAP_FILE, &cmd);
+
+	*iova = cmd.iova;
+	return rc;
+}
+
+int __ioas_copy(int fd, __u32 flags, __u32 dst_ioas_id, __u64 *dst_iova,
+		__u32 src_ioas_id, __u64 src_iova, __u64 length)
+{
+	struct iommu_ioas_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.dst_ioas_id = dst_ioas_id,
+		.src_ioas_id = src_ioas_id,
+		.length = length,
+		.dst_iova = *dst_iova,
+		.src_iova = src_iova,
+	};
+	int rc = xioctl(fd, IOMMU_IOAS_COPY, &cmd);
+
+	*dst_iova = cmd.dst_iova;
+	return rc;
 }
 
 int __ioas_unmap(int fd, __u32 ioas_id, __u64 iova, __u64 length,
@@ -96,6 +143,22 @@ int __iommu_destroy(int fd, __u32 id)
 	struct iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
 
 	return xioctl(fd, IOMMU_DESTROY, &cmd);
+}
+
+int __iommu_option(int fd, __u32 option, __u32 op, __u32 object_id,
+		   __u64 *value)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = option,
+		.op = op,
+		.object_id = object_id,
+		.val64 = *value,
+	};
+	int rc = xioctl(fd, IOMMU_OPTION, &cmd);
+
+	*value = cmd.val64;
+	return rc;
 }
 
 int __device_can_track(int fd, __u32 dev_id, bool *able)

@@ -19,6 +19,12 @@
 #define NR_HUGEPAGES	"/proc/sys/vm/nr_hugepages"
 #define FREE_HUGEPAGES	\
 	"/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
+#define FREE_GIGANTIC	\
+	"/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages"
+
+#ifndef MAP_HUGE_1GB
+#define MAP_HUGE_1GB	(30 << 26)
+#endif
 
 static long read_number(const char *path)
 {
@@ -43,6 +49,12 @@ static void reserve_hugepages(struct __test_metadata *_metadata, long count)
 	sysfs_write("/proc/sys/vm/compact_memory", "1");
 	CHECK_RC(0, sysfs_write(NR_HUGEPAGES, text), "%s", text);
 	CHECK(read_number(FREE_HUGEPAGES) >= count, "no %ld huge pages", count);
+}
+
+/* A page of 1 GiB, which has to be set aside when the machine boots. */
+bool mem_has_gigantic(void)
+{
+	return read_number(FREE_GIGANTIC) > 0;
 }
 
 /*
@@ -70,6 +82,8 @@ void mem_alloc(struct __test_metadata *_metadata, struct mem *mem,
 	if (kind == MEM_HUGETLB) {
 		reserve_hugepages(_metadata, length / SZ_2M);
 		flags |= MAP_HUGETLB;
+	} else if (kind == MEM_GIGANTIC) {
+		flags |= MAP_HUGETLB | MAP_HUGE_1GB;
 	} else if (kind == MEM_THP) {
 		mem->map_length += SZ_2M;
 	}
@@ -85,7 +99,8 @@ void mem_alloc(struct __test_metadata *_metadata, struct mem *mem,
 		madvise(mem->va, length, MADV_NOHUGEPAGE);
 		scatter(mem->va, length);
 	}
-	memset(mem->va, 0, length);
+	/* A page of a GiB was zeroed only now, and that takes its time. */
+	memset(mem->va, 0, kind == MEM_GIGANTIC ? 1 : length);
 }
 
 void mem_free(struct mem *mem)

@@ -13,11 +13,12 @@ enum mem_kind {
 	MEM_4K,
 	MEM_THP,
 	MEM_HUGETLB,
+	MEM_GIGANTIC,
 };
 
 /**
  * struct mem - zeroed, touched memory
- * @va: where; 2 MiB aligned unless of MEM_4K
+ * @va: where; 2 MiB aligned unless of MEM_4K, 1 GiB aligned if MEM_GIGANTIC
  * @length: bytes
  * @map: what was mapped for it
  * @map_length: and how much
@@ -32,6 +33,7 @@ struct mem {
 void mem_alloc(struct __test_metadata *_metadata, struct mem *mem,
 	       size_t length, enum mem_kind kind);
 void mem_free(struct mem *mem);
+bool mem_has_gigantic(void);
 bool mem_is(const void *at, size_t length, __u8 value);
 void mem_pattern(void *at, size_t length, __u64 seed);
 __u64 next_random(__u64 *state);

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: what drivers write without an IOMMU
+ *
+ * A device that pins pages, or has the kernel copy, is attached to the same
+ * IOAS as one with an IOMMU that tracks. What either of them writes is in the
+ * page table's dirty pages: what is copied in the next query, what is pinned
+ * for writing in all queries until it is let go of and in one more.
+ */
+#include <sys/mman.h>
+
+#include "lib/counts.h"
+#include "lib/follow.h"
+#include "lib/test.h"
+
+#define IOVA	0x10000000ULL
+#define PAGES	512
+#define LENGTH	(PAGES * SZ_4K)
+
+#define EMULATED_PIN	"/sys/module/vfio_mock_dma/parameters/emulated_pin"
+
+FIXTURE(access)
+{
+	struct bench bench;
+	struct vfio_dev mdev;
+	__u8 expected[PAGES];
+	__u64 seed;
+};
+
+FIXTURE_VARIANT(access)
+{
+	const char *model;
+	enum mem_kind kind;
+	const char *pin;
+};
+
+FIXTURE_VARIANT_ADD(access, rw_4k) {
+	.model = "4k", .kind = MEM_4K, .pin = "N",
+};
+
+FIXTURE_VARIANT_ADD(access, rw_2m) {
+	.model = "2m", .kind = MEM_HUGETLB, .pin = "N",
+};
+
+FIXTURE_VARIANT_ADD(access, pin_4k) {
+	.model = "4k", .kind = MEM_4K, .pin = "Y",
+};
+
+FIXTURE_VARIANT_ADD(access, pin_2m) {
+	.model = "2m", .kind = MEM_HUGETLB, .pin = "Y",
+};
+
+FIXTURE_SETUP(access)
+{
+	char path[256];
+
+	self->seed = 4;
+	ASSERT_EQ(0, sysfs_write(EMULATED_PIN, variant->pin));
+	bench_open(_metadata, &self->bench, MODE_IOMMUFD, variant->model);
+	bench_memory(_metadata, &self->bench, IOVA, LENGTH, variant->kind);
+	ASSERT_EQ(0, mock_find("emulated", 0, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_open(&self->mdev, &self->bench.iommu, path));
+	bench_track(_metadata, &self->bench);
+}
+
+FIXTURE_TEARDOWN(access)
+{
+	vfio_dev_close(&self->mdev);
+	bench_close(_metadata, &self->bench);
+	sysfs_write(EMULATED_PIN, "Y");
+}
+
+static bool pins(const char *pin)
+{
+	return pin[0] == 'Y';
+}
+
+/* What is in the bitmap is what is expected from this page on, and no more. */
+static void check_bits(struct __test_metadata *_metadata,
+		       const struct guarded_bitmap *bm, const __u8 *expected,
+		       size_t from)
+{
+	bitmap_check_guards(_metadata, bm);
+	for (size_t page = 0; page < PAGES; page++) {
+		ASSERT_EQ(page >= from && expected[page],
+			  bitmap_test(bm, page)) {
+			TH_LOG("page %zu", page);
+		}
+	}
+}
+
+static void ask(struct __test_metadata *_metadata, struct bench *bench,
+		__u32 flags, const __u8 *expected)
+{
+	struct guarded_bitmap bm;
+
+	bitmap_alloc(_metadata, &bm, PAGES, 1);
+	ASSERT_EQ(0, __bench_query(bench, flags, IOVA, LENGTH, SZ_4K,
+				   bm.bits));
+	check_bits(_metadata, &bm, expected, 0);
+	bitmap_free(&bm);
+}
+
+/* A write of the driver's device, noted in what is expected. */
+static void driver_writes(struct __test_metadata *_metadata,
+			  struct vfio_dev *mdev, __u8 *expected, __u64 offset,
+			  __u64 length)
+{
+	mock_fill(_metadata, mdev, IOVA + offset, length, 1);
+	memset(expected + offset / SZ_4K, 1,
+	       (offset + length - 1) / SZ_4K - offset / SZ_4K + 1);
+}
+
+TEST_F(access, written_pages)
+{
+	static const struct {
+		__u64 offset, length;
+	} writes[] = {
+		{ 0, 1 }, { SZ_4K - 1, 2 }, { 5 * SZ_4K, SZ_4K },
+		{ LENGTH - 1, 1 }, { 100 * SZ_4K + 8, 10 * SZ_4K },
+		{ 0, LENGTH },
+	};
+	__u8 *expected = self->expected;
+
+	ask(_metadata, &self->bench, 0, expected);
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
+		driver_writes(_metadata, &self->mdev, expected,
+			      writes[i].offset, writes[i].length);
+		ask(_metadata, &self->bench,
+		    IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, expected);
+		ask(_metadata, &self->bench,
+		    IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, expected);
+		ask(_metadata, &self->bench, 0, expected);
+		if (!pins(variant->pin))
+			memset(expected, 0, PAGES);
+		ask(_metadata, &self->bench, 0, expected);
+		ask(_metadata, &self->bench, 0, expected);
+	}
+	/* Letting go of them: once more, and that was it. */
+	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
+	ask(_metadata, &self->bench, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
+	    expected);
+	ask(_metadata, &self->bench, 0, expected);
+	memset(expected, 0, PAGES);
+	ask(_metadata, &self->bench, 0, expected);
+}
+
+TEST_F(access, reads_are_no_writes)
+{
+	ASSERT_EQ(0, __mock_run(&self->mdev, VFIO_MOCK_DMA_CMD_READ, IOVA, 0,
+				SZ_64K));
+	ask(_metadata, &self->bench, 0, self->expected);
+}
+
+/* A device with an IOMMU dirties a leaf, a driver its pages; both count. */
+TEST_F(access, beside_a_device)
+{
+	__u8 *expected = self->expected;
+	bool huge = variant->kind == MEM_HUGETLB;
+	__u8 all[PAGES];
+
+	memset(all, 1, PAGES);
+	for (int i = 0; i < 20; i++) {
+		driver_writes(_metadata, &self->mdev, expected,
+			      next_random(&self->seed) % (LENGTH - SZ_64K),
+			      1 + next_random(&self->seed) % SZ_64K);
+		ask(_metadata, &self->bench, 0, expected);
+		if (!pins(variant->pin))
+			memset(expected, 0, PAGES);
+		if (i % 4)
+			continue;
+		mock_fill(_metadata, &self->bench.dev, IOVA + i * SZ_4K, 8, 1);
+		if (huge) {
+			ask(_metadata, &self->bench, 0, all);
+		} else {
+			__u8 was = expected[i];
+
+			expected[i] = 1;
+			ask(_metadata, &self->bench, 0, expected);
+			expected[i] = was;
+		}
+		ask(_metadata, &self->bench, 0, expected);
+	}
+}
+
+/* A query for a part leaves the rest to be told. */
+TEST_F(access, in_parts)
+{
+	struct bench *bench = &self->bench;
+	struct guarded_bitmap bm;
+
+	for (int i = 0; i < 20; i++) {
+		size_t cut = 8 + next_random(&self->seed) % (PAGES - 8) / 8 * 8;
+		size_t first = next_random(&self->seed) % (PAGES - 40);
+
+		driver_writes(_metadata, &self->mdev, self->expected,
+			      first * SZ_4K, 40 * SZ_4K);
+		ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
+		bitmap_alloc(_metadata, &bm, PAGES, 0);
+		/* the second part first */
+		ASSERT_EQ(0, __bench_query(bench, 0, IOVA + cut * SZ_4K,
+					   (PAGES - cut) * SZ_4K, SZ_4K,
+					   bm.bits + cut / 8));
+		check_bits(_metadata, &bm, self->expected, cut);
+		ASSERT_EQ(0, __bench_query(bench, 0, IOVA, cut * SZ_4K, SZ_4K,
+					   bm.bits));
+		check_bits(_metadata, &bm, self->expected, 0);
+		bitmap_free(&bm);
+		memset(self->expected, 0, PAGES);
+		ask(_metadata, bench, 0, self->expected);
+	}
+}
+
+TEST_F(access, a_failed_query_loses_nothing)
+{
+	struct bench *bench = &self->bench;
+
+	driver_writes(_metadata, &self->mdev, self->expected, 0, 7 * SZ_4K);
+	ASSERT_EQ(-EFAULT, __bench_query(bench, 0, IOVA, LENGTH, SZ_4K, NULL));
+	ask(_metadata, bench, 0, self->expected);
+	if (!pins(variant->pin))
+		return;
+	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
+	ASSERT_EQ(-EFAULT, __bench_query(bench, 0, IOVA, LENGTH, SZ_4K, NULL));
+	ask(_metadata, bench, 0, self->expected);
+	memset(self->expected, 0, PAGES);
+	ask(_metadata, bench, 0, self->expected);
+}
+
+/* Off and on: what was written counts no more, what is pinned still does. */
+TEST_F(access, off_and_on)
+{
+	struct bench *bench = &self->bench;
+
+	driver_writes(_metadata, &self->mdev, self->expected, 3 * SZ_4K,
+		      9 * SZ_4K);
+	ASSERT_EQ(0, __bench_track(bench, false));
+	ASSERT_EQ(0, __bench_track(bench, true));
+	if (!pins(variant->pin))
+		memset(self->expected, 0, PAGES);
+	ask(_metadata, bench, 0, self->expected);
+	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
+	ASSERT_EQ(0, __bench_track(bench, false));
+	driver_writes(_metadata, &self->mdev, self->expected, 50 * SZ_4K, 8);
+	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
+	ASSERT_EQ(0, __bench_track(bench, true));
+	memset(self->expected, 0, PAGES);
+	ask(_metadata, bench, 0, self->expected);
+}
+
+/* The driver lets go of what is unmapped, and a new mapping is clean. */
+TEST_F(access, unmap_forgets)
+{
+	struct bench *bench = &self->bench;
+
+	for (int i = 0; i < 3; i++) {
+		driver_writes(_metadata, &self->mdev, self->expected, 0,
+			      20 * SZ_4K);
+		iommu_unmap(_metadata, &bench->iommu, IOVA, LENGTH);
+		ASSERT_EQ(0, __mock_fill(&self->mdev, IOVA, 8, 1));
+		ASSERT_EQ(VFIO_MOCK_DMA_FAULT_UNMAPPED,
+			  mock_get(_metadata, &self->mdev,
+				   MOCK_REG(fault_reason)));
+		iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA,
+			  LENGTH);
+		memset(self->expected, 0, PAGES);
+		ask(_metadata, bench, 0, self->expected);
+	}
+}
+
+/* Every page table of the IOAS is told, and none of another one. */
+TEST_F(access, several_page_tables)
+{
+	struct bench *bench = &self->bench, other = *bench, apart = *bench;
+	struct iommu *iommu = &bench->iommu;
+	__u8 clean[PAGES] = {};
+	__u64 to = IOVA;
+	__u32 ioas;
+
+	ASSERT_EQ(0, __hwpt_alloc(iommu->fd, bench->dev.dev_id, iommu->ioas_id,
+				  IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+				  &other.dev.hwpt_id));
+	ASSERT_EQ(0, __ioas_alloc(iommu->fd, &ioas));
+	ASSERT_EQ(0, __ioas_copy(iommu->fd, MAP_RW_FIXED, ioas, &to,
+				 iommu->ioas_id, IOVA, LENGTH));
+	ASSERT_EQ(0, __hwpt_alloc(iommu->fd, bench->dev.dev_id, ioas,
+				  IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+				  &apart.dev.hwpt_id));
+	bench_track(_metadata, &other);
+	bench_track(_metadata, &apart);
+	driver_writes(_metadata, &self->mdev, self->expected, 77, 5 * SZ_4K);
+	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
+	ask(_metadata, &apart, 0, clean);
+	ask(_metadata, bench, 0, self->expected);
+	ask(_metadata, bench, 0, clean);
+	ask(_metadata, &other, 0, self->expected);
+	ask(_metadata, &other, 0, clean);
+}
+
+/* The driver's device leaves: what it had pinned is told once more. */
+TEST_F(access, closed_or_moved)
+{
+	struct bench *bench = &self->bench;
+	__u8 clean[PAGES] = {};
+	__u32 ioas;
+
+	ASSERT_EQ(0, __ioas_alloc(bench->iommu.fd, &ioas));
+	driver_writes(_metadata, &self->mdev, self->expected, 0, 5 * SZ_4K);
+	ASSERT_EQ(0, __vfio_dev_attach(&self->mdev, ioas));
+	ask(_metadata, bench, 0, self->expected);
+	ask(_metadata, bench, 0, clean);
+	ASSERT_EQ(0, __vfio_dev_attach(&self->mdev, bench->iommu.ioas_id));
+	driver_writes(_metadata, &self->mdev, self->expected, 0, 5 * SZ_4K);
+	vfio_dev_close(&self->mdev);
+	ask(_metadata, bench, 0, self->expected);
+	ask(_metadata, bench, 0, clean);
+}
+
+/* It writes as fast as it can; pages come out of the query as they change. */
+TEST_F(access, writes_under_load)
+{
+	static const struct mock_work work = {
+		.iova = IOVA,
+		.length = LENGTH,
+		.stride = 512,
+		.rate = 20000,
+		.hot_length = 8 * SZ_4K,
+		.hot_percent = 50,
+		.seed = 6,
+	};
+	struct bench bench = self->bench;
+	struct follow follow;
+
+	/* the device that is followed, the page table that is asked */
+	bench.dev = self->mdev;
+	bench.dev.hwpt_id = self->bench.dev.hwpt_id;
+	follow_start(_metadata, &follow, &bench, query_iommu);
+	mock_work_start(_metadata, &bench.dev, &work);
+	for (int round = 0; round < 60; round++)
+		follow_round(_metadata, &follow);
+	mock_work_stop(_metadata, &bench.dev);
+	follow_end(_metadata, &follow);
+}
+
+TEST_HARNESS_MAIN

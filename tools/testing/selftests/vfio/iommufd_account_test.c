@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: pinned pages and who accounts for them
+ *
+ * Memory is pinned once and counted once, however many mappings and page tables
+ * share it, from the first of them that needs it to the last. Who has no
+ * privilege can pin as much as RLIMIT_MEMLOCK lets him: all processes of a user
+ * together, or each address space by itself where the context was told so.
+ */
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/counts.h"
+#include "lib/test.h"
+
+#define IOVA	0x10000000ULL
+#define PAGES	64
+#define LENGTH	(PAGES * SZ_4K)
+
+/* Nobody else in the machine has this one. */
+#define SOMEBODY	54321
+
+/**
+ * struct source - memory to map
+ * @iommu: where
+ * @mem: as the process sees it
+ * @file: what it is of; -1 for the process' own
+ */
+struct source {
+	struct iommu iommu;
+	struct mem mem;
+	int file;
+};
+
+FIXTURE(account)
+{
+	struct source source;
+	struct vfio_dev dev, second;
+	struct counts counts;
+};
+
+FIXTURE_VARIANT(account)
+{
+	enum mem_kind kind;
+	const char *model;
+	bool file;
+	bool mm;
+};
+
+FIXTURE_VARIANT_ADD(account, user_4k) { .model = "4k", .kind = MEM_4K };
+
+FIXTURE_VARIANT_ADD(account, user_thp) { .model = "2m", .kind = MEM_THP };
+
+FIXTURE_VARIANT_ADD(account, user_file) { .model = "4k", .file = true };
+
+FIXTURE_VARIANT_ADD(account, mm_4k) {
+	.model = "4k", .kind = MEM_4K, .mm = true,
+};
+
+FIXTURE_VARIANT_ADD(account, mm_file) {
+	.model = "4k", .file = true, .mm = true,
+};
+
+/* Of a process, or of a file that is mapped shared. */
+static void get_memory(struct __test_metadata *_metadata,
+		       struct source *source, enum mem_kind kind, bool file)
+{
+	struct mem *mem = &source->mem;
+
+	source->file = -1;
+	if (!file) {
+		mem_alloc(_metadata, mem, kind == MEM_THP ? SZ_2M : LENGTH,
+			  kind);
+		return;
+	}
+	source->file = memfd_create("test", MFD_CLOEXEC);
+	ASSERT_LE(0, source->file);
+	ASSERT_EQ(0, ftruncate(source->file, LENGTH));
+	mem->length = LENGTH;
+	mem->map_length = LENGTH;
+	mem->map = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED,
+			source->file, 0);
+	ASSERT_NE(MAP_FAILED, mem->map);
+	mem->va = mem->map;
+}
+
+FIXTURE_SETUP(account)
+{
+	struct iommu *iommu = &self->source.iommu;
+	__u64 mode = variant->mm;
+	char path[256];
+
+	iommu_open(_metadata, iommu, MODE_IOMMUFD);
+	ASSERT_EQ(0, __iommu_destroy(iommu->fd, iommu->ioas_id));
+	ASSERT_EQ(0, __iommu_option(iommu->fd, IOMMU_OPTION_RLIMIT_MODE,
+				    IOMMU_OPTION_OP_SET, 0, &mode));
+	ASSERT_EQ(0, __ioas_alloc(iommu->fd, &iommu->ioas_id));
+	ASSERT_EQ(0, mock_find(variant->model, 0, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_bind(&self->dev, iommu, path));
+	/* of another IOMMU: it gets a page table of its own */
+	ASSERT_EQ(0, mock_find("1g", 0, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_bind(&self->second, iommu, path));
+	get_memory(_metadata, &self->source, variant->kind, variant->file);
+	counts_now(_metadata, &self->counts);
+}
+
+FIXTURE_TEARDOWN(account)
+{
+	vfio_dev_close(&self->dev);
+	vfio_dev_close(&self->second);
+	iommu_close(&self->source.iommu);
+	mem_free(&self->source.mem);
+}
+
+/* 0 or -errno */
+static int map_part(struct source *source, __u64 offset, __u64 iova,
+		    __u64 length)
+{
+	struct iommu *iommu = &source->iommu;
+
+	if (source->file >= 0)
+		return __ioas_map_file(iommu->fd, iommu->ioas_id, MAP_RW_FIXED,
+				       source->file, offset, &iova, length);
+	return __iommu_map(iommu, source->mem.va + offset, iova, length,
+			   PROT_DMA_RW);
+}
+
+static void copy_part(struct __test_metadata *_metadata, struct iommu *iommu,
+		      __u32 to_id, __u64 to, __u64 iova, __u64 length)
+{
+	ASSERT_EQ(0, __ioas_copy(iommu->fd, MAP_RW_FIXED, to_id, &to,
+				 iommu->ioas_id, iova, length));
+}
+
+/* No page table needs it: nothing is pinned. */
+TEST_F(account, pinned_when_needed)
+{
+	struct source *source = &self->source;
+	__u64 length = source->mem.length;
+	__u32 ioas = source->iommu.ioas_id;
+	long pages = length / SZ_4K;
+
+	ASSERT_EQ(0, map_part(source, 0, IOVA, length));
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, __vfio_dev_attach(&self->dev, ioas));
+		counts_check(_metadata, &self->counts, pages, pages, 0);
+		ASSERT_EQ(0, __vfio_dev_attach(&self->second, ioas));
+		counts_check(_metadata, &self->counts, pages, pages, 0);
+		mock_fill(_metadata, &self->second, IOVA, length, 3);
+		ASSERT_EQ(0, __vfio_dev_detach(&self->dev));
+		counts_check(_metadata, &self->counts, pages, pages, 0);
+		mock_fill(_metadata, &self->second, IOVA, length, i);
+		ASSERT_EQ(i, source->mem.va[8]);
+		ASSERT_EQ(0, __vfio_dev_detach(&self->second));
+		counts_check(_metadata, &self->counts, 0, 0, 0);
+	}
+	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, ioas));
+	iommu_unmap(_metadata, &source->iommu, IOVA, length);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+}
+
+/* Copies share memory, in the same IOAS and in another one. */
+TEST_F(account, copies_share)
+{
+	struct source *source = &self->source;
+	struct iommu *iommu = &source->iommu;
+	__u64 length = source->mem.length, half = length / 2;
+	long pages = length / SZ_4K;
+	__u32 ioas = iommu->ioas_id, other;
+
+	ASSERT_EQ(0, __ioas_alloc(iommu->fd, &other));
+	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, ioas));
+	ASSERT_EQ(0, map_part(source, 0, IOVA, length));
+	copy_part(_metadata, iommu, ioas, IOVA + SZ_1G, IOVA, length);
+	copy_part(_metadata, iommu, other, IOVA, IOVA, length);
+	copy_part(_metadata, iommu, other, 4 * SZ_1G, IOVA + half, half);
+	counts_check(_metadata, &self->counts, pages, pages, 0);
+	ASSERT_EQ(0, __vfio_dev_attach(&self->second, other));
+	counts_check(_metadata, &self->counts, pages, pages, 0);
+
+	/* What is left: both in other, then its second half. */
+	ASSERT_EQ(0, __ioas_unmap(iommu->fd, ioas, 0, ~0ULL, NULL));
+	counts_check(_metadata, &self->counts, pages, pages, 0);
+	mock_fill(_metadata, &self->second, IOVA, length, 0x55);
+	ASSERT_EQ(0x55, source->mem.va[0]);
+	ASSERT_EQ(0, __ioas_unmap(iommu->fd, other, IOVA, length, NULL));
+	counts_check(_metadata, &self->counts, pages / 2, pages / 2, 0);
+	mock_fill(_metadata, &self->second, 4 * SZ_1G, half, 0x66);
+	ASSERT_EQ(0x66, source->mem.va[half]);
+	ASSERT_EQ(0, __ioas_unmap(iommu->fd, other, 4 * SZ_1G, half, NULL));
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+}
+
+/* Mapped by two calls it is pinned by two. */
+TEST_F(account, mapped_twice)
+{
+	struct source *source = &self->source;
+	struct iommu *iommu = &source->iommu;
+
+	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, iommu->ioas_id));
+	ASSERT_EQ(0, map_part(source, 0, IOVA, 6 * SZ_4K));
+	ASSERT_EQ(0, map_part(source, 3 * SZ_4K, IOVA + SZ_1G, 6 * SZ_4K));
+	counts_check(_metadata, &self->counts, 12, 12, 0);
+	iommu_unmap(_metadata, iommu, IOVA, 6 * SZ_4K);
+	counts_check(_metadata, &self->counts, 6, 6, 0);
+	ASSERT_EQ(-EBUSY, __iommu_destroy(iommu->fd, iommu->ioas_id));
+	ASSERT_EQ(0, __vfio_dev_detach(&self->dev));
+	ASSERT_EQ(0, __iommu_destroy(iommu->fd, iommu->ioas_id));
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+}
+
+static void become_somebody(struct __test_metadata *_metadata, long limit)
+{
+	struct rlimit rlimit = { limit * SZ_4K, limit * SZ_4K };
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &rlimit));
+	ASSERT_EQ(0, setuid(SOMEBODY));
+}
+
+/* Up to the limit and not a page more; after a refusal all is as before. */
+TEST_F(account, limit)
+{
+	struct source *source = &self->source;
+	struct iommu *iommu = &source->iommu;
+	long locked = variant->mm ? 10 : 0;
+
+	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, iommu->ioas_id));
+	become_somebody(_metadata, 10);
+	ASSERT_EQ(-ENOMEM, map_part(source, 0, IOVA, 11 * SZ_4K));
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+	ASSERT_EQ(0, map_part(source, 0, IOVA, 10 * SZ_4K));
+	counts_check(_metadata, &self->counts, 10, 10, locked);
+	ASSERT_EQ(-ENOMEM, map_part(source, 10 * SZ_4K, SZ_1G, SZ_4K));
+	counts_check(_metadata, &self->counts, 10, 10, locked);
+	/* a copy costs nothing */
+	copy_part(_metadata, iommu, iommu->ioas_id, SZ_1G, IOVA, 10 * SZ_4K);
+	ASSERT_EQ(0, __vfio_dev_attach(&self->second, iommu->ioas_id));
+	counts_check(_metadata, &self->counts, 10, 10, locked);
+	iommu_unmap(_metadata, iommu, IOVA, 10 * SZ_4K);
+	ASSERT_EQ(-ENOMEM, map_part(source, 0, IOVA, SZ_4K));
+	iommu_unmap(_metadata, iommu, SZ_1G, 10 * SZ_4K);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+	for (int i = 0; i < 10; i++)
+		CHECK_RC(0, map_part(source, i * SZ_4K, IOVA + i * SZ_4K,
+				     SZ_4K), "page %d", i);
+	ASSERT_EQ(-ENOMEM, map_part(source, 0, IOVA + 10 * SZ_4K, SZ_4K));
+	counts_check(_metadata, &self->counts, 10, 10, locked);
+}
+
+/* It is the attach that pins, and that is refused. */
+TEST_F(account, limit_when_attached)
+{
+	struct source *source = &self->source;
+	struct iommu *iommu = &source->iommu;
+
+	become_somebody(_metadata, 10);
+	ASSERT_EQ(0, map_part(source, 0, IOVA, 8 * SZ_4K));
+	ASSERT_EQ(0, map_part(source, 0, IOVA + SZ_1G, 8 * SZ_4K));
+	ASSERT_EQ(-ENOMEM, __vfio_dev_attach(&self->dev, iommu->ioas_id));
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+	iommu_unmap(_metadata, iommu, IOVA, 8 * SZ_4K);
+	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, iommu->ioas_id));
+	counts_check(_metadata, &self->counts, 8, 8, variant->mm ? 8 : 0);
+	mock_fill(_metadata, &self->dev, IOVA + SZ_1G, 8 * SZ_4K, 1);
+}
+
+/* Privilege counts when memory is mapped, not later on. */
+TEST_F(account, privileged_knows_no_limit)
+{
+	struct source *source = &self->source;
+
+	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, source->iommu.ioas_id));
+	ASSERT_EQ(0, map_part(source, 0, IOVA, LENGTH));
+	counts_check(_metadata, &self->counts, PAGES, PAGES, 0);
+	become_somebody(_metadata, 0);
+	iommu_unmap(_metadata, &source->iommu, IOVA, LENGTH);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+	ASSERT_EQ(-ENOMEM, map_part(source, 0, IOVA, SZ_4K));
+}
+
+/* Another process maps and leaves: -errno. */
+static int map_and_leave(struct __test_metadata *_metadata,
+			 struct source *source, __u64 iova, __u64 length)
+{
+	pid_t child = fork();
+	int status;
+
+	ASSERT_LE(0, child);
+	if (!child)
+		_exit(-map_part(source, 0, iova, length));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+/*
+ * Two processes of one user: together they have the one limit, or each has its
+ * own. What the other one mapped stays, and counts, when it is gone.
+ */
+TEST_F(account, two_processes)
+{
+	struct source *source = &self->source;
+	struct iommu *iommu = &source->iommu;
+	bool mm = variant->mm;
+
+	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, iommu->ioas_id));
+	become_somebody(_metadata, 10);
+	ASSERT_EQ(0, map_and_leave(_metadata, source, IOVA, 6 * SZ_4K));
+	counts_check(_metadata, &self->counts, 6, 0, 0);
+	ASSERT_EQ(mm ? 0 : -ENOMEM, map_part(source, 0, SZ_1G, 5 * SZ_4K));
+	if (mm)
+		iommu_unmap(_metadata, iommu, SZ_1G, 5 * SZ_4K);
+	ASSERT_EQ(0, map_part(source, 0, SZ_1G, 4 * SZ_4K));
+	ASSERT_EQ(mm ? 0 : -ENOMEM,
+		  map_and_leave(_metadata, source, 2 * SZ_1G, SZ_4K));
+	/* Whoever unmaps it gives it back to who mapped it. */
+	iommu_unmap(_metadata, iommu, IOVA, 6 * SZ_4K);
+	counts_check(_metadata, &self->counts, 4, 4, mm ? 4 : 0);
+	ASSERT_EQ(0, map_part(source, 0, IOVA, 6 * SZ_4K));
+	ASSERT_EQ(-ENOMEM, map_part(source, 0, 3 * SZ_1G, SZ_4K));
+	counts_check(_metadata, &self->counts, 10, 10, mm ? 10 : 0);
+}
+
+/* Nothing was pinned while its owner was there: a file is still, he is not. */
+TEST_F(account, attached_when_the_mapper_is_gone)
+{
+	struct source *source = &self->source;
+	struct iommu *iommu = &source->iommu;
+	bool file = variant->file;
+
+	ASSERT_EQ(0, map_and_leave(_metadata, source, IOVA, LENGTH));
+	ASSERT_EQ(file ? 0 : -EFAULT,
+		  __vfio_dev_attach(&self->dev, iommu->ioas_id));
+	counts_check(_metadata, &self->counts, file ? PAGES : 0, 0, 0);
+	if (file)
+		mock_fill(_metadata, &self->dev, IOVA, LENGTH, 3);
+	iommu_unmap(_metadata, iommu, IOVA, LENGTH);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+}
+
+/* A container of /dev/iommu counts as that does: for the user. */
+TEST_F(account, container)
+{
+	__u8 *va = self->source.mem.va;
+	struct bench bench;
+	struct iommu *iommu = &bench.iommu;
+
+	bench_open(_metadata, &bench, MODE_COMPAT, "2k");
+	become_somebody(_metadata, 10);
+	ASSERT_EQ(-ENOMEM, __iommu_map(iommu, va, IOVA, 11 * SZ_4K,
+				       PROT_DMA_RW));
+	iommu_map(_metadata, iommu, va, IOVA, 10 * SZ_4K);
+	counts_check(_metadata, &self->counts, 10, 10, 0);
+	iommu_unmap(_metadata, iommu, IOVA, 10 * SZ_4K);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+	bench_close(_metadata, &bench);
+}
+
+/* A driver's pins and those for a page table are the same ones. */
+TEST_F(account, pinned_by_a_driver_too)
+{
+	struct source *source = &self->source;
+	struct iommu *iommu = &source->iommu;
+	__u64 length = source->mem.length;
+	long all = length / SZ_4K;
+	struct vfio_dev mdev;
+	char path[256];
+
+	ASSERT_EQ(0, mock_find("emulated", 0, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_open(&mdev, iommu, path));
+	ASSERT_EQ(0, map_part(source, 0, IOVA, length));
+	mock_fill(_metadata, &mdev, IOVA + SZ_4K, 4 * SZ_4K, 1);
+	counts_check(_metadata, &self->counts, 4, 4, 0);
+	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, iommu->ioas_id));
+	counts_check(_metadata, &self->counts, all, all, 0);
+	mock_fill(_metadata, &mdev, IOVA + 8 * SZ_4K, 4 * SZ_4K, 1);
+	counts_check(_metadata, &self->counts, all, all, 0);
+	ASSERT_EQ(0, __vfio_dev_detach(&self->dev));
+	counts_check(_metadata, &self->counts, 8, 8, 0);
+	mock_fill(_metadata, &mdev, IOVA, 2 * SZ_4K, 7);
+	counts_check(_metadata, &self->counts, 9, 9, 0);
+	ASSERT_EQ(0, __vfio_dev_reset(&mdev));
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+	ASSERT_EQ(7, source->mem.va[0]);
+	mock_fill(_metadata, &mdev, IOVA, 2 * SZ_4K, 7);
+	iommu_unmap(_metadata, iommu, IOVA, length);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+	vfio_dev_close(&mdev);
+}
+
+TEST_HARNESS_MAIN

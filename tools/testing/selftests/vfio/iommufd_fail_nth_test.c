@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: every allocation of every ioctl fails once
+ *
+ * An ioctl that runs out of memory says so, and everything is as it was before:
+ * what is pinned, what is locked, which objects there are. Then it works.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/fail_nth.h"
+#include "lib/test.h"
+
+#define IOVA	0x10000000ULL
+#define OTHER	0x40000000ULL
+#define PAGES	700
+#define LENGTH	(PAGES * SZ_4K)
+
+/**
+ * struct play - an IOAS that two devices' page tables show, and one without
+ * @bench: the first device, and memory that is mapped
+ * @second: the second one, of another IOMMU
+ * @mdev: a device that pins, not attached
+ * @path: where that is found
+ * @fail: what fails
+ * @fd: /dev/iommu
+ * @other: the IOAS without a page table, in which the same memory is mapped
+ * @file: other memory
+ * @id: what the last call made
+ * @iova: where it did
+ */
+struct play {
+	struct bench bench;
+	struct vfio_dev second;
+	struct vfio_dev mdev;
+	char path[256];
+	struct fail_nth fail;
+	int fd;
+	__u32 other;
+	int file;
+	int id;
+	__u64 iova;
+};
+
+FIXTURE(fail)
+{
+	struct play play;
+};
+
+FIXTURE_SETUP(fail)
+{
+	struct play *play = &self->play;
+	struct bench *bench = &play->bench;
+	struct iommu *iommu = &bench->iommu;
+	__u8 *middle;
+	char path[256];
+
+	bench_open(_metadata, bench, MODE_IOMMUFD, "4k");
+	bench_memory(_metadata, bench, IOVA, LENGTH, MEM_4K);
+	middle = bench->mem.va + LENGTH / 2;
+	ASSERT_EQ(0, mock_find("2m", 0, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_open(&play->second, iommu, path));
+	ASSERT_EQ(0, mock_find("emulated", 0, play->path, sizeof(play->path)));
+	ASSERT_EQ(0, __vfio_dev_bind(&play->mdev, iommu, play->path));
+	play->fd = iommu->fd;
+	ASSERT_EQ(0, __ioas_alloc(play->fd, &play->other));
+	ASSERT_EQ(0, __ioas_map(play->fd, play->other, bench->mem.va, IOVA,
+				LENGTH / 2, PROT_DMA_RW));
+	ASSERT_EQ(0, __ioas_map(play->fd, play->other, middle,
+				IOVA + LENGTH / 2, LENGTH / 2, PROT_DMA_RW));
+	play->file = memfd_create("test", MFD_CLOEXEC);
+	ASSERT_LE(0, play->file);
+	ASSERT_EQ(0, ftruncate(play->file, LENGTH));
+	fail_nth_open(_metadata, &play->fail);
+}
+
+FIXTURE_TEARDOWN(fail)
+{
+	struct play *play = &self->play;
+
+	fail_nth_close(&play->fail);
+	vfio_dev_close(&play->mdev);
+	vfio_dev_close(&play->second);
+	bench_close(_metadata, &play->bench);
+	close(play->file);
+}
+
+static void each_of(struct __test_metadata *_metadata, struct play *play,
+		    const struct fail_case *cases, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		fail_each(_metadata, &play->fail, play->fd, &cases[i], play);
+}
+
+static int op_open(void *data)
+{
+	struct play *play = data;
+
+	play->id = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	return play->id < 0 ? -errno : 0;
+}
+
+static int undo_open(void *data)
+{
+	struct play *play = data;
+
+	return close(play->id);
+}
+
+static int op_ioas_alloc(void *data)
+{
+	struct play *play = data;
+	__u32 id;
+	int rc = __ioas_alloc(play->fd, &id);
+
+	play->id = id;
+	return rc;
+}
+
+static int undo_id(void *data)
+{
+	struct play *play = data;
+
+	return __iommu_destroy(play->fd, play->id);
+}
+
+static int op_iova_ranges(void *data)
+{
+	struct play *play = data;
+	struct iommu_iova_range ranges[8];
+	struct iommu_ioas_iova_ranges cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = play->bench.iommu.ioas_id,
+		.num_iovas = 8,
+		.allowed_iovas = (unsigned long)ranges,
+	};
+
+	return xioctl(play->fd, IOMMU_IOAS_IOVA_RANGES, &cmd);
+}
+
+/* The former ranges stay, which the IOVA that is chosen shows. */
+static int op_allow(void *data)
+{
+	struct play *play = data;
+	static const struct iommu_iova_range ranges[] = {
+		{ OTHER, OTHER + SZ_1M - 1 }, { 8 * SZ_1G, 9 * SZ_1G - 1 },
+	};
+	struct iommu_ioas_allow_iovas cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = play->bench.iommu.ioas_id,
+		.num_iovas = 2,
+		.allowed_iovas = (unsigned long)ranges,
+	};
+
+	return xioctl(play->fd, IOMMU_IOAS_ALLOW_IOVAS, &cmd);
+}
+
+static int undo_allow(void *data)
+{
+	struct play *play = data;
+	struct iommu_ioas_allow_iovas cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = play->bench.iommu.ioas_id,
+	};
+
+	return xioctl(play->fd, IOMMU_IOAS_ALLOW_IOVAS, &cmd);
+}
+
+static int op_option(void *data)
+{
+	struct play *play = data;
+	__u64 value = 0;
+
+	return __iommu_option(play->fd, IOMMU_OPTION_HUGE_PAGES,
+			      IOMMU_OPTION_OP_SET, play->other, &value);
+}
+
+static int undo_option(void *data)
+{
+	struct play *play = data;
+	__u64 value = 1;
+
+	return __iommu_option(play->fd, IOMMU_OPTION_HUGE_PAGES,
+			      IOMMU_OPTION_OP_SET, play->other, &value);
+}
+
+static int op_vfio_ioas(void *data)
+{
+	struct play *play = data;
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = play->other,
+		.op = IOMMU_VFIO_IOAS_SET,
+	};
+
+	return xioctl(play->fd, IOMMU_VFIO_IOAS, &cmd);
+}
+
+static int undo_vfio_ioas(void *data)
+{
+	struct play *play = data;
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.op = IOMMU_VFIO_IOAS_CLEAR,
+	};
+
+	return xioctl(play->fd, IOMMU_VFIO_IOAS, &cmd);
+}
+
+static int op_hw_info(void *data)
+{
+	struct play *play = data;
+	bool able;
+
+	return __device_can_track(play->fd, play->second.dev_id, &able);
+}
+
+TEST_F_TIMEOUT(fail, small_ones, 300)
+{
+	static const struct fail_case cases[] = {
+		{ "open", op_open, undo_open, 1 },
+		{ "IOAS_ALLOC", op_ioas_alloc, undo_id, 1 },
+		{ "IOAS_IOVA_RANGES", op_iova_ranges, NULL, 0,
+		  { -ENOENT } },
+		{ "IOAS_ALLOW_IOVAS", op_allow, undo_allow, 2,
+		  { -ENOENT } },
+		{ "OPTION", op_option, undo_option, 0, { -ENOENT } },
+		{ "VFIO_IOAS", op_vfio_ioas, undo_vfio_ioas, 0, { -ENOENT } },
+		{ "GET_HW_INFO", op_hw_info, NULL, 0, { -ENOENT } },
+	};
+
+	each_of(_metadata, &self->play, cases, ARRAY_SIZE(cases));
+}
+
+static int op_map_apart(void *data)
+{
+	struct play *play = data;
+
+	return __ioas_map(play->fd, play->other, play->bench.mem.va, OTHER,
+			  LENGTH, PROT_DMA_RW);
+}
+
+static int undo_map_apart(void *data)
+{
+	struct play *play = data;
+
+	return __ioas_unmap(play->fd, play->other, OTHER, LENGTH, NULL);
+}
+
+static int op_map(void *data)
+{
+	struct play *play = data;
+
+	return __ioas_map(play->fd, play->bench.iommu.ioas_id,
+			  play->bench.mem.va, OTHER, LENGTH, PROT_DMA_RW);
+}
+
+static int undo_map(void *data)
+{
+	struct play *play = data;
+
+	return __ioas_unmap(play->fd, play->bench.iommu.ioas_id, OTHER, LENGTH,
+			    NULL);
+}
+
+static int op_map_anywhere(void *data)
+{
+	struct play *play = data;
+
+	play->iova = 0;
+	return __ioas_map_at(play->fd, play->bench.iommu.ioas_id, MAP_RW,
+			     play->bench.mem.va, &play->iova, LENGTH);
+}
+
+static int undo_map_anywhere(void *data)
+{
+	struct play *play = data;
+
+	return __ioas_unmap(play->fd, play->bench.iommu.ioas_id, play->iova,
+			    LENGTH, NULL);
+}
+
+static int op_map_file(void *data)
+{
+	struct play *play = data;
+	__u64 iova = OTHER;
+
+	return __ioas_map_file(play->fd, play->bench.iommu.ioas_id,
+			       MAP_RW_FIXED, play->file, 0, &iova, LENGTH);
+}
+
+static int op_copy(void *data)
+{
+	struct play *play = data;
+	__u64 iova = OTHER;
+
+	return __ioas_copy(play->fd, MAP_RW_FIXED, play->bench.iommu.ioas_id,
+			   &iova, play->other, IOVA, LENGTH);
+}
+
+/* The same as a container's ioctls have it. */
+static int op_map_dma(void *data)
+{
+	struct play *play = data;
+
+	return __type1_map(play->fd, play->bench.mem.va, OTHER, LENGTH,
+			   PROT_DMA_RW);
+}
+
+static int undo_map_dma(void *data)
+{
+	struct play *play = data;
+
+	return __type1_unmap(play->fd, OTHER, LENGTH, NULL);
+}
+
+static int op_get_info(void *data)
+{
+	struct vfio_iommu_type1_info_cap_iova_range range;
+	struct play *play = data;
+
+	return __type1_info_cap(play->fd, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+				&range, sizeof(range));
+}
+
+TEST_F_TIMEOUT(fail, container, 300)
+{
+	static const struct fail_case cases[] = {
+		{ "MAP_DMA", op_map_dma, undo_map_dma, 3 },
+		{ "GET_INFO", op_get_info, NULL, 0 },
+		{ "UNMAP_DMA", undo_map_dma, op_map_dma, 0 },
+	};
+	struct play *play = &self->play;
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set),
+		.ioas_id = play->bench.iommu.ioas_id,
+		.op = IOMMU_VFIO_IOAS_SET,
+	};
+
+	ASSERT_EQ(0, xioctl(play->fd, IOMMU_VFIO_IOAS, &set));
+	each_of(_metadata, play, &cases[0], 2);
+	ASSERT_EQ(0, op_map_dma(play));
+	each_of(_metadata, play, &cases[2], 1);
+}
+
+TEST_F_TIMEOUT(fail, mapping, 600)
+{
+	static const struct fail_case cases[] = {
+		{ "IOAS_MAP without a page table", op_map_apart,
+		  undo_map_apart, 2, { -ENOENT } },
+		{ "IOAS_MAP", op_map, undo_map, 3, { -ENOENT } },
+		{ "IOAS_MAP anywhere", op_map_anywhere, undo_map_anywhere, 3,
+		  { -ENOENT } },
+		{ "IOAS_MAP_FILE", op_map_file, undo_map, 3, { -ENOENT } },
+		{ "IOAS_COPY", op_copy, undo_map, 3, { -ENOENT } },
+	};
+
+	/* The file's memory is there already: that it can fail is not news. */
+	ASSERT_EQ(0, op_map_file(&self->play));
+	ASSERT_EQ(0, undo_map(&self->play));
+	each_of(_metadata, &self->play, cases, ARRAY_SIZE(cases));
+}
+
+/* Unmapping needs no memory; at most the IOAS is not found. */
+static int op_unmap(void *data)
+{
+	struct play *play = data;
+	int rc = __ioas_unmap(play->fd, play->bench.iommu.ioas_id, OTHER,
+			      LENGTH, NULL);
+
+	return rc == -ENOMEM ? -EIO : rc;
+}
+
+static int op_detach(void *data)
+{
+	struct play *play = data;
+	int rc = __vfio_dev_detach(&play->second);
+
+	return rc == -ENOMEM ? -EIO : rc;
+}
+
+static int undo_detach(void *data)
+{
+	struct play *play = data;
+
+	return __vfio_dev_attach(&play->second, play->second.hwpt_id);
+}
+
+TEST_F_TIMEOUT(fail, what_frees_needs_no_memory, 300)
+{
+	static const struct fail_case cases[] = {
+		{ "IOAS_UNMAP", op_unmap, op_map, 0, { -ENOENT } },
+		{ "IOAS_UNMAP of a copy", op_unmap, op_copy, 0, { -ENOENT } },
+		{ "IOAS_UNMAP of a file", op_unmap, op_map_file, 0,
+		  { -ENOENT } },
+		{ "detach", op_detach, undo_detach, 0, { -ENOENT } },
+	};
+	struct play *play = &self->play;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (cases[i].op == op_unmap)
+			CHECK_RC(0, cases[i].undo(play), "%s", cases[i].name);
+		each_of(_metadata, play, &cases[i], 1);
+		if (cases[i].op == op_unmap)
+			CHECK_RC(0, op_unmap(play), "%s", cases[i].name);
+	}
+}
+
+static int op_hwpt_alloc(void *data)
+{
+	struct play *play = data;
+	__u32 id;
+	int rc = __hwpt_alloc(play->fd, play->second.dev_id, play->other,
+			      IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &id);
+
+	play->id = id;
+	return rc;
+}
+
+static int undo_attach(void *data)
+{
+	struct play *play = data;
+
+	return __vfio_dev_detach(&play->second);
+}
+
+static int op_attach(void *data)
+{
+	struct play *play = data;
+
+	return __vfio_dev_attach(&play->second, play->other);
+}
+
+static int undo_replace(void *data)
+{
+	struct play *play = data;
+
+	return __vfio_dev_attach(&play->second, play->second.hwpt_id);
+}
+
+static int op_attach_mdev(void *data)
+{
+	struct play *play = data;
+
+	return __vfio_dev_attach(&play->mdev, play->other);
+}
+
+static int undo_attach_mdev(void *data)
+{
+	struct play *play = data;
+
+	return __vfio_dev_detach(&play->mdev);
+}
+
+static int op_bind(void *data)
+{
+	struct play *play = data;
+
+	return __vfio_dev_bind(&play->mdev, &play->bench.iommu, play->path);
+}
+
+static int undo_bind(void *data)
+{
+	struct play *play = data;
+
+	vfio_dev_close(&play->mdev);
+	return 0;
+}
+
+TEST_F_TIMEOUT(fail, attaching, 600)
+{
+	static const struct fail_case cases[] = {
+		{ "HWPT_ALLOC", op_hwpt_alloc, undo_id, 4,
+		  { -ENOENT, -EINVAL } },
+		{ "replace", op_attach, undo_replace, 3, { -ENOENT, -EINVAL } },
+		{ "attach", op_attach, undo_attach, 3, { -ENOENT, -EINVAL } },
+		{ "attach of a driver", op_attach_mdev, undo_attach_mdev, 1,
+		  { -ENOENT } },
+		{ "bind", op_bind, undo_bind, 1 },
+	};
+	struct play *play = &self->play;
+
+	each_of(_metadata, play, &cases[0], 2);
+	ASSERT_EQ(0, __vfio_dev_detach(&play->second));
+	each_of(_metadata, play, &cases[2], 2);
+	vfio_dev_close(&play->mdev);
+	each_of(_metadata, play, &cases[4], 1);
+}
+
+TEST_HARNESS_MAIN
