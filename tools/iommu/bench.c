@@ -111,18 +111,33 @@ static int measure_small(struct bench *t)
 	return 0;
 }
 
-/* A page in every @step is dirty; 0 is none. */
-static int measure(struct bench *t, const char *name, __u64 step)
+/*
+ * Have the device write to @percent of the leaves, each @leaf pages: none, some
+ * of them, by chance but the same ones every time, or all.
+ */
+static int dirty_some(struct bench *t, unsigned int percent, __u64 leaf)
 {
-	__u64 ns, best = ~0ULL, page, bits;
+	__u64 leaves = t->g.pages / leaf, i, at, seed = 1;
+	int rc = 0;
+
+	for (i = 0; i < leaves * percent / 100 && !rc; i++) {
+		seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+		at = percent == 100 ? i : (seed >> 33) % leaves;
+		rc = dirty(t, at * leaf * PAGE);
+	}
+	return rc;
+}
+
+static int measure(struct bench *t, const char *name, unsigned int percent,
+		   __u64 leaf)
+{
+	__u64 ns, best = ~0ULL, word, bits;
 	int i, rc;
 
 	for (i = 0; i < REPEAT; i++) {
-		for (page = 0; step && page < t->g.pages; page += step) {
-			rc = dirty(t, page * PAGE);
-			if (rc)
-				return rc;
-		}
+		rc = dirty_some(t, percent, leaf);
+		if (rc)
+			return rc;
 		memset(t->bitmap, 0, t->g.words * 8);
 		rc = query(t, &ns);
 		if (rc)
@@ -130,9 +145,9 @@ static int measure(struct bench *t, const char *name, __u64 step)
 		if (ns < best)
 			best = ns;
 	}
-	for (bits = 0, page = 0; page < t->g.words; page++)
-		bits += __builtin_popcountll(t->bitmap[page]);
-	if (!bits != !step)
+	for (bits = 0, word = 0; word < t->g.words; word++)
+		bits += __builtin_popcountll(t->bitmap[word]);
+	if (!bits != !percent)
 		return fail(EXIT_WRONG, "bench: %s: %llu pages dirty", name, bits);
 	print(t, name, best);
 	return 0;
@@ -194,10 +209,10 @@ int main(int argc, char **argv)
 	leaf = strcmp(o.model, "4k") ? HUGE / PAGE : 1;
 	rc = set_up(&t, &o) ?:
 	     t.b.ops->tracker->start(&t.b, &t.g) ?:
-	     measure(&t, "clean", 0) ?:
+	     measure(&t, "clean", 0, leaf) ?:
 	     (leaf > 1 ? measure_small(&t) : 0) ?:
-	     measure(&t, "1pc", 100 * leaf) ?:
-	     (leaf > 1 ? measure(&t, "all", leaf) : 0);
+	     measure(&t, "1pc", 1, leaf) ?:
+	     (leaf > 1 ? measure(&t, "all", 100, leaf) : 0);
 	backend_close(&t.b);
 	if (rc)
 		fprintf(stderr, "%s\n", take_failure());

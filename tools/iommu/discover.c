@@ -14,9 +14,11 @@
 
 static const char devices[] = "/sys/bus/platform/devices";
 
-static bool read_mock(const char *name, struct mock *mock)
+/* What a device's folder in sysfs says of its name, group and file. */
+bool read_vfio_device(const char *folder, struct mock *mock)
 {
-	char path[384], target[256];
+	const char *name = strrchr(folder, '/') + 1;
+	char path[512], target[256];
 	struct dirent *entry;
 	const char *base;
 	ssize_t n;
@@ -26,11 +28,8 @@ static bool read_mock(const char *name, struct mock *mock)
 	if (snprintf(mock->name, sizeof(mock->name), "%s", name) >=
 	    (int)sizeof(mock->name))
 		return false;
-	snprintf(path, sizeof(path), "%s/%s/model", devices, name);
-	if (!read_line(path, mock->model, sizeof(mock->model)))
-		return false;
 
-	snprintf(path, sizeof(path), "%s/%s/iommu_group", devices, name);
+	snprintf(path, sizeof(path), "%s/iommu_group", folder);
 	n = readlink(path, target, sizeof(target) - 1);
 	if (n > 0) {
 		target[n] = 0;
@@ -38,7 +37,7 @@ static bool read_mock(const char *name, struct mock *mock)
 		mock->group = atoi(base ? base + 1 : target);
 	}
 
-	snprintf(path, sizeof(path), "%s/%s/vfio-dev", devices, name);
+	snprintf(path, sizeof(path), "%s/vfio-dev", folder);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir)))
 		if (!strncmp(entry->d_name, "vfio", 4))
@@ -47,6 +46,16 @@ static bool read_mock(const char *name, struct mock *mock)
 	if (dir)
 		closedir(dir);
 	return true;
+}
+
+static bool read_mock(const char *name, struct mock *mock)
+{
+	char folder[384], path[400];
+
+	snprintf(folder, sizeof(folder), "%s/%s", devices, name);
+	snprintf(path, sizeof(path), "%s/model", folder);
+	return read_vfio_device(folder, mock) &&
+	       read_line(path, mock->model, sizeof(mock->model));
 }
 
 static int no_dots(const struct dirent *entry)

@@ -116,6 +116,22 @@ static int iommufd_map(struct backend *b, const struct range *slot,
 		    slot->size / MIB, slot->iova);
 }
 
+static int iommufd_unmap(struct backend *b, const struct range *slot)
+{
+	struct iommu_ioas_unmap unmap = {
+		.size = sizeof(unmap),
+		.ioas_id = b->ioas,
+		.iova = slot->iova,
+		.length = slot->size,
+	};
+
+	if (!ioctl(b->container, IOMMU_IOAS_UNMAP, &unmap) &&
+	    unmap.length == slot->size)
+		return 0;
+	return fail(EXIT_WRONG, "iommufd: unmapping %llu MiB at %#llx: %m",
+		    slot->size / MIB, slot->iova);
+}
+
 static int set_tracking(struct backend *b, __u32 flags)
 {
 	struct iommu_hwpt_set_dirty_tracking set = {
@@ -171,5 +187,6 @@ const struct backend_ops iommufd_ops = {
 	.name = "iommufd",
 	.open = iommufd_open,
 	.map = iommufd_map,
+	.unmap = iommufd_unmap,
 	.tracker = &iommufd_tracker,
 };

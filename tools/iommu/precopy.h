@@ -96,6 +96,7 @@ struct backend_ops {
 	const char *name;
 	int (*open)(struct backend *b, const struct mock *mock);
 	int (*map)(struct backend *b, const struct range *slot, void *memory);
+	int (*unmap)(struct backend *b, const struct range *slot);
 	const struct tracker *tracker;
 };
 
@@ -184,6 +185,7 @@ __u64 guest_iova(const struct guest *g, __u64 offset);
 unsigned int guest_columns(const struct guest *g);
 
 /* discover.c */
+bool read_vfio_device(const char *folder, struct mock *mock);
 int find_mock(const struct options *o, struct mock *mock);
 int list_mocks(void);
 

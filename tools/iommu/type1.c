@@ -145,6 +145,21 @@ static int type1_map(struct backend *b, const struct range *slot, void *memory)
 		    b->ops->name, slot->size / MIB, slot->iova);
 }
 
+static int type1_unmap(struct backend *b, const struct range *slot)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = slot->iova,
+		.size = slot->size,
+	};
+
+	if (!ioctl(b->container, VFIO_IOMMU_UNMAP_DMA, &unmap) &&
+	    unmap.size == slot->size)
+		return 0;
+	return fail(EXIT_WRONG, "%s: unmapping %llu MiB at %#llx: %m",
+		    b->ops->name, slot->size / MIB, slot->iova);
+}
+
 static int switch_tracking(struct backend *b, __u32 flag)
 {
 	struct vfio_iommu_type1_dirty_bitmap dirty = {
@@ -231,6 +246,7 @@ const struct backend_ops type1_ops = {
 	.name = "type1",
 	.open = type1_open,
 	.map = type1_map,
+	.unmap = type1_unmap,
 	.tracker = &type1_tracker,
 };
 
@@ -238,5 +254,6 @@ const struct backend_ops compat_ops = {
 	.name = "compat",
 	.open = compat_open,
 	.map = type1_map,
+	.unmap = type1_unmap,
 	.tracker = &type1_tracker,
 };

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: times of map and unmap
+ *
+ * Memory that is there already is mapped for a device and unmapped, all of it by
+ * one call, and page by page. A line "bench: NAME-BACKEND-KIND NANOSECONDS" for
+ * each case, per MiB or, for single pages, per call; in a machine whose clock
+ * counts instructions (scripts/vm --icount) these are instructions.
+ */
+#include <argp.h>
+#include <linux/iommufd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include "bench_map.h"
+
+#define REPEAT		3
+#define SINGLES		1024		/* maps of a single page */
+
+/* Memory of a freshly booted machine is in one piece unless told otherwise. */
+struct sort {
+	const char *name;
+	enum backing backing;
+	bool scatter;
+};
+
+static const struct sort sorts[] = {
+	{ "4k", BACKING_ANON, true },
+	{ "run", BACKING_ANON, false },
+	{ "thp", BACKING_THP, false },
+	{ "hugetlb", BACKING_HUGETLB, false },
+};
+
+enum { SORT_4K, SORT_RUN, SORT_THP, SORT_HUGETLB };
+
+/* Best times so far. */
+struct times {
+	__u64 map, unmap, copy, uncopy;
+};
+
+void print_figure(const char *name, const char *kind, double value)
+{
+	printf("bench: %s-%s %.2f\n", name, kind, value);
+	fflush(stdout);
+}
+
+static void print_time(const struct backend *b, const char *name,
+		       const char *kind, __u64 ns, __u64 units)
+{
+	char full[64];
+
+	snprintf(full, sizeof(full), "%s-%s", name, b->ops->name);
+	print_figure(full, kind, (double)ns / units);
+}
+
+static int timed_map(struct backend *b, const struct range *slot, void *memory,
+		     __u64 *best)
+{
+	__u64 ns = now_ns();
+	int rc = b->ops->map(b, slot, memory);
+
+	ns = now_ns() - ns;
+	if (ns < *best)
+		*best = ns;
+	return rc;
+}
+
+static int timed_unmap(struct backend *b, const struct range *slot,
+		       __u64 *best)
+{
+	__u64 ns = now_ns();
+	int rc = b->ops->unmap(b, slot);
+
+	ns = now_ns() - ns;
+	if (ns < *best)
+		*best = ns;
+	return rc;
+}
+
+static int timed_copy(struct backend *b, const struct range *from,
+		      const struct range *to, __u64 *best)
+{
+	struct iommu_ioas_copy copy = {
+		.size = sizeof(copy),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.dst_ioas_id = b->ioas,
+		.src_ioas_id = b->ioas,
+		.length = from->size,
+		.dst_iova = to->iova,
+		.src_iova = from->iova,
+	};
+	__u64 ns = now_ns();
+	int rc = ioctl(b->container, IOMMU_IOAS_COPY, &copy);
+
+	ns = now_ns() - ns;
+	if (ns < *best)
+		*best = ns;
+	return rc ? fail(EXIT_WRONG, "copying %llu MiB to %#llx: %m",
+			 from->size / MIB, to->iova) : 0;
+}
+
+/* A second place for what is mapped already, and away with it. */
+static int measure_copy(struct backend *b, const struct range *slot,
+			struct times *t)
+{
+	struct range there = *slot;
+
+	there.iova += slot->size;
+	return timed_copy(b, slot, &there, &t->copy) ?:
+	       timed_unmap(b, &there, &t->uncopy);
+}
+
+static int measure_whole(struct backend *b, const struct sort *sort,
+			 const struct guest *g)
+{
+	const struct range slot = { .iova = BENCH_IOVA, .size = g->size };
+	bool copies = !strcmp(b->ops->name, "iommufd");
+	struct times t = { ~0ULL, ~0ULL, ~0ULL, ~0ULL };
+	__u64 mib = g->size / MIB;
+	int i, rc = 0;
+
+	for (i = 0; i < REPEAT && !rc; i++)
+		rc = timed_map(b, &slot, g->source, &t.map) ?:
+		     (copies ? measure_copy(b, &slot, &t) : 0) ?:
+		     timed_unmap(b, &slot, &t.unmap);
+	if (rc)
+		return rc;
+	print_time(b, "map", sort->name, t.map, mib);
+	print_time(b, "unmap", sort->name, t.unmap, mib);
+	if (copies) {
+		print_time(b, "copy", sort->name, t.copy, mib);
+		print_time(b, "uncopy", sort->name, t.uncopy, mib);
+	}
+	return 0;
+}
+
+/* Each of many pages by itself, next to each other. */
+static int measure_singles(struct backend *b, const struct guest *g)
+{
+	__u64 start, map = ~0ULL, unmap = ~0ULL;
+	struct range slot = { .size = PAGE };
+	int i, n, rc = 0;
+
+	for (i = 0; i < REPEAT; i++) {
+		start = now_ns();
+		for (n = 0; n < SINGLES && !rc; n++) {
+			slot.iova = BENCH_IOVA + n * PAGE;
+			rc = b->ops->map(b, &slot, g->source + n * PAGE);
+		}
+		if (now_ns() - start < map)
+			map = now_ns() - start;
+		start = now_ns();
+		for (n = 0; n < SINGLES && !rc; n++) {
+			slot.iova = BENCH_IOVA + n * PAGE;
+			rc = b->ops->unmap(b, &slot);
+		}
+		if (now_ns() - start < unmap)
+			unmap = now_ns() - start;
+	}
+	if (rc)
+		return rc;
+	print_time(b, "map", "page", map, SINGLES);
+	print_time(b, "unmap", "page", unmap, SINGLES);
+	return 0;
+}
+
+/* Every sort of memory, mapped by one backend. */
+static int measure_times(const char *name, const struct mock *edu,
+			 const struct guest *guests)
+{
+	struct backend b;
+	unsigned int i;
+	int rc;
+
+	rc = backend_open(&b, find_backend(name), edu);
+	for (i = 0; i < ARRAY_SIZE(sorts) && !rc; i++)
+		rc = measure_whole(&b, &sorts[i], &guests[i]);
+	rc = rc ?: measure_singles(&b, &guests[SORT_4K]);
+	backend_close(&b);
+	return rc;
+}
+
+/* Two neighbours in memory are none in the address space, nor the reverse. */
+static void scatter(const struct guest *g)
+{
+	__u64 at;
+
+	madvise(g->source, g->size, MADV_DONTNEED);
+	for (at = 0; at < g->size; at += 2 * PAGE)
+		g->source[at] = 1;
+	for (at = PAGE; at < g->size; at += 2 * PAGE)
+		g->source[at] = 1;
+}
+
+static int get_memory(const struct sort *sort, struct guest *g, __u64 size)
+{
+	struct options o = {
+		.memory = size, .backing = sort->backing, .page = PAGE,
+		.slots = 1,
+	};
+	int rc = guest_create(g, &o);
+
+	if (!rc && o.backing == BACKING_THP &&
+	    g->huge_kib << 10 < (long long)size)
+		rc = fail(EXIT_SETUP, "no transparent huge pages");
+	if (!rc && sort->scatter)
+		scatter(g);
+	return rc;
+}
+
+static int parse_bench(int key, char *arg, struct argp_state *state)
+{
+	__u64 *memory = state->input;
+
+	switch (key) {
+	case 'M':
+		*memory = strtoull(arg, NULL, 0) * MIB;
+		if (!*memory || *memory % HUGE)
+			argp_error(state, "memory comes in pieces of 2 MiB");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "memory", 'M', "MIB", 0, "memory that is mapped (256)", 0 },
+		{ 0 }
+	};
+	static const struct argp argp = {
+		options, parse_bench, NULL,
+		"Time mapping of memory for a device.", 0, 0, 0
+	};
+	static const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	static struct guest guests[ARRAY_SIZE(sorts)];
+	__u64 memory = 256 * MIB;
+	struct mock edu;
+	unsigned int i;
+	int rc;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &memory);
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	rc = claim_edu(&edu);
+	for (i = 0; i < ARRAY_SIZE(sorts) && !rc; i++)
+		rc = get_memory(&sorts[i], &guests[i], memory);
+	rc = rc ?:
+	     measure_times("iommufd", &edu, guests) ?:
+	     measure_times("type1", &edu, guests) ?:
+	     measure_memory(&edu, "4k", guests[SORT_4K].source, memory, GIB,
+			    GIB) ?:
+	     measure_memory(&edu, "hugetlb", guests[SORT_HUGETLB].source,
+			    memory, 16 * GIB, GIB) ?:
+	     measure_memory(&edu, "page", guests[SORT_4K].source, PAGE,
+			    32 * MIB, PAGE);
+	if (rc)
+		fprintf(stderr, "%s\n", take_failure());
+	return rc;
+}

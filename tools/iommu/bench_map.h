@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DOC: bench_map
+ *
+ * What it costs to map memory for a device behind a hardware IOMMU.
+ *
+ *   bench_map.c     command line; times of map and unmap
+ *   bench_memory.c  memory that the kernel holds for a mapping
+ *   bench_edu.c     the device: QEMU's edu, handed to vfio-pci
+ */
+#ifndef BENCH_MAP_H
+#define BENCH_MAP_H
+
+#include "precopy.h"
+
+#define PAGE		4096ULL
+#define GIB		(1024 * MIB)
+
+/* IOVAs of the first mapping: above what PCs reserve. */
+#define BENCH_IOVA	(4 * GIB)
+
+/* bench_edu.c */
+int claim_edu(struct mock *edu);
+
+/* bench_map.c */
+void print_figure(const char *name, const char *kind, double value);
+
+/* bench_memory.c */
+int measure_memory(const struct mock *edu, const char *kind, void *memory,
+		   __u64 size, __u64 span, __u64 unit);
+
+#endif
