@@ -60,6 +60,7 @@ peer: apply-peer
 
 tools: apply
 	@$(S)/build-tools
+	@$(S)/base-selftests
 
 vm: export VM_COMMAND = $(value CMD)
 vm:
@@ -73,6 +74,7 @@ kunit: kernel debug-kernel uml
 
 selftest: kernel debug-kernel tools
 	@$(S)/run-selftest x86 debug
+	@$(S)/run-base-selftests x86
 
 bench: kernel peer tools
 	@$(S)/run-bench
