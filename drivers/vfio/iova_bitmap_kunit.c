@@ -79,13 +79,15 @@ static long ib_sum_pins(void)
 	       ib_node_state(NR_FOLL_PIN_RELEASED);
 }
 
-static void ib_no_work(struct work_struct *work)
+static long ib_no_work(void *arg)
 {
+	return 0;
 }
 
 static long ib_pins(void)
 {
 	long pins, again = ib_sum_pins();
+	int cpu;
 
 	/*
 	 * A CPU moves what it kept to itself to the sum in a work of its own,
@@ -94,7 +96,8 @@ static long ib_pins(void)
 	 */
 	do {
 		pins = again;
-		schedule_on_each_cpu(ib_no_work);
+		for_each_online_cpu(cpu)
+			work_on_cpu(cpu, ib_no_work, NULL);
 		again = ib_sum_pins();
 	} while (again != pins);
 	return pins;

@@ -41,8 +41,9 @@ static long iopt_kunit_sum_pins(void)
 	       iopt_kunit_node_state(NR_FOLL_PIN_RELEASED);
 }
 
-static void iopt_kunit_nothing(struct work_struct *work)
+static long iopt_kunit_nothing(void *arg)
 {
+	return 0;
 }
 
 /**
@@ -54,6 +55,7 @@ static void iopt_kunit_nothing(struct work_struct *work)
 long iopt_kunit_pins(void)
 {
 	long pins, again = iopt_kunit_sum_pins();
+	int cpu;
 
 	/*
 	 * A CPU moves what it kept to itself to the sum in a work of its own,
@@ -62,7 +64,8 @@ long iopt_kunit_pins(void)
 	 */
 	do {
 		pins = again;
-		schedule_on_each_cpu(iopt_kunit_nothing);
+		for_each_online_cpu(cpu)
+			work_on_cpu(cpu, iopt_kunit_nothing, NULL);
 		again = iopt_kunit_sum_pins();
 	} while (again != pins);
 	return pins;
