@@ -192,20 +192,23 @@ static void *mock_iommu_hw_info(struct device *dev, u32 *length, u32 *type)
 	return mdev->mi->model->hw_info(dev, length, type);
 }
 
+/* Every domain says for itself which sizes of pages it has. */
+#define MOCK_IOMMU_OPS							\
+	.owner = THIS_MODULE,						\
+	.capable = mock_iommu_capable,					\
+	.domain_alloc_paging = mock_domain_alloc_paging,		\
+	.domain_alloc_user = mock_domain_alloc_user,			\
+	.probe_device = mock_iommu_probe_device,			\
+	.release_device = mock_iommu_release_device,			\
+	.device_group = generic_device_group,				\
+	.def_domain_type = mock_iommu_def_domain_type,			\
+	.identity_domain = &mock_identity_domain,			\
+	.blocked_domain = &mock_blocked_domain,				\
+	.release_domain = &mock_blocked_domain,				\
+	.pgsize_bitmap = SZ_4K
+
 const struct iommu_ops mock_iommu_ops = {
-	.owner = THIS_MODULE,
-	.capable = mock_iommu_capable,
-	.domain_alloc_paging = mock_domain_alloc_paging,
-	.domain_alloc_user = mock_domain_alloc_user,
-	.probe_device = mock_iommu_probe_device,
-	.release_device = mock_iommu_release_device,
-	.device_group = generic_device_group,
-	.def_domain_type = mock_iommu_def_domain_type,
-	.identity_domain = &mock_identity_domain,
-	.blocked_domain = &mock_blocked_domain,
-	.release_domain = &mock_blocked_domain,
-	/* Every domain says for itself. */
-	.pgsize_bitmap = SZ_4K,
+	MOCK_IOMMU_OPS,
 };
 
 /*
@@ -213,19 +216,8 @@ const struct iommu_ops mock_iommu_ops = {
  * goes by, so those without must not have one.
  */
 const struct iommu_ops mock_iommu_info_ops = {
-	.owner = THIS_MODULE,
-	.capable = mock_iommu_capable,
+	MOCK_IOMMU_OPS,
 	.hw_info = mock_iommu_hw_info,
-	.domain_alloc_paging = mock_domain_alloc_paging,
-	.domain_alloc_user = mock_domain_alloc_user,
-	.probe_device = mock_iommu_probe_device,
-	.release_device = mock_iommu_release_device,
-	.device_group = generic_device_group,
-	.def_domain_type = mock_iommu_def_domain_type,
-	.identity_domain = &mock_identity_domain,
-	.blocked_domain = &mock_blocked_domain,
-	.release_domain = &mock_blocked_domain,
-	.pgsize_bitmap = SZ_4K,
 };
 
 static ssize_t model_show(struct device *dev, struct device_attribute *attr,
