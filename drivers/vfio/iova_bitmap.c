@@ -63,8 +63,8 @@
  * struct iova_bitmap_window - the part of the bitmap that is pinned
  *
  * Inner part of struct iova_bitmap. Nothing is pinned while @npages is 0, and
- * the other members then mean nothing but @pages, which lives as long as the
- * bitmap does.
+ * the other members then mean nothing but @run, which is false, and @pages, which
+ * lives as long as the bitmap does.
  */
 struct iova_bitmap_window {
 	/* First IOVA, and the distance from it to the last one */
@@ -383,8 +383,6 @@ static int iova_bitmap_get_window(struct iova_bitmap *bitmap,
 	mapped->skip = pgoff * BITS_PER_BYTE;
 	mapped->npages = npages;
 	mapped->written = false;
-	mapped->run = false;
-	mapped->next = 0;
 	return 0;
 }
 
