@@ -2,6 +2,7 @@
 /*
  * KUnit tests of iova_bitmap.
  */
+#include <kunit/pins.h>
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 
@@ -14,8 +15,6 @@
 #include <linux/prandom.h>
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
-#include <linux/vmstat.h>
-#include <linux/workqueue.h>
 
 #include "iova_bitmap.h"
 #include "iova_bitmap_kunit_rows.h"
@@ -58,64 +57,19 @@ struct ib_run {
 	unsigned long spill_last[IB_MAX_RANGES];
 };
 
-/* A node counter to the unit, with what the CPUs still keep to themselves. */
-static long ib_node_state(enum node_stat_item item)
-{
-	long sum = atomic_long_read(&vm_node_stat[item]);
-#ifdef CONFIG_SMP
-	int nid, cpu;
-
-	for_each_online_node(nid)
-		for_each_online_cpu(cpu)
-			sum += per_cpu_ptr(NODE_DATA(nid)->per_cpu_nodestats,
-					   cpu)->vm_node_stat_diff[item];
-#endif
-	return sum;
-}
-
-static long ib_sum_pins(void)
-{
-	return ib_node_state(NR_FOLL_PIN_ACQUIRED) -
-	       ib_node_state(NR_FOLL_PIN_RELEASED);
-}
-
-static long ib_no_work(void *arg)
-{
-	return 0;
-}
-
-static long ib_pins(void)
-{
-	long pins, again = ib_sum_pins();
-	int cpu;
-
-	/*
-	 * A CPU moves what it kept to itself to the sum in a work of its own,
-	 * and for a moment that is in neither. When another work has run there
-	 * the moment is over.
-	 */
-	do {
-		pins = again;
-		for_each_online_cpu(cpu)
-			work_on_cpu(cpu, ib_no_work, NULL);
-		again = ib_sum_pins();
-	} while (again != pins);
-	return pins;
-}
-
 static int ib_init(struct kunit *test)
 {
 	long *pins = kunit_kzalloc(test, sizeof(*pins), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, pins);
-	*pins = ib_pins();
+	*pins = pins_count();
 	test->priv = pins;
 	return 0;
 }
 
 static void ib_exit(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, *(long *)test->priv, ib_pins());
+	KUNIT_EXPECT_EQ(test, *(long *)test->priv, pins_count());
 }
 
 KUNIT_DEFINE_ACTION_WRAPPER(ib_vfree, vfree, const void *);
@@ -362,7 +316,7 @@ static void ib_test_window_count(struct kunit *test)
 	ib_setup(&run, test, &ib_windows[0]);
 	bitmap = ib_alloc(&run);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bitmap);
-	KUNIT_EXPECT_EQ(test, ib_pins(),
+	KUNIT_EXPECT_EQ(test, pins_count(),
 			*(long *)test->priv + (long)IB_WINDOW_PAGES);
 	run.fail_window = 0;
 	run.fail_errno = -ECANCELED;

@@ -8,6 +8,7 @@
  * mapped while nobody has it pinned, or a leaf that is cut, is noticed where it
  * happens.
  */
+#include <kunit/pins.h>
 #include <linux/mm.h>
 
 #include "test_hooks.h"
@@ -73,7 +74,7 @@ struct bug *iopt_bug_begin(struct kunit *test)
  */
 long iopt_bug_pins(const struct bug *bug)
 {
-	return iopt_kunit_pins() - bug->run->pins;
+	return pins_count() - bug->run->pins;
 }
 
 /**

@@ -8,71 +8,19 @@
  * there and for each leaf where it began, and minds what hardware would: a map
  * over a map, a leaf that is cut.
  */
+#include <kunit/pins.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/user.h>
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
-#include <linux/vmstat.h>
-#include <linux/workqueue.h>
 
 #include "iopt_kunit.h"
 #include "test_hooks.h"
 
-/* A node counter to the unit, with what the CPUs still keep to themselves. */
-static long iopt_kunit_node_state(enum node_stat_item item)
-{
-	long sum = atomic_long_read(&vm_node_stat[item]);
-#ifdef CONFIG_SMP
-	int nid, cpu;
-
-	for_each_online_node(nid)
-		for_each_online_cpu(cpu)
-			sum += per_cpu_ptr(NODE_DATA(nid)->per_cpu_nodestats,
-					   cpu)->vm_node_stat_diff[item];
-#endif
-	return sum;
-}
-
-static long iopt_kunit_sum_pins(void)
-{
-	return iopt_kunit_node_state(NR_FOLL_PIN_ACQUIRED) -
-	       iopt_kunit_node_state(NR_FOLL_PIN_RELEASED);
-}
-
-static long iopt_kunit_nothing(void *arg)
-{
-	return 0;
-}
-
 /**
- * iopt_kunit_pins() - count the pins of the system
- *
- * Return: how many there are, each page as often as it is pinned.
- * Context: may sleep.
- */
-long iopt_kunit_pins(void)
-{
-	long pins, again = iopt_kunit_sum_pins();
-	int cpu;
-
-	/*
-	 * A CPU moves what it kept to itself to the sum in a work of its own,
-	 * and for a moment that is in neither. When another work has run there
-	 * the moment is over.
-	 */
-	do {
-		pins = again;
-		for_each_online_cpu(cpu)
-			work_on_cpu(cpu, iopt_kunit_nothing, NULL);
-		again = iopt_kunit_sum_pins();
-	} while (again != pins);
-	return pins;
-}
-
-/**
- * iopt_kunit_check_pins() - the same, fast where there is nothing to find
+ * iopt_kunit_check_pins() - count pins, fast where there is nothing to find
  * @expected: how many there should be
  *
  * Return: @expected, or how many there are.
@@ -80,7 +28,7 @@ long iopt_kunit_pins(void)
  */
 long iopt_kunit_check_pins(long expected)
 {
-	return iopt_kunit_sum_pins() == expected ? expected : iopt_kunit_pins();
+	return pins_sum() == expected ? expected : pins_count();
 }
 
 /**
@@ -98,7 +46,7 @@ int iopt_kunit_init(struct kunit *test)
 	iopt_kunit_mmap(test, 1);
 	ik->mm = current->mm;
 	mmgrab(ik->mm);
-	ik->pins = iopt_kunit_pins();
+	ik->pins = pins_count();
 	ik->user_locked = atomic_long_read(&current_user()->locked_vm);
 	iommufd_test_memory_limit = SZ_64K;
 	test->priv = ik;

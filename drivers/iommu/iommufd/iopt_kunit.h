@@ -25,7 +25,6 @@ struct iopt_kunit {
 
 int iopt_kunit_init(struct kunit *test);
 void iopt_kunit_exit(struct kunit *test);
-long iopt_kunit_pins(void);
 long iopt_kunit_check_pins(long expected);
 void *iopt_kunit_vzalloc(struct kunit *test, size_t bytes);
 unsigned long iopt_kunit_mmap(struct kunit *test, unsigned long npages);

@@ -8,6 +8,7 @@
  * a fixed seed, so that a row always takes the same course; a failure tells the
  * step.
  */
+#include <kunit/pins.h>
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/debugfs.h>
@@ -251,7 +252,7 @@ struct model_run *iopt_model_alloc(struct kunit *test,
 		run->now.table[i] = -1;
 	}
 	model_drop_caps(run);
-	run->pins = iopt_kunit_pins();
+	run->pins = pins_count();
 	run->user_locked = atomic_long_read(&current_user()->locked_vm);
 	if (run->row->memory_limit)
 		iommufd_test_memory_limit = run->row->memory_limit;
