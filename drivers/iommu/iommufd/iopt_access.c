@@ -162,8 +162,7 @@ static int iopt_pages_hold(struct iopt_pages *pages, unsigned long index,
 }
 
 static int iopt_area_pin(struct iopt_area *area, unsigned long index,
-			 unsigned long last, struct page **out_pages,
-			 bool write)
+			 unsigned long last, struct page **out_pages)
 {
 	struct iopt_pages *pages = area->pages;
 	struct iopt_pages_access *access;
@@ -188,7 +187,6 @@ static int iopt_area_pin(struct iopt_area *area, unsigned long index,
 	if (!access->users)
 		interval_tree_insert(&access->node, &pages->access_itree);
 	access->users++;
-	access->writable |= write;
 	area->num_accesses++;
 	return 0;
 }
@@ -207,7 +205,8 @@ static void iopt_area_unpin(struct iopt_area *area, unsigned long index,
 	if (access->writable)
 		iopt_note_write(area->iopt, iopt_area_index_to_iova(area, index),
 				iopt_area_index_to_iova_last(area, last));
-	area->num_accesses--;
+	/* Pairs with iopt_area_is_held(). */
+	smp_store_release(&area->num_accesses, area->num_accesses - 1);
 	if (--access->users)
 		return;
 	interval_tree_remove(&access->node, &pages->access_itree);
@@ -248,6 +247,31 @@ static void iopt_unpin_range(struct io_pagetable *iopt, unsigned long iova,
 	WARN_ON(!iopt_area_contig_done(&contig));
 }
 
+static void iopt_area_set_writable(struct iopt_area *area, unsigned long index,
+				   unsigned long last)
+{
+	struct iopt_pages_access *access;
+
+	guard(mutex)(&area->pages->mutex);
+	access = iopt_find_access(area, index, last);
+	if (!WARN_ON(!access))
+		access->writable = true;
+}
+
+/* What is pinned for writing is dirty, but only once all of it is pinned. */
+static void iopt_set_writable_range(struct io_pagetable *iopt,
+				    unsigned long iova, unsigned long last)
+{
+	struct iopt_area_contig contig;
+
+	iopt_for_each_contig_area(&contig, iopt, iova, last)
+		iopt_area_set_writable(contig.area,
+				       iopt_area_iova_to_index(contig.area,
+							       contig.iova),
+				       iopt_area_iova_to_index(contig.area,
+							       contig.last));
+}
+
 static int iopt_pin_range(struct io_pagetable *iopt,
 			  struct iopt_area_contig *contig, unsigned long iova,
 			  unsigned long last, struct page **out_pages,
@@ -265,7 +289,7 @@ static int iopt_pin_range(struct io_pagetable *iopt,
 		first_index = iopt_area_iova_to_index(contig->area, contig->iova);
 		last_index = iopt_area_iova_to_index(contig->area, contig->last);
 		rc = iopt_area_pin(contig->area, first_index, last_index,
-				   out_pages, flags & IOMMUFD_ACCESS_RW_WRITE);
+				   out_pages);
 		if (rc)
 			return rc;
 		out_pages += last_index - first_index + 1;
@@ -306,6 +330,8 @@ int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
 	/* The step that failed pinned nothing, those before it did. */
 	if (rc && contig.iova != iova)
 		iopt_unpin_range(iopt, iova, contig.iova - 1);
+	if (!rc && flags & IOMMUFD_ACCESS_RW_WRITE)
+		iopt_set_writable_range(iopt, iova, last);
 	return rc;
 }
 

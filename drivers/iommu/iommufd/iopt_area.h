@@ -118,6 +118,15 @@ iopt_area_index_to_iova_last(const struct iopt_area *area, unsigned long index)
 	return iopt_area_index_to_iova(area, index + 1) - 1;
 }
 
+/*
+ * Whether in-kernel users hold pages of the area. Who has let go of one has told
+ * what he wrote before: seen here without a lock, that is seen as well.
+ */
+static inline bool iopt_area_is_held(const struct iopt_area *area)
+{
+	return smp_load_acquire(&area->num_accesses);
+}
+
 static inline struct iopt_area *iopt_area_of(struct interval_tree_node *node)
 {
 	return node ? container_of(node, struct iopt_area, node) : NULL;

@@ -196,7 +196,7 @@ static int iopt_dirty_ask(struct iopt_dirty_walk *walk,
 
 	for (pinned = walk->pinned ? area : NULL; pinned;
 	     pinned = iopt_area_next(pinned, start, last))
-		if (READ_ONCE(pinned->num_accesses))
+		if (iopt_area_is_held(pinned))
 			iopt_dirty_pinned(pinned, bitmap,
 					  max(start, iopt_area_iova(pinned)),
 					  min(last, iopt_area_last_iova(pinned)));
@@ -239,7 +239,7 @@ static int iopt_dirty_window(struct iova_bitmap *bitmap, unsigned long iova,
 			start = max(iova, iopt_area_iova(area));
 		}
 		end = min(last, iopt_area_last_iova(area));
-		if (READ_ONCE(area->num_accesses))
+		if (iopt_area_is_held(area))
 			walk->pinned = true;
 	}
 	if (first)

@@ -331,12 +331,11 @@ static void model_want_area(struct model_run *run, struct model_domain *md,
 		unsigned long from, to;
 
 		if (!hold->users || &run->now.areas[hold->area] != area ||
-		    !(hold->writable || hold->maybe))
+		    !hold->writable)
 			continue;
 		iopt_model_hold_range(&run->now, hold, &from, &to);
 		if (from <= last && to >= iova)
-			model_want_bits(run, query, from, to,
-					hold->writable ? MODEL_MUST : MODEL_MAY);
+			model_want_bits(run, query, from, to, MODEL_MUST);
 	}
 }
 

@@ -359,9 +359,6 @@ void iopt_model_unpin(struct model_run *run, struct model_pin *pin)
 		if (hold->writable)
 			iopt_model_mark(run, pin->table, start, last,
 					MODEL_MUST | MODEL_MAY);
-		else if (hold->maybe)
-			iopt_model_mark(run, pin->table, start, last,
-					MODEL_MAY);
 		hold->users--;
 	}
 	pin->length = 0;

@@ -170,16 +170,6 @@ static void model_repeat_pin(struct model_run *run, struct model_pin *pin)
 		*pin = *other;
 }
 
-/* A pin that failed may have made its pages dirty, as what had to be undone. */
-static void model_pin_failed(struct model_run *run, const struct model_pin *pin)
-{
-	iopt_model_mark(run, pin->table, pin->iova, pin->iova + pin->length - 1,
-			MODEL_MAY);
-	for (unsigned int i = 0; i < MODEL_HOLDS; i++)
-		if (run->now.holds[i].users && run->next.holds[i].writable)
-			run->now.holds[i].maybe = true;
-}
-
 /**
  * iopt_random_pin() - pin pages
  * @run: the run
@@ -219,11 +209,9 @@ void iopt_random_pin(struct model_run *run)
 			    write ? IOMMUFD_ACCESS_RW_WRITE : 0);
 	iopt_model_end(run, rc, allowed);
 	iopt_random_attach(mm);
-	if (rc) {
-		if (write)
-			model_pin_failed(run, &new);
+	/* Not a page of what failed is dirty. */
+	if (rc)
 		return;
-	}
 	run->now = run->next;
 	if (memcmp(out, expected, new.length / PAGE_SIZE * sizeof(*out)))
 		iopt_model_fail(run, "gave other pages");

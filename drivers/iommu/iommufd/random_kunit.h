@@ -113,7 +113,6 @@ struct model_area {
  * @first: first page index
  * @last: last page index
  * @writable: by one who writes
- * @maybe: one who writes tried, and got an error
  */
 struct model_hold {
 	unsigned int users;
@@ -121,7 +120,6 @@ struct model_hold {
 	u16 first;
 	u16 last;
 	bool writable;
-	bool maybe;
 };
 
 /**
