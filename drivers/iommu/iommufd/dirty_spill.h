@@ -12,7 +12,7 @@
 /**
  * struct dirty_spill - a set of IOVAs, in bytes
  * @lock: guards the rest; innermost
- * @ranges: struct dirty_spill_range, no two of which touch
+ * @ranges: the ranges, no two of which touch
  * @reserve: a range for when there is no memory for another one
  *
  * Owner: whoever embeds it, from dirty_spill_init() to dirty_spill_clear().

@@ -75,10 +75,9 @@ struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
 void iommufd_ioas_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_ioas *ioas = container_of(obj, struct iommufd_ioas, obj);
-	unsigned long unmapped;
 
 	WARN_ON(!list_empty(&ioas->hwpt_list));
-	WARN_ON(iopt_unmap_all(&ioas->iopt, &unmapped));
+	WARN_ON(iopt_unmap_all(&ioas->iopt, NULL));
 	iopt_destroy_table(&ioas->iopt);
 	mutex_destroy(&ioas->mutex);
 }
@@ -280,12 +279,11 @@ static int ioas_respond_map(struct iommufd_ucmd *ucmd, size_t cmd_len,
 			    struct iommufd_ioas *ioas,
 			    const struct iopt_map *map)
 {
-	unsigned long unmapped;
 	int rc = iommufd_ucmd_respond(ucmd, cmd_len);
 
 	/* Fails only if another thread is unmapping the same already. */
 	if (rc)
-		iopt_unmap_iova(&ioas->iopt, map->iova, map->length, &unmapped);
+		iopt_unmap_iova(&ioas->iopt, map->iova, map->length, NULL);
 	return rc;
 }
 
