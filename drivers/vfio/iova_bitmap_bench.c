@@ -154,8 +154,8 @@ KUNIT_ARRAY_PARAM(bench, bench_cases, bench_name);
 
 static struct kunit_case bench_kunit_cases[] = {
 	KUNIT_CASE_PARAM_ATTR(bench_set, bench_gen_params,
-			      { .speed = KUNIT_SPEED_SLOW }),
-	KUNIT_CASE_SLOW(bench_clean),
+			      { .speed = KUNIT_SPEED_VERY_SLOW }),
+	KUNIT_CASE_ATTR(bench_clean, { .speed = KUNIT_SPEED_VERY_SLOW }),
 	{}
 };
 
