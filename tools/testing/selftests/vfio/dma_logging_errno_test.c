@@ -5,10 +5,10 @@
  * Each errno, and that nothing has changed after it: a log that was not
  * started is not on, and one that is on still has everything to tell.
  */
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/fail_nth.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -239,60 +239,33 @@ TEST_F(log_errno, report_short)
 	nothing_lost(_metadata, bench, &self->bm);
 }
 
-static void put(struct __test_metadata *_metadata, const char *path,
-		const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	ASSERT_LE(0, fd) {
-		TH_LOG("%s: %m", path);
-	}
-	ASSERT_LT(0, write(fd, text, strlen(text)));
-	close(fd);
-}
-
 /* Each allocation of a report fails once: it says so, and nothing is lost. */
 TEST_F(log_errno, report_out_of_memory)
 {
 	struct bench *bench = &self->bench;
-	char text[16];
-	int fd, nth, rc, refused = 0, spared = 0;
+	int nth, rc, refused = 0, tries = 0;
+	struct fail_nth fail;
 
-	put(_metadata, "/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
-	put(_metadata, "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-	put(_metadata, "/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	fail_nth_open(_metadata, &fail);
 	start(_metadata, bench);
-	fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	ASSERT_LE(0, fd);
 
-	for (nth = 1; nth < 100; nth++) {
-		snprintf(text, sizeof(text), "%d", nth);
-		ASSERT_LT(0, pwrite(fd, text, strlen(text), 0));
+	for (nth = 1; nth < 100; nth = fail_nth_next(nth, !rc, &tries)) {
+		fail_nth_arm(_metadata, &fail, nth);
 		rc = __dma_log_report(&bench->dev, IOVA, LENGTH, SZ_4K,
 				      self->bm.bits);
-		memset(text, 0, sizeof(text));
-		ASSERT_LT(0, pread(fd, text, sizeof(text) - 1, 0));
-		ASSERT_EQ(1, pwrite(fd, "0", 1, 0));
-		if (atoi(text))
+		if (!fail_nth_disarm(_metadata, &fail))
 			break;
-		/*
-		 * A debug kernel has allocations that it can do without, and
-		 * any may do without a larger slab. The latter is not there
-		 * the next time, and another allocation has its number.
-		 */
 		if (!rc) {
 			ASSERT_EQ(PAGES, bitmap_count(&self->bm));
 			bitmap_reset(&self->bm);
 			mock_fill(_metadata, &bench->dev, IOVA, LENGTH, 1);
-			if (++spared % 3)
-				nth--;
 			continue;
 		}
 		ASSERT_EQ(-ENOMEM, rc);
 		nothing_lost(_metadata, bench, &self->bm);
 		refused++;
 	}
-	close(fd);
+	fail_nth_close(&fail);
 	/* The bitmap's object and its page of page pointers. */
 	EXPECT_LE(2, refused);
 	ASSERT_EQ(0, rc);

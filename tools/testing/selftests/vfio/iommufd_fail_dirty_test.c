@@ -200,10 +200,10 @@ static void fail_queries(struct __test_metadata *_metadata, struct play *play,
 			 struct bench *bench)
 {
 	struct guarded_bitmap *bm = &play->bm;
-	int rc, failed = 0;
+	int nth, rc, failed = 0, tries = 0;
 	bool hit = true;
 
-	for (int nth = 1; hit; nth++) {
+	for (nth = 1; hit; nth = fail_nth_next(nth, !rc, &tries)) {
 		CHECK(nth < MOST, "a query never ends");
 		mock_fill(_metadata, &bench->dev, IOVA, LENGTH, nth);
 		bitmap_reset(bm);

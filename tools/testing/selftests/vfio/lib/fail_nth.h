@@ -41,6 +41,7 @@ void fail_nth_close(struct fail_nth *fail);
 void fail_nth_arm(struct __test_metadata *_metadata, struct fail_nth *fail,
 		  int nth);
 bool fail_nth_disarm(struct __test_metadata *_metadata, struct fail_nth *fail);
+int fail_nth_next(int nth, bool spared, int *tries);
 void fail_each(struct __test_metadata *_metadata, struct fail_nth *fail,
 	       int iommufd, const struct fail_case *c, void *data);
 
