@@ -124,6 +124,7 @@ iopt_area_index_to_iova_last(const struct iopt_area *area, unsigned long index)
  */
 static inline bool iopt_area_is_held(const struct iopt_area *area)
 {
+	/* Pairs with iopt_area_unpin(). */
 	return smp_load_acquire(&area->num_accesses);
 }
 
