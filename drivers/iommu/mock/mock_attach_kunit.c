@@ -78,6 +78,9 @@ static void mock_attach_test_model(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, device_iommu_capable(dev,
 						     IOMMU_CAP_CACHE_COHERENCY));
+	KUNIT_EXPECT_TRUE(test,
+			  device_iommu_capable(dev,
+					       IOMMU_CAP_ENFORCE_CACHE_COHERENCY));
 	KUNIT_EXPECT_EQ(test,
 			device_iommu_capable(dev, IOMMU_CAP_DIRTY_TRACKING),
 			m->dirty);

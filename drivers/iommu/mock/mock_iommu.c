@@ -141,6 +141,7 @@ static bool mock_iommu_capable(struct device *dev, enum iommu_cap cap)
 
 	switch (cap) {
 	case IOMMU_CAP_CACHE_COHERENCY:
+	case IOMMU_CAP_ENFORCE_CACHE_COHERENCY:
 		return true;
 	case IOMMU_CAP_DIRTY_TRACKING:
 		return mdev->mi->model->dirty;
