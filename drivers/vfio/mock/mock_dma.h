@@ -56,7 +56,12 @@ struct mock_dma_kind {
 
 extern const struct mock_dma_kind mock_dma_physical;
 extern const struct mock_dma_kind mock_dma_emulated;
+
+/* mock_dma_emulated.c: pins, also of other devices */
 void mock_dma_unpin_work(struct work_struct *work);
+int mock_dma_pin_range(struct mock_dma *md, unsigned long iova, size_t length);
+void mock_dma_pins_unmap(struct vfio_device *vdev, u64 iova, u64 length);
+void mock_dma_pins_release(struct mock_dma *md);
 
 /**
  * struct mock_dma_sequence - the writes of a workload, as a function of seed
@@ -98,7 +103,7 @@ struct mock_dma_work {
 };
 
 /**
- * struct mock_dma_pins - pages that an emulated device wrote and holds pinned
+ * struct mock_dma_pins - pages that a device wrote and holds pinned
  * @lock: is held while memory of @pages is written and while one of them is
  *	taken out, so that what was taken out may be unpinned. Never while
  *	VFIO pins or unpins: it calls dma_unmap with locks that those need.
@@ -137,7 +142,7 @@ struct mock_dma_pins {
  * @truth: the truth log, or NULL. Writers of memory mark it under RCU.
  * @log_lock: guards the readers of @log, and setting it
  * @log: what DMA logging keeps, or NULL. Writers of memory mark it under RCU.
- * @pins: pinned pages; unused by physical devices
+ * @pins: pinned pages; of physical devices only where they were told to pin
  *
  * Owner: the driver from probe to remove; after that, open files keep it.
  * Lock order: dev_set->lock of the VFIO core, @lock, then one of @truth_lock,

@@ -129,6 +129,32 @@ static int mock_dma_write_pinned(struct mock_dma *md, unsigned long iova,
 	}
 }
 
+/**
+ * mock_dma_pin_range() - pin pages before they are written some other way
+ * @md: the device
+ * @iova: first byte
+ * @length: bytes, not 0; the range must not wrap
+ *
+ * As mock_dma_emulated_write() does it: each page once, until it is unmapped, or
+ * the device is reset or closed.
+ *
+ * Return: 0; as vfio_pin_pages(), with the pages in front of it pinned.
+ * Context: process, may sleep. The device must be open.
+ */
+int mock_dma_pin_range(struct mock_dma *md, unsigned long iova, size_t length)
+{
+	unsigned long last = (iova + length - 1) >> PAGE_SHIFT, index;
+	int rc = 0;
+
+	for (index = iova >> PAGE_SHIFT; !rc && index <= last; index++) {
+		if (xa_load(&md->pins.pages, index))
+			continue;
+		mock_dma_wait_quiet(md);
+		rc = mock_dma_pin(md, index);
+	}
+	return rc;
+}
+
 static int mock_dma_write_part(struct mock_dma *md, unsigned long iova,
 			       const void *buf, size_t length)
 {
@@ -149,6 +175,10 @@ static int mock_dma_emulated_write(struct mock_dma *md, unsigned long iova,
 	size_t done, part;
 	int rc;
 
+	/* In one go, unless there is something to be told of it. */
+	if (!READ_ONCE(emulated_pin) &&
+	    !vfio_dma_rw(&md->vdev, iova, (void *)buf, length, true))
+		return 0;
 	for (done = 0; done < length; done += part) {
 		part = min(length - done, PAGE_SIZE - offset_in_page(iova + done));
 		rc = mock_dma_write_part(md, iova + done, buf + done, part);
@@ -238,8 +268,13 @@ static void mock_dma_wait_settled(struct mock_dma *md)
 	} while (atomic_read(&pins->unpinned) != before);
 }
 
-/*
- * The pages of a range are about to be unmapped: none of them may be pinned any
+/**
+ * mock_dma_pins_unmap() - unpin pages (vfio_device_ops.dma_unmap)
+ * @vdev: the device
+ * @iova: first byte
+ * @length: bytes
+ *
+ * The pages of the range are about to be unmapped: none of them may be pinned any
  * more when this returns.
  *
  * Type1 calls with a lock held that it takes with another one held that pinning
@@ -247,9 +282,10 @@ static void mock_dma_wait_settled(struct mock_dma *md)
  * that is on its way, by which the page is pinned already but not in the array,
  * is given time to get there. Where that thread has to wait for the caller,
  * nothing moves until this gives up, and the caller asks again.
+ *
+ * Context: process, may sleep, with locks of the container held.
  */
-static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
-				    u64 length)
+void mock_dma_pins_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 	struct mock_dma *md = to_mock_dma(vdev);
 	struct mock_dma_pins *pins = &md->pins;
@@ -280,7 +316,13 @@ static void mock_dma_emulated_unmap(struct vfio_device *vdev, u64 iova,
 			   jiffies + msecs_to_jiffies(QUIET_MS));
 }
 
-static void mock_dma_emulated_release(struct mock_dma *md)
+/**
+ * mock_dma_pins_release() - unpin everything (mock_dma_ops.release)
+ * @md: the device
+ *
+ * Context: process, may sleep.
+ */
+void mock_dma_pins_release(struct mock_dma *md)
 {
 	struct page *page;
 	unsigned long index;
@@ -295,7 +337,7 @@ static void mock_dma_emulated_release(struct mock_dma *md)
 static const struct mock_dma_ops mock_dma_emulated_ops = {
 	.read = mock_dma_emulated_read,
 	.write = mock_dma_emulated_write,
-	.release = mock_dma_emulated_release,
+	.release = mock_dma_pins_release,
 };
 
 static const struct vfio_device_ops mock_dma_emulated_vfio_ops = {
@@ -307,7 +349,7 @@ static const struct vfio_device_ops mock_dma_emulated_vfio_ops = {
 	.ioctl = mock_dma_ioctl,
 	.read = mock_dma_vfio_read,
 	.write = mock_dma_vfio_write,
-	.dma_unmap = mock_dma_emulated_unmap,
+	.dma_unmap = mock_dma_pins_unmap,
 	.bind_iommufd = vfio_iommufd_emulated_bind,
 	.unbind_iommufd = vfio_iommufd_emulated_unbind,
 	.attach_ioas = vfio_iommufd_emulated_attach_ioas,

@@ -3,9 +3,19 @@
  * DOC: a mock DMA device behind the mock IOMMU
  *
  * Its DMA goes through the IOTLB and page table of the domain that VFIO
- * attached it to, which sets the dirty bits.
+ * attached it to, which sets the dirty bits. It can be told to pin what it
+ * writes all the same, as drivers do whose devices have an IOMMU that cannot
+ * tell dirty pages: a container of type1 then knows that nothing else was
+ * written. No other one lets a device with an IOMMU pin.
  */
+#include <linux/moduleparam.h>
+
 #include "mock_dma.h"
+
+static bool physical_pin;
+module_param(physical_pin, bool, 0644);
+MODULE_PARM_DESC(physical_pin,
+		 "Devices with an IOMMU pin the pages that they write (default: off)");
 
 static int mock_dma_physical_read(struct mock_dma *md, unsigned long iova,
 				  void *buf, size_t length,
@@ -18,12 +28,16 @@ static int mock_dma_physical_write(struct mock_dma *md, unsigned long iova,
 				   const void *buf, size_t length,
 				   struct iommu_mock_fault *fault)
 {
+	/* What cannot be pinned cannot be mapped, or may not be pinned. */
+	if (READ_ONCE(physical_pin))
+		mock_dma_pin_range(md, iova, length);
 	return iommu_mock_dma_write(md->vdev.dev, iova, buf, length, fault);
 }
 
 static const struct mock_dma_ops mock_dma_physical_ops = {
 	.read = mock_dma_physical_read,
 	.write = mock_dma_physical_write,
+	.release = mock_dma_pins_release,
 };
 
 static const struct vfio_device_ops mock_dma_physical_vfio_ops = {
@@ -35,6 +49,7 @@ static const struct vfio_device_ops mock_dma_physical_vfio_ops = {
 	.ioctl = mock_dma_ioctl,
 	.read = mock_dma_vfio_read,
 	.write = mock_dma_vfio_write,
+	.dma_unmap = mock_dma_pins_unmap,
 	.bind_iommufd = vfio_iommufd_physical_bind,
 	.unbind_iommufd = vfio_iommufd_physical_unbind,
 	.attach_ioas = vfio_iommufd_physical_attach_ioas,
