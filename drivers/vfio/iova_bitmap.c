@@ -450,8 +450,30 @@ err_free:
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_alloc, IOMMUFD);
 
 /**
+ * iova_bitmap_alloc_spill() - begin to keep what there is no bitmap for
+ * @spill: is called with each range that iova_bitmap_set() is
+ * @opaque: handed to @spill
+ *
+ * For who asks the hardware but has no caller to tell. Any thread may set and
+ * free; there is nothing to walk.
+ *
+ * Context: may sleep.
+ * Return: the object, or NULL.
+ */
+struct iova_bitmap *iova_bitmap_alloc_spill(iova_bitmap_spill_fn_t spill,
+					    void *opaque)
+{
+	struct iova_bitmap *bitmap = kzalloc(sizeof(*bitmap), GFP_KERNEL);
+
+	if (bitmap)
+		iova_bitmap_set_spill(bitmap, spill, opaque);
+	return bitmap;
+}
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_alloc_spill, IOMMUFD);
+
+/**
  * iova_bitmap_free() - end the use of a bitmap
- * @bitmap: from iova_bitmap_alloc(); gone afterwards
+ * @bitmap: from iova_bitmap_alloc() or iova_bitmap_alloc_spill(); gone afterwards
  *
  * Unpins what may still be pinned.
  *

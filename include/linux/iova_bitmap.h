@@ -40,6 +40,8 @@ typedef void (*iova_bitmap_spill_fn_t)(void *opaque, unsigned long iova,
 struct iova_bitmap *iova_bitmap_alloc(unsigned long iova, size_t length,
 				      unsigned long page_size,
 				      u64 __user *data);
+struct iova_bitmap *iova_bitmap_alloc_spill(iova_bitmap_spill_fn_t spill,
+					    void *opaque);
 void iova_bitmap_free(struct iova_bitmap *bitmap);
 void iova_bitmap_set_spill(struct iova_bitmap *bitmap,
 			   iova_bitmap_spill_fn_t spill, void *opaque);
@@ -55,6 +57,12 @@ iova_bitmap_alloc(unsigned long iova, size_t length, unsigned long page_size,
 		  u64 __user *data)
 {
 	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static inline struct iova_bitmap *
+iova_bitmap_alloc_spill(iova_bitmap_spill_fn_t spill, void *opaque)
+{
+	return NULL;
 }
 
 static inline void iova_bitmap_free(struct iova_bitmap *bitmap)
