@@ -54,7 +54,8 @@ static void iopt_area_release(struct iopt_area *area, struct iopt_pages *pages,
 
 	lockdep_assert_held(&pages->mutex);
 
-	if (!iopt_pages_next_free(pages, &free_index, &free_last)) {
+	if (pages->ops->pfnmap ||
+	    !iopt_pages_next_free(pages, &free_index, &free_last)) {
 		iopt_area_unmap(area, domain, index, last);
 		return;
 	}

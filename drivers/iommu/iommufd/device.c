@@ -246,6 +246,16 @@ idev_move_to_hwpt(struct iommufd_device *idev,
 	return ERR_PTR(iommufd_hwpt_attach(hwpt, idev));
 }
 
+/* The container is asked what devices wrote, of whatever kind they are. */
+static u32 idev_domain_flags(struct iommufd_device *idev,
+			     struct iommufd_ioas *ioas)
+{
+	if (READ_ONCE(idev->ictx->vfio_ioas) != ioas ||
+	    !iopt_device_tracks(idev->dev))
+		return 0;
+	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+}
+
 /* The same, to a page table that is made for it. */
 static struct iommufd_hwpt_paging *
 idev_move_to_new(struct iommufd_device *idev, struct iommufd_ioas *ioas,
@@ -253,7 +263,8 @@ idev_move_to_new(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 {
 	struct iommufd_hwpt_paging *hwpt, *old = NULL;
 
-	hwpt = iommufd_hwpt_paging_alloc(idev->ictx, ioas, idev, 0,
+	hwpt = iommufd_hwpt_paging_alloc(idev->ictx, ioas, idev,
+					 idev_domain_flags(idev, ioas),
 					 how == IDEV_ATTACH);
 	if (IS_ERR(hwpt))
 		return hwpt;

@@ -209,3 +209,29 @@ void dirty_spill_take(struct dirty_spill *spill, unsigned long start,
 		dirty_spill_cut(spill, start, last);
 	spin_unlock(&spill->lock);
 }
+
+/**
+ * dirty_spill_move() - add everything to another set
+ * @to: takes it
+ * @from: is empty afterwards; nobody adds to it now
+ *
+ * Never holds both locks.
+ *
+ * Context: any but interrupts.
+ */
+void dirty_spill_move(struct dirty_spill *to, struct dirty_spill *from)
+{
+	struct interval_tree_node *node;
+	unsigned long start, last;
+
+	while (!dirty_spill_empty(from)) {
+		spin_lock(&from->lock);
+		node = dirty_spill_first(from, 0, ULONG_MAX);
+		start = node->start;
+		last = node->last;
+		interval_tree_remove(node, &from->ranges);
+		dirty_spill_free(from, node);
+		spin_unlock(&from->lock);
+		dirty_spill_add(to, start, last);
+	}
+}

@@ -44,6 +44,7 @@ void dirty_spill_remove(struct dirty_spill *spill, unsigned long start,
 void dirty_spill_take(struct dirty_spill *spill, unsigned long start,
 		      unsigned long last, bool keep, dirty_spill_fn fn,
 		      void *opaque);
+void dirty_spill_move(struct dirty_spill *to, struct dirty_spill *from);
 
 /* Cheap, and right for whoever knows that nobody adds now. */
 static inline bool dirty_spill_empty(const struct dirty_spill *spill)

@@ -234,7 +234,7 @@ int iommufd_hwpt_attach(struct iommufd_hwpt_paging *hwpt,
 	if (!hwpt_suits(hwpt, idev->dev))
 		return -EINVAL;
 
-	rc = iopt_table_enforce_dev_resv_regions(iopt, idev->dev,
+	rc = iopt_table_enforce_dev_resv_regions(iopt, idev->dev, idev->dev,
 						 &igroup->sw_msi_start);
 	if (rc)
 		return rc;
@@ -298,6 +298,7 @@ static int group_reserve(struct iommufd_group *igroup,
 
 	list_for_each_entry(idev, &igroup->device_list, group_item) {
 		rc = iopt_table_enforce_dev_resv_regions(&ioas->iopt, idev->dev,
+							 idev->dev,
 							 &igroup->sw_msi_start);
 		if (rc) {
 			group_unreserve(igroup, ioas);

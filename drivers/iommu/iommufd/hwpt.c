@@ -115,20 +115,6 @@ static int hwpt_check_flags(struct device *dev, u32 flags)
 	return 0;
 }
 
-static struct iommu_domain *hwpt_alloc_domain(struct device *dev, u32 flags)
-{
-	const struct iommu_ops *ops = dev_iommu_ops(dev);
-	struct iommu_domain *domain;
-
-	if (!ops->domain_alloc_user)
-		return iommu_paging_domain_alloc(dev);
-
-	domain = ops->domain_alloc_user(dev, flags, NULL, NULL);
-	if (!IS_ERR(domain))
-		domain->owner = ops;
-	return domain;
-}
-
 static bool hwpt_enforce_cc(struct iommufd_hwpt_paging *hwpt)
 {
 	const struct iommu_domain_ops *ops = hwpt->domain->ops;
@@ -151,7 +137,7 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
 	struct iommu_domain *domain;
 	int rc;
 
-	domain = hwpt_alloc_domain(idev->dev, flags);
+	domain = iopt_domain_alloc_flags(idev->dev, flags);
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
 	hwpt->domain = domain;

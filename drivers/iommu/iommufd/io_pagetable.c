@@ -11,32 +11,17 @@
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
+#include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
 #include "iopt_area.h"
-#include "iopt_dirty.h"
+#include "iopt_dirty_walk.h"
 #include "iopt_pages.h"
 #include "iova_space.h"
 
 /* How often somebody is asked to unpin before it counts as a bug of his. */
 #define IOPT_UNMAP_TRIES	100
-
-/**
- * struct iopt_piece - a slice of pages that is going to be an area
- * @item: in a list of pieces, in the order of their IOVAs
- * @pages: the pages, counted
- * @start_byte: where in @pages it begins
- * @length: bytes
- * @area: the area, or NULL before there is one and after it was mapped
- */
-struct iopt_piece {
-	struct list_head item;
-	struct iopt_pages *pages;
-	unsigned long start_byte;
-	unsigned long length;
-	struct iopt_area *area;
-};
 
 /**
  * iopt_init_table() - an empty table
@@ -53,8 +38,14 @@ void iopt_init_table(struct io_pagetable *iopt)
 	xa_init_flags(&iopt->access_list, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 	iopt->next_domain_id = 0;
 	iopt->disable_large_pages = false;
+	iopt->num_areas = 0;
+	iopt->num_joined = 0;
+	iopt->num_invalid = 0;
+	iopt->tracking = false;
+	dirty_spill_init(&iopt->spill);
 	iopt->iova_alignment = 1;
 }
+EXPORT_SYMBOL_NS_GPL(iopt_init_table, IOMMU_IOPT);
 
 /**
  * iopt_destroy_table() - free what an empty table still has
@@ -66,243 +57,16 @@ void iopt_destroy_table(struct io_pagetable *iopt)
 	if (IS_ENABLED(CONFIG_IOMMUFD_TEST))
 		iopt_remove_reserved_iova(iopt, NULL);
 	iopt_free_allowed(&iopt->allowed_itree);
+	dirty_spill_clear(&iopt->spill);
 
-	WARN_ON(!RB_EMPTY_ROOT(&iopt->area_itree.rb_root));
+	WARN_ON(!RB_EMPTY_ROOT(&iopt->area_itree.rb_root) || iopt->num_areas);
 	WARN_ON(!RB_EMPTY_ROOT(&iopt->reserved_itree.rb_root));
 	WARN_ON(!xa_empty(&iopt->domains));
 	WARN_ON(!xa_empty(&iopt->access_list));
 	xa_destroy(&iopt->domains);
 	xa_destroy(&iopt->access_list);
 }
-
-/* The caller's count of @pages becomes the piece's. */
-static int iopt_add_piece(struct list_head *pieces, struct iopt_pages *pages,
-			  unsigned long start_byte, unsigned long length)
-{
-	struct iopt_piece *piece = kzalloc(sizeof(*piece), GFP_KERNEL_ACCOUNT);
-
-	if (piece)
-		piece->area = iopt_area_alloc();
-	if (!piece || !piece->area) {
-		kfree(piece);
-		iopt_pages_put(pages);
-		return -ENOMEM;
-	}
-	piece->pages = pages;
-	piece->start_byte = start_byte;
-	piece->length = length;
-	list_add_tail(&piece->item, pieces);
-	return 0;
-}
-
-/* Pieces whose areas were filled but not shown are emptied again. */
-static void iopt_free_pieces(struct list_head *pieces)
-{
-	struct iopt_piece *piece, *next;
-
-	list_for_each_entry_safe(piece, next, pieces, item) {
-		if (piece->area) {
-			if (piece->area->iopt)
-				iopt_area_unfill_domains(piece->area,
-							 piece->pages);
-			iopt_area_remove(piece->area);
-		}
-		iopt_pages_put(piece->pages);
-		kfree(piece);
-	}
-}
-
-/* Take the IOVAs, so that nobody else can. */
-static int iopt_insert_pieces(struct io_pagetable *iopt, struct iopt_map *map,
-			      struct list_head *pieces)
-{
-	struct iopt_piece *piece = list_first_entry(pieces, struct iopt_piece,
-						    item);
-	unsigned long iova = map->iova;
-	int rc;
-
-	guard(rwsem_write)(&iopt->iova_rwsem);
-	if (map->length & (iopt->iova_alignment - 1))
-		return -EINVAL;
-	if (map->flags & IOPT_ALLOC_IOVA)
-		rc = iopt_choose_iova(iopt, &iova, piece->pages->start +
-						   piece->start_byte,
-				      map->length);
-	else
-		rc = iopt_check_iova(iopt, iova, map->length);
-	if (rc)
-		return rc;
-
-	map->iova = iova;
-	list_for_each_entry(piece, pieces, item) {
-		rc = iopt_area_insert(piece->area, iopt, piece->pages, iova,
-				      piece->start_byte, piece->length,
-				      map->prot);
-		if (rc)
-			return rc;
-		iova += piece->length;
-	}
-	return 0;
-}
-
-static int iopt_fill_pieces(struct list_head *pieces)
-{
-	struct iopt_piece *piece;
-	int rc;
-
-	list_for_each_entry(piece, pieces, item) {
-		rc = iopt_area_fill_domains(piece->area, piece->pages);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-/* Show the areas to everybody: they count the pages from now on. */
-static void iopt_show_pieces(struct io_pagetable *iopt,
-			     struct list_head *pieces)
-{
-	struct iopt_piece *piece;
-
-	guard(rwsem_write)(&iopt->iova_rwsem);
-	list_for_each_entry(piece, pieces, item) {
-		iopt_pages_get(piece->pages);
-		piece->area->pages = piece->pages;
-		piece->area = NULL;
-	}
-}
-
-/* Map pieces one behind the other; they are freed whatever comes of it. */
-static int iopt_map_pieces(struct io_pagetable *iopt, struct iopt_map *map,
-			   struct list_head *pieces)
-{
-	unsigned long iova = map->iova;
-	int rc;
-
-	down_read(&iopt->domains_rwsem);
-	rc = iopt_insert_pieces(iopt, map, pieces);
-	if (!rc)
-		rc = iopt_fill_pieces(pieces);
-	if (!rc)
-		iopt_show_pieces(iopt, pieces);
-	else
-		map->iova = iova;
-	iopt_free_pieces(pieces);
-	up_read(&iopt->domains_rwsem);
-	return rc;
-}
-
-static int iopt_map_new(struct io_pagetable *iopt, struct iopt_map *map,
-			struct iopt_pages *pages, unsigned long start_byte)
-{
-	LIST_HEAD(pieces);
-	int rc;
-
-	if (IS_ERR(pages))
-		return PTR_ERR(pages);
-	rc = iopt_add_piece(&pieces, pages, start_byte, map->length);
-	return rc ?: iopt_map_pieces(iopt, map, &pieces);
-}
-
-/**
- * iopt_map_user_pages() - map memory of the current process
- * @iopt: the table
- * @map: where and how
- * @uptr: first byte, at any address
- *
- * Memory is pinned now if the table has a domain, else when it gets one.
- *
- * Return: 0; EINVAL for a length of zero, a length, IOVA or offset into a page
- * that is not aligned as the table needs it, or a reserved IOVA; EOVERFLOW where
- * a range wraps; EEXIST where something is mapped there; ENOSPC where no IOVA is
- * to be had; EFAULT where there is no memory to pin, ENOMEM where too much of it
- * would be; or what the driver gives. After an error everything is as before.
- * Context: takes the table's locks; may sleep.
- */
-int iopt_map_user_pages(struct io_pagetable *iopt, struct iopt_map *map,
-			void __user *uptr)
-{
-	struct iopt_pages *pages;
-
-	pages = iopt_pages_alloc_user(uptr, map->length,
-				      map->prot & IOMMU_WRITE,
-				      map->account_mode);
-	return iopt_map_new(iopt, map, pages,
-			    offset_in_page((unsigned long)uptr));
-}
-
-/**
- * iopt_map_file_pages() - map memory of a file
- * @iopt: the table
- * @map: where and how
- * @file: memfd, shmem or hugetlbfs
- * @start: first byte in it
- *
- * Return: as iopt_map_user_pages() and iopt_pages_alloc_file().
- * Context: takes the table's locks; may sleep.
- */
-int iopt_map_file_pages(struct io_pagetable *iopt, struct iopt_map *map,
-			struct file *file, unsigned long start)
-{
-	struct iopt_pages *pages;
-
-	pages = iopt_pages_alloc_file(file, start, map->length,
-				      map->prot & IOMMU_WRITE,
-				      map->account_mode);
-	return iopt_map_new(iopt, map, pages, offset_in_page(start));
-}
-
-/* The memory behind a range of IOVAs, without a gap. */
-static int iopt_collect_pieces(struct io_pagetable *iopt, unsigned long iova,
-			       unsigned long last, struct list_head *pieces)
-{
-	struct iopt_area_contig contig;
-	int rc;
-
-	guard(rwsem_read)(&iopt->iova_rwsem);
-	iopt_for_each_contig_area(&contig, iopt, iova, last) {
-		iopt_pages_get(contig.area->pages);
-		rc = iopt_add_piece(pieces, contig.area->pages,
-				    iopt_area_start_byte(contig.area,
-							 contig.iova),
-				    contig.last - contig.iova + 1);
-		if (rc)
-			return rc;
-	}
-	return iopt_area_contig_done(&contig) ? 0 : -ENOENT;
-}
-
-/**
- * iopt_copy_iova() - map what is mapped already, there or elsewhere
- * @iopt: the table
- * @map: where and how
- * @src: the table to copy from, which may be @iopt
- * @src_iova: first byte of what to copy
- *
- * Memory is shared: it is neither pinned nor counted a second time.
- *
- * Return: as iopt_map_user_pages(); ENOENT where not all of the source is
- * mapped, EPERM for a writable copy of memory that was mapped for reading.
- * Context: takes the tables' locks, one after the other; may sleep.
- */
-int iopt_copy_iova(struct io_pagetable *iopt, struct iopt_map *map,
-		   struct io_pagetable *src, unsigned long src_iova)
-{
-	unsigned long last;
-	LIST_HEAD(pieces);
-	int rc;
-
-	if (!map->length)
-		return -EINVAL;
-	if (check_add_overflow(src_iova, map->length - 1, &last))
-		return -EOVERFLOW;
-	rc = iopt_collect_pieces(src, src_iova, last, &pieces);
-	if (rc) {
-		iopt_free_pieces(&pieces);
-		return rc;
-	}
-	return iopt_map_pieces(iopt, map, &pieces);
-}
+EXPORT_SYMBOL_NS_GPL(iopt_destroy_table, IOMMU_IOPT);
 
 /* Have everybody unpin what he holds of a range. No lock is held. */
 static void iopt_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
@@ -339,7 +103,8 @@ static void iopt_unmap_area(struct io_pagetable *iopt, struct iopt_area *area)
 
 	down_write(&iopt->iova_rwsem);
 	iopt_forget_dirty(iopt, iopt_area_iova(area), iopt_area_last_iova(area));
-	interval_tree_remove(&area->node, &iopt->area_itree);
+	iopt_area_unlink(area);
+	iopt->num_invalid -= area->vaddr_invalid;
 	kfree(area);
 }
 
@@ -441,6 +206,7 @@ int iopt_unmap_iova(struct io_pagetable *iopt, unsigned long iova,
 		return -EOVERFLOW;
 	return iopt_unmap_range(iopt, iova, last, unmapped);
 }
+EXPORT_SYMBOL_NS_GPL(iopt_unmap_iova, IOMMU_IOPT);
 
 /**
  * iopt_unmap_all() - unmap everything
@@ -454,3 +220,140 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {
 	return iopt_unmap_range(iopt, 0, ULONG_MAX, unmapped);
 }
+EXPORT_SYMBOL_NS_GPL(iopt_unmap_all, IOMMU_IOPT);
+
+/*
+ * Let nobody hold anew what is going to be unmapped. Gives 1, with @held_iova and
+ * @held_length, for the first area that somebody holds still.
+ */
+static int iopt_prevent_access(struct io_pagetable *iopt, unsigned long iova,
+			       unsigned long last, unsigned long *held_iova,
+			       unsigned long *held_length)
+{
+	struct iopt_area *area;
+	int rc = 0;
+
+	iopt_for_each_area(area, iopt, iova, last) {
+		if (!area->pages)
+			return -EBUSY;
+		if (iopt_area_iova(area) < iova ||
+		    iopt_area_last_iova(area) > last)
+			return -ENOENT;
+	}
+	iopt_for_each_area(area, iopt, iova, last) {
+		area->prevent_access = true;
+		if (rc || !area->num_accesses)
+			continue;
+		*held_iova = iopt_area_iova(area);
+		*held_length = iopt_area_length(area);
+		rc = 1;
+	}
+	return rc;
+}
+
+static void iopt_allow_access(struct io_pagetable *iopt, unsigned long iova,
+			      unsigned long last)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	iopt_for_each_area(area, iopt, iova, last)
+		area->prevent_access = false;
+}
+
+/*
+ * Unmap the areas that access was prevented to. The lock is let go of meanwhile,
+ * and others may map something there: that stays.
+ */
+static unsigned long iopt_unmap_prevented(struct io_pagetable *iopt,
+					  unsigned long iova,
+					  unsigned long last)
+{
+	struct iopt_area *area = iopt_area_first(iopt, iova, last);
+	unsigned long area_last, bytes = 0;
+
+	while (area) {
+		area_last = iopt_area_last_iova(area);
+		if (area->pages && area->prevent_access &&
+		    !area->num_accesses) {
+			bytes += iopt_area_length(area);
+			iopt_unmap_area(iopt, area);
+		}
+		if (area_last >= last)
+			break;
+		area = iopt_area_first(iopt, area_last + 1, last);
+	}
+	return bytes;
+}
+
+static int iopt_unmap_told(struct io_pagetable *iopt,
+			   const struct iopt_dirty_query *query,
+			   unsigned long last, unsigned long *unmapped,
+			   unsigned long *held_iova, unsigned long *held_length)
+{
+	int rc;
+
+	guard(rwsem_read)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	rc = iopt_prevent_access(iopt, query->iova, last, held_iova,
+				 held_length);
+	/* From here on nobody in the kernel writes. */
+	rc = rc ?: iopt_read_dirty_locked(iopt, query);
+	if (!rc)
+		*unmapped = iopt_unmap_prevented(iopt, query->iova, last);
+	return rc;
+}
+
+/**
+ * iopt_unmap_dirty() - unmap all areas of a range and tell what is dirty there
+ * @iopt: the table
+ * @query: the question; what is told is forgotten, whatever it says
+ * @unmapped: set to the bytes that were unmapped, 0 after an error
+ *
+ * In-kernel users are told to unpin before. What was written before the call is
+ * told; what a device writes meanwhile may be.
+ *
+ * Return: as iopt_read_dirty(); ENOENT where it would cut an area, EBUSY where
+ * somebody else is mapping or unmapping there, EDEADLOCK where an in-kernel user
+ * does not unpin. After an error nothing is unmapped and everything is as dirty
+ * as before.
+ * Context: takes the table's locks; may sleep.
+ */
+int iopt_unmap_dirty(struct io_pagetable *iopt,
+		     const struct iopt_dirty_query *query,
+		     unsigned long *unmapped)
+{
+	unsigned long last, iova, length, asked = 0;
+	struct iopt_dirty_query clear = *query;
+	unsigned int tries = 0;
+	int rc;
+
+	*unmapped = 0;
+	clear.no_clear = false;
+	down_read(&iopt->iova_rwsem);
+	rc = iopt_dirty_check(iopt, query, &last);
+	if (!rc && !iopt->tracking)
+		rc = -EINVAL;
+	up_read(&iopt->iova_rwsem);
+	if (rc)
+		return rc;
+
+	while ((rc = iopt_unmap_told(iopt, &clear, last, unmapped, &iova,
+				     &length)) > 0) {
+		if (iova != asked)
+			tries = 0;
+		asked = iova;
+		if (WARN_ON(tries++ == IOPT_UNMAP_TRIES)) {
+			rc = -EDEADLOCK;
+			break;
+		}
+		iopt_notify_unmap(iopt, iova, length);
+	}
+	if (rc)
+		iopt_allow_access(iopt, clear.iova, last);
+	return rc;
+}
+
+MODULE_IMPORT_NS(IOMMUFD);
+MODULE_DESCRIPTION("IOVA spaces, filled into IOMMU page tables");
+MODULE_LICENSE("GPL");

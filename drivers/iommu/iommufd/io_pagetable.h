@@ -13,6 +13,8 @@
 #include <linux/types.h>
 #include <linux/xarray.h>
 
+#include "dirty_spill.h"
+
 struct device;
 struct file;
 struct iommu_domain;
@@ -35,6 +37,11 @@ struct page;
  *	largest of what domains and accesses need; at most PAGE_SIZE
  * @disable_large_pages: domains get leaves of PAGE_SIZE only, so that areas
  *	can be split
+ * @num_areas: areas in @area_itree
+ * @num_joined: how many of them are &iopt_area.joined
+ * @num_invalid: areas of memory that has no address now, see iopt_vaddr.c
+ * @tracking: dirty pages of the whole table are followed, see iopt_track.c
+ * @spill: with @tracking, dirty IOVAs that no domain will tell of
  *
  * Owner: whoever embeds it, from iopt_init_table() to iopt_destroy_table().
  *
@@ -56,6 +63,11 @@ struct io_pagetable {
 	struct xarray access_list;
 	unsigned long iova_alignment;
 	bool disable_large_pages;
+	unsigned int num_areas;
+	unsigned int num_joined;
+	unsigned int num_invalid;
+	bool tracking;
+	struct dirty_spill spill;
 };
 
 void iopt_init_table(struct io_pagetable *iopt);
@@ -66,22 +78,27 @@ void iopt_destroy_table(struct io_pagetable *iopt);
  * @IOPT_PAGES_ACCOUNT_NONE: nowhere but in mm->pinned_vm
  * @IOPT_PAGES_ACCOUNT_USER: in the user's locked_vm, against RLIMIT_MEMLOCK
  * @IOPT_PAGES_ACCOUNT_MM: in the mm's locked_vm, against RLIMIT_MEMLOCK
+ * @IOPT_PAGES_ACCOUNT_TYPE1: the same, and also where whoever maps may lock any
+ *	amount: counted then, but without a limit
  */
 enum iopt_account_mode {
 	IOPT_PAGES_ACCOUNT_NONE,
 	IOPT_PAGES_ACCOUNT_USER,
 	IOPT_PAGES_ACCOUNT_MM,
+	IOPT_PAGES_ACCOUNT_TYPE1,
 };
 
 /* For &iopt_map.flags: choose the IOVA. */
 #define IOPT_ALLOC_IOVA		BIT(0)
+/* For &iopt_map.flags: user memory may be PFNMAPs, such as a device's BAR. */
+#define IOPT_PFNMAP		BIT(1)
 
 /**
  * struct iopt_map - where a new mapping goes
  * @iova: first byte; filled in on success with IOPT_ALLOC_IOVA
  * @length: bytes
  * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE ...
- * @flags: IOPT_ALLOC_IOVA or 0
+ * @flags: IOPT_ALLOC_IOVA, IOPT_PFNMAP or 0
  * @account_mode: for memory that is new to the kernel; not used by a copy
  */
 struct iopt_map {
@@ -92,16 +109,25 @@ struct iopt_map {
 	enum iopt_account_mode account_mode;
 };
 
-/* io_pagetable.c: map, copy, unmap */
+/* iopt_map.c: map and copy */
 int iopt_map_user_pages(struct io_pagetable *iopt, struct iopt_map *map,
 			void __user *uptr);
 int iopt_map_file_pages(struct io_pagetable *iopt, struct iopt_map *map,
 			struct file *file, unsigned long start);
 int iopt_copy_iova(struct io_pagetable *iopt, struct iopt_map *map,
 		   struct io_pagetable *src, unsigned long src_iova);
+
+/* io_pagetable.c: unmap */
 int iopt_unmap_iova(struct io_pagetable *iopt, unsigned long iova,
 		    unsigned long length, unsigned long *unmapped);
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
+
+/* iopt_vaddr.c: user memory whose address is going to change */
+int iopt_invalidate_vaddr(struct io_pagetable *iopt, unsigned long iova,
+			  unsigned long last, unsigned long *invalidated);
+int iopt_update_vaddr(struct io_pagetable *iopt, unsigned long iova,
+		      unsigned long length, unsigned long vaddr,
+		      enum iopt_account_mode account_mode);
 
 /* iopt_area.c: areas cut in two, for type1 v1 */
 int iopt_cut_iova(struct io_pagetable *iopt, const unsigned long *iovas,
@@ -137,10 +163,13 @@ int iopt_reserve_iova(struct io_pagetable *iopt, unsigned long start,
 		      unsigned long last, void *owner);
 void iopt_remove_reserved_iova(struct io_pagetable *iopt, void *owner);
 int iopt_table_enforce_dev_resv_regions(struct io_pagetable *iopt,
-					struct device *dev,
+					struct device *dev, void *owner,
 					phys_addr_t *sw_msi_start);
 
 /* iopt_domain.c: the domains that areas are filled into */
+bool iopt_device_tracks(struct device *dev);
+struct iommu_domain *iopt_domain_alloc_flags(struct device *dev, u32 flags);
+struct iommu_domain *iopt_domain_alloc(struct device *dev);
 int iopt_table_add_domain(struct io_pagetable *iopt,
 			  struct iommu_domain *domain);
 void iopt_table_remove_domain(struct io_pagetable *iopt,
@@ -196,6 +225,9 @@ int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
  * @page_size: bytes of IOVA that a bit stands for, a power of two
  * @data: the bitmap, at any address
  * @no_clear: leave everything as dirty as it is
+ * @overwrite: bits of what is mapped are cleared before: whole 64 bit words from
+ *	an area's first bit on, but for the word in which it begins, if it begins
+ *	within one; only iopt_track.c looks at it
  */
 struct iopt_dirty_query {
 	unsigned long iova;
@@ -203,6 +235,7 @@ struct iopt_dirty_query {
 	unsigned long page_size;
 	u64 __user *data;
 	bool no_clear;
+	bool overwrite;
 };
 
 int iopt_set_dirty_tracking(struct io_pagetable *iopt,
@@ -210,5 +243,18 @@ int iopt_set_dirty_tracking(struct io_pagetable *iopt,
 int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 			      struct iommu_domain *domain,
 			      const struct iopt_dirty_query *query);
+
+/* iopt_track.c: the same for a whole table, as type1 asks */
+int iopt_start_tracking(struct io_pagetable *iopt);
+void iopt_stop_tracking(struct io_pagetable *iopt);
+int iopt_read_dirty(struct io_pagetable *iopt,
+		    const struct iopt_dirty_query *query);
+int iopt_set_pinned_scope(struct io_pagetable *iopt,
+			  struct iommu_domain *domain, bool pinned);
+
+/* io_pagetable.c: both in one step */
+int iopt_unmap_dirty(struct io_pagetable *iopt,
+		     const struct iopt_dirty_query *query,
+		     unsigned long *unmapped);
 
 #endif

@@ -18,6 +18,7 @@
 #include "io_pagetable.h"
 #include "iommufd_object.h"
 #include "test_hooks.h"
+#include "type1.h"
 
 /**
  * struct iommufd_ctx - an open /dev/iommu
@@ -28,6 +29,7 @@
  * @account_mode: of memory that is mapped from now on
  * @no_iommu_mode: the type1-compatible container is in no-IOMMU mode
  * @vfio_ioas: the IOAS of the type1-compatible container, or NULL
+ * @type1: the ioctls of that container
  *
  * Owner: @file. The lock of @objects guards @no_iommu_mode and @vfio_ioas.
  */
@@ -40,6 +42,7 @@ struct iommufd_ctx {
 	enum iopt_account_mode account_mode;
 	bool no_iommu_mode;
 	struct iommufd_ioas *vfio_ioas;
+	struct type1 type1;
 };
 
 /**
@@ -203,6 +206,7 @@ struct iommufd_access {
 void iommufd_access_destroy_object(struct iommufd_object *obj);
 
 /* vfio_compat.c */
+extern const struct type1_flavour iommufd_vfio_flavour;
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 		       unsigned long arg);

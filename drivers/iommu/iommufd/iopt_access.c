@@ -9,6 +9,7 @@
  * dirty as if a device had written it through a domain.
  */
 #include <linux/cleanup.h>
+#include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/mm.h>
@@ -48,6 +49,7 @@ int iopt_add_access(struct io_pagetable *iopt, struct iopt_access *access)
 	access->id = id;
 	return 0;
 }
+EXPORT_SYMBOL_NS_GPL(iopt_add_access, IOMMU_IOPT);
 
 /**
  * iopt_remove_access() - an in-kernel user leaves
@@ -63,6 +65,7 @@ void iopt_remove_access(struct io_pagetable *iopt, struct iopt_access *access)
 	WARN_ON(xa_erase(&iopt->access_list, access->id) != access);
 	WARN_ON(iopt_update_alignment(iopt, NULL));
 }
+EXPORT_SYMBOL_NS_GPL(iopt_remove_access, IOMMU_IOPT);
 
 static struct iopt_pages_access *
 iopt_find_access(struct iopt_area *area, unsigned long index,
@@ -192,19 +195,23 @@ static int iopt_area_pin(struct iopt_area *area, unsigned long index,
 }
 
 static void iopt_area_unpin(struct iopt_area *area, unsigned long index,
-			    unsigned long last)
+			    unsigned long last, bool given)
 {
 	struct iopt_pages *pages = area->pages;
 	struct iopt_pages_access *access;
+	unsigned long iova, iova_last;
 
 	guard(mutex)(&pages->mutex);
 	access = iopt_find_access(area, index, last);
 	if (WARN_ON(!access))
 		return;
 	/* In front of letting go: a query sees the one or the other. */
-	if (access->writable)
-		iopt_note_write(area->iopt, iopt_area_index_to_iova(area, index),
-				iopt_area_index_to_iova_last(area, last));
+	iova = iopt_area_index_to_iova(area, index);
+	iova_last = iopt_area_index_to_iova_last(area, last);
+	if (given && access->writable)
+		iopt_note_write(area->iopt, iova, iova_last);
+	else if (given)
+		iopt_note_pin(area->iopt, iova, iova_last);
 	/* Pairs with iopt_area_is_held(). */
 	smp_store_release(&area->num_accesses, area->num_accesses - 1);
 	if (--access->users)
@@ -234,8 +241,9 @@ static bool iopt_contig_is_paged(const struct iopt_area_contig *contig)
 	return contig->last == contig->end || !offset_in_page(last + 1);
 }
 
+/* What was not @given to anybody cannot have been written. */
 static void iopt_unpin_range(struct io_pagetable *iopt, unsigned long iova,
-			     unsigned long last)
+			     unsigned long last, bool given)
 {
 	struct iopt_area_contig contig;
 
@@ -243,7 +251,8 @@ static void iopt_unpin_range(struct io_pagetable *iopt, unsigned long iova,
 		iopt_area_unpin(contig.area,
 				iopt_area_iova_to_index(contig.area, contig.iova),
 				iopt_area_iova_to_index(contig.area,
-							contig.last));
+							contig.last),
+				given);
 	WARN_ON(!iopt_area_contig_done(&contig));
 }
 
@@ -284,7 +293,8 @@ static int iopt_pin_range(struct io_pagetable *iopt,
 		rc = iopt_check_access(contig->area, flags);
 		if (rc)
 			return rc;
-		if (!iopt_contig_is_paged(contig))
+		if (!iopt_contig_is_paged(contig) ||
+		    contig->area->pages->ops->pfnmap)
 			return -EINVAL;
 		first_index = iopt_area_iova_to_index(contig->area, contig->iova);
 		last_index = iopt_area_iova_to_index(contig->area, contig->last);
@@ -306,10 +316,11 @@ static int iopt_pin_range(struct io_pagetable *iopt,
  * @flags: IOMMUFD_ACCESS_RW_READ or _WRITE; what is pinned for writing is dirty
  *	until it is unpinned
  *
- * Return: 0; EINVAL for a length of zero, memory that is not aligned to pages,
- * or what is about to be unmapped; EOVERFLOW where the range wraps; ENOENT where
- * something of it is not mapped; EPERM where the mapping does not allow it;
- * ENOMEM, EFAULT or what else pinning gives. After an error nothing is pinned.
+ * Return: 0; EINVAL for a length of zero, memory that is not aligned to pages
+ * or has none, or what is about to be unmapped; EOVERFLOW where the range wraps;
+ * ENOENT where something of it is not mapped; EPERM where the mapping does not
+ * allow it; EBUSY where memory of the table has no address now; ENOMEM, EFAULT
+ * or what else pinning gives. After an error nothing is pinned.
  * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
  */
 int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
@@ -326,14 +337,17 @@ int iopt_pin_pages(struct io_pagetable *iopt, unsigned long iova,
 		return -EOVERFLOW;
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
+	if (iopt->num_invalid)
+		return -EBUSY;
 	rc = iopt_pin_range(iopt, &contig, iova, last, out_pages, flags);
 	/* The step that failed pinned nothing, those before it did. */
 	if (rc && contig.iova != iova)
-		iopt_unpin_range(iopt, iova, contig.iova - 1);
+		iopt_unpin_range(iopt, iova, contig.iova - 1, false);
 	if (!rc && flags & IOMMUFD_ACCESS_RW_WRITE)
 		iopt_set_writable_range(iopt, iova, last);
 	return rc;
 }
+EXPORT_SYMBOL_NS_GPL(iopt_pin_pages, IOMMU_IOPT);
 
 /**
  * iopt_unpin_pages() - undo iopt_pin_pages()
@@ -351,8 +365,9 @@ void iopt_unpin_pages(struct io_pagetable *iopt, unsigned long iova,
 	if (WARN_ON(!length || check_add_overflow(iova, length - 1, &last)))
 		return;
 	guard(rwsem_read)(&iopt->iova_rwsem);
-	iopt_unpin_range(iopt, iova, last);
+	iopt_unpin_range(iopt, iova, last, true);
 }
+EXPORT_SYMBOL_NS_GPL(iopt_unpin_pages, IOMMU_IOPT);
 
 /* Copy with the PFNs that a device would use. */
 static int iopt_pages_rw_pinned(struct iopt_pages *pages,
@@ -406,8 +421,9 @@ static int iopt_area_rw(struct iopt_area *area, unsigned long iova, void *data,
  *
  * Return: 0; EINVAL for a length of zero or what is about to be unmapped;
  * EOVERFLOW where the range wraps; ENOENT where something of it is not mapped;
- * EPERM where the mapping does not allow it; EFAULT, ENOMEM or what else getting
- * at the memory gives. After an error part of it may have been copied.
+ * EPERM where the mapping does not allow it; EBUSY where memory of the table has
+ * no address now; EFAULT, ENOMEM or what else getting at the memory gives. After
+ * an error part of it may have been copied.
  * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
  */
 int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
@@ -423,6 +439,8 @@ int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
 		return -EOVERFLOW;
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
+	if (iopt->num_invalid)
+		return -EBUSY;
 	iopt_for_each_contig_area(&contig, iopt, iova, last) {
 		n = contig.last - contig.iova + 1;
 		rc = iopt_check_access(contig.area, flags);
@@ -434,3 +452,4 @@ int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,
 	}
 	return iopt_area_contig_done(&contig) ? 0 : -ENOENT;
 }
+EXPORT_SYMBOL_NS_GPL(iopt_rw, IOMMU_IOPT);

@@ -25,6 +25,30 @@ struct iopt_area *iopt_area_alloc(void)
 	return kzalloc(sizeof(struct iopt_area), GFP_KERNEL_ACCOUNT);
 }
 
+static void iopt_area_link(struct iopt_area *area, struct io_pagetable *iopt)
+{
+	interval_tree_insert(&area->node, &iopt->area_itree);
+	iopt->num_joined += area->joined;
+	iopt->num_areas++;
+}
+
+/**
+ * iopt_area_unlink() - take an area out of its table's tree
+ * @area: the area
+ *
+ * Context: &io_pagetable.iova_rwsem held for writing.
+ */
+void iopt_area_unlink(struct iopt_area *area)
+{
+	struct io_pagetable *iopt = area->iopt;
+
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
+	interval_tree_remove(&area->node, &iopt->area_itree);
+	iopt->num_areas--;
+	iopt->num_joined -= area->joined;
+}
+
 /**
  * iopt_area_insert() - take IOVAs for an area
  * @area: from iopt_area_alloc()
@@ -65,7 +89,7 @@ int iopt_area_insert(struct iopt_area *area, struct io_pagetable *iopt,
 		area->iopt = NULL;
 		return -EINVAL;
 	}
-	interval_tree_insert(&area->node, &iopt->area_itree);
+	iopt_area_link(area, iopt);
 	return 0;
 }
 
@@ -82,7 +106,7 @@ void iopt_area_remove(struct iopt_area *area)
 	IOPT_WARN_ON(area->pages || area->storage_domain);
 	if (iopt) {
 		guard(rwsem_write)(&iopt->iova_rwsem);
-		interval_tree_remove(&area->node, &iopt->area_itree);
+		iopt_area_unlink(area);
 	}
 	kfree(area);
 }
@@ -166,7 +190,8 @@ static int iopt_area_cut_locked(struct iopt_area *area, unsigned long iova,
 	if (area->storage_domain && !iopt->disable_large_pages)
 		return -EINVAL;
 
-	interval_tree_remove(&area->node, &iopt->area_itree);
+	iopt_area_unlink(area);
+	head->joined = area->joined;
 	rc = iopt_area_insert(head, iopt, pages, iopt_area_iova(area),
 			      iopt_area_start_byte(area, iopt_area_iova(area)),
 			      iova - iopt_area_iova(area), area->prot);
@@ -175,11 +200,14 @@ static int iopt_area_cut_locked(struct iopt_area *area, unsigned long iova,
 				    area->prot);
 	if (WARN_ON(rc)) {
 		if (head->iopt)
-			interval_tree_remove(&head->node, &iopt->area_itree);
-		interval_tree_insert(&area->node, &iopt->area_itree);
+			iopt_area_unlink(head);
+		iopt_area_link(area, iopt);
 		return rc;
 	}
 
+	head->vaddr_invalid = area->vaddr_invalid;
+	tail->vaddr_invalid = area->vaddr_invalid;
+	iopt->num_invalid += area->vaddr_invalid;
 	head->pages = pages;
 	tail->pages = pages;
 	iopt_pages_get(pages);

@@ -39,7 +39,11 @@ struct iopt_pages;
  *	&io_pagetable.iova_rwsem held for reading
  * @prot: IOMMU_READ, IOMMU_WRITE ...; never changes
  * @page_offset: bytes into the first page where @node begins; never changes
+ * @joined: was mapped by one call with the area in front of it, which is of
+ *	another origin; to type1 they are one; never changes
  * @prevent_access: about to be unmapped, no more pins; guarded by
+ *	&io_pagetable.iova_rwsem
+ * @vaddr_invalid: counted in &io_pagetable.num_invalid; guarded by
  *	&io_pagetable.iova_rwsem
  *
  * Owner: the table, from insertion until unmap.
@@ -53,7 +57,9 @@ struct iopt_area {
 	unsigned int num_accesses;
 	int prot;
 	unsigned int page_offset;
+	bool joined;
 	bool prevent_access;
+	bool vaddr_invalid;
 };
 
 static inline unsigned long iopt_area_iova(const struct iopt_area *area)
@@ -192,6 +198,7 @@ struct iopt_area *iopt_area_alloc(void);
 int iopt_area_insert(struct iopt_area *area, struct io_pagetable *iopt,
 		     struct iopt_pages *pages, unsigned long iova,
 		     unsigned long start_byte, unsigned long length, int prot);
+void iopt_area_unlink(struct iopt_area *area);
 void iopt_area_remove(struct iopt_area *area);
 
 /* area_fill.c: what domains hold of an area */

@@ -8,7 +8,6 @@
 #include <linux/kthread.h>
 
 #include "bugs_kunit.h"
-#include "iommufd_private.h"
 
 /* Unmaps itself what it is told to let go of, and maps something else there. */
 static void bug_unmap_nested(struct kunit *test, unsigned long iova,
@@ -206,27 +205,6 @@ static void iopt_bug_20_choose_near_the_last_iova(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&bug->iopt, &bytes));
 	}
 	iopt_bug_end(test);
-}
-
-/* Number 21: a mapping for neither reading nor writing. */
-static void iopt_bug_21_map_without_protection(struct kunit *test)
-{
-	struct iommu_ioas_map map = {
-		.size = sizeof(map),
-		.length = PAGE_SIZE,
-		.user_va = PAGE_SIZE,
-	};
-	struct iommu_ioas_copy copy = {
-		.size = sizeof(copy),
-		.length = PAGE_SIZE,
-	};
-	struct iommufd_ucmd ucmd = { .cmd = &map };
-
-	KUNIT_EXPECT_EQ(test, -EINVAL, iommufd_ioas_map(&ucmd));
-	map.flags = IOMMU_IOAS_MAP_FIXED_IOVA;
-	KUNIT_EXPECT_EQ(test, -EINVAL, iommufd_ioas_map(&ucmd));
-	ucmd.cmd = &copy;
-	KUNIT_EXPECT_EQ(test, -EINVAL, iommufd_ioas_copy(&ucmd));
 }
 
 /* Number 22: how much was unmapped is told whatever happens. */
@@ -496,7 +474,6 @@ static struct kunit_case iopt_bugs_map_cases[] = {
 	KUNIT_CASE(iopt_bug_17_unpin_races_unmap),
 	KUNIT_CASE(iopt_bug_19_choose_for_enormous_length),
 	KUNIT_CASE(iopt_bug_20_choose_near_the_last_iova),
-	KUNIT_CASE(iopt_bug_21_map_without_protection),
 	KUNIT_CASE(iopt_bug_22_unmapped_bytes_after_error),
 	KUNIT_CASE(iopt_bug_23_rw_of_nothing),
 	KUNIT_CASE(iopt_bug_24_unmap_of_nothing),

@@ -8,12 +8,77 @@
  * any of them is what IOVAs have to be aligned to.
  */
 #include <linux/cleanup.h>
+#include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/slab.h>
+#include <uapi/linux/iommufd.h>
 
+#include "../iommu-priv.h"
 #include "iopt_area.h"
 #include "iopt_dirty.h"
 #include "iova_space.h"
+
+static int iopt_device_is_blind(struct device *dev, void *unused)
+{
+	return !device_iommu_capable(dev, IOMMU_CAP_DIRTY_TRACKING) ||
+	       !dev_iommu_ops(dev)->domain_alloc_user;
+}
+
+/**
+ * iopt_device_tracks() - whether an IOMMU knows what a device writes
+ * @dev: the device; those of its group have to share a domain with it
+ *
+ * Return: true where iopt_domain_alloc_flags() can be asked for that.
+ * Context: takes the mutex of the group.
+ */
+bool iopt_device_tracks(struct device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	bool tracks;
+
+	tracks = group && !iommu_group_for_each_dev(group, NULL,
+						    iopt_device_is_blind);
+	iommu_group_put(group);
+	return tracks;
+}
+EXPORT_SYMBOL_NS_GPL(iopt_device_tracks, IOMMU_IOPT);
+
+/**
+ * iopt_domain_alloc_flags() - a domain as somebody wants it
+ * @dev: what it is for; behind an IOMMU
+ * @flags: IOMMU_HWPT_ALLOC_*; 0 where its driver does not know any
+ *
+ * Return: an empty paging domain, for iommu_domain_free(), or an ERR_PTR() of
+ * what the driver gives: EOPNOTSUPP for a flag that it cannot satisfy.
+ */
+struct iommu_domain *iopt_domain_alloc_flags(struct device *dev, u32 flags)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(dev);
+	struct iommu_domain *domain;
+
+	if (!ops->domain_alloc_user)
+		return iommu_paging_domain_alloc(dev);
+
+	domain = ops->domain_alloc_user(dev, flags, NULL, NULL);
+	if (!IS_ERR(domain))
+		domain->owner = ops;
+	return domain;
+}
+EXPORT_SYMBOL_NS_GPL(iopt_domain_alloc_flags, IOMMU_IOPT);
+
+/**
+ * iopt_domain_alloc() - a domain that knows what its devices write, if one can
+ * @dev: what it is for; behind an IOMMU
+ *
+ * Return: as iopt_domain_alloc_flags().
+ */
+struct iommu_domain *iopt_domain_alloc(struct device *dev)
+{
+	if (!iopt_device_tracks(dev))
+		return iommu_paging_domain_alloc(dev);
+	return iopt_domain_alloc_flags(dev, IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+}
+EXPORT_SYMBOL_NS_GPL(iopt_domain_alloc, IOMMU_IOPT);
 
 /**
  * iopt_find_domain() - what the table keeps for a domain
@@ -139,7 +204,7 @@ static int iopt_fill_domain(struct io_pagetable *iopt,
 	return 0;
 }
 
-static struct iopt_domain *iopt_domain_alloc(struct iommu_domain *domain)
+static struct iopt_domain *iopt_alloc_entry(struct iommu_domain *domain)
 {
 	struct iopt_domain *entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
 
@@ -169,13 +234,18 @@ static int iopt_add_domain_locked(struct io_pagetable *iopt,
 	rc = iopt_reserve_aperture(iopt, domain);
 	if (rc)
 		goto err_alignment;
+	/* While it is empty, and so clean: then no write is missed. */
+	iopt_track_join(iopt, entry);
 	rc = iopt_fill_domain(iopt, domain);
 	if (rc)
-		goto err_alignment;
+		goto err_tracking;
 	xa_store(&iopt->domains, id, entry, GFP_KERNEL_ACCOUNT);
 	iopt->next_domain_id++;
 	return 0;
 
+err_tracking:
+	if (entry->tracking)
+		iopt_dirty_turn_off(entry);
 err_alignment:
 	iopt_remove_reserved_locked(iopt, domain);
 	WARN_ON(iopt_update_alignment(iopt, NULL));
@@ -190,27 +260,30 @@ err_release:
  * @domain: empty; the caller keeps it until iopt_table_remove_domain()
  *
  * Return: 0; EINVAL where the domain cannot map single pages, EADDRINUSE where
- * something is mapped, or allowed, that it cannot translate; ENOMEM, or what
- * pinning and mapping give. After an error everything is as before.
+ * something is mapped, or allowed, that it cannot translate; EBUSY where memory
+ * of the table has no address now; ENOMEM, or what pinning and mapping give. After
+ * an error everything is as before.
  * Context: takes the table's locks.
  */
 int iopt_table_add_domain(struct io_pagetable *iopt,
 			  struct iommu_domain *domain)
 {
-	struct iopt_domain *entry = iopt_domain_alloc(domain);
+	struct iopt_domain *entry = iopt_alloc_entry(domain);
 	int rc;
 
 	if (!entry)
 		return -ENOMEM;
 	down_write(&iopt->domains_rwsem);
 	down_write(&iopt->iova_rwsem);
-	rc = iopt_add_domain_locked(iopt, domain, entry);
+	rc = iopt->num_invalid ? -EBUSY :
+				 iopt_add_domain_locked(iopt, domain, entry);
 	up_write(&iopt->iova_rwsem);
 	up_write(&iopt->domains_rwsem);
 	if (rc)
 		kfree(entry);
 	return rc;
 }
+EXPORT_SYMBOL_NS_GPL(iopt_table_add_domain, IOMMU_IOPT);
 
 /**
  * iopt_table_remove_domain() - empty a domain and forget it
@@ -235,6 +308,8 @@ void iopt_table_remove_domain(struct io_pagetable *iopt,
 	if (WARN_ON(!entry))
 		return;
 
+	iopt_track_leave(iopt, entry);
+
 	/* The last one takes the place that becomes free. */
 	moved = xa_erase(&iopt->domains, --iopt->next_domain_id);
 	if (moved != entry)
@@ -246,6 +321,7 @@ void iopt_table_remove_domain(struct io_pagetable *iopt,
 	dirty_spill_clear(&entry->spill);
 	kfree(entry);
 }
+EXPORT_SYMBOL_NS_GPL(iopt_table_remove_domain, IOMMU_IOPT);
 
 /**
  * iopt_enable_large_pages() - let domains use leaves as large as they can
@@ -260,6 +336,7 @@ void iopt_enable_large_pages(struct io_pagetable *iopt)
 	iopt->disable_large_pages = false;
 	WARN_ON(iopt_update_alignment(iopt, NULL));
 }
+EXPORT_SYMBOL_NS_GPL(iopt_enable_large_pages, IOMMU_IOPT);
 
 /**
  * iopt_disable_large_pages() - have a leaf for each page from now on
@@ -286,3 +363,4 @@ int iopt_disable_large_pages(struct io_pagetable *iopt)
 		iopt->disable_large_pages = false;
 	return rc;
 }
+EXPORT_SYMBOL_NS_GPL(iopt_disable_large_pages, IOMMU_IOPT);

@@ -8,6 +8,7 @@
  * holds it. The two interval trees say which pages that is; there is no count
  * per page that could go wrong.
  */
+#include <linux/cleanup.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -25,7 +26,7 @@
  * @npages: length in pages
  * @writable: pin for writing
  * @account_mode: how the caller wants pages counted; who may lock any amount
- *	of memory is not counted
+ *	of memory is counted only with IOPT_PAGES_ACCOUNT_TYPE1
  *
  * Return: an iopt_pages with a count of one, or NULL.
  * Context: the memory is the current task's to account for.
@@ -43,8 +44,13 @@ struct iopt_pages *iopt_pages_alloc(const struct iopt_pages_ops *ops,
 	pages->ops = ops;
 	pages->npages = npages;
 	pages->writable = writable;
-	pages->account_mode = capable(CAP_IPC_LOCK) ? IOPT_PAGES_ACCOUNT_NONE :
-						      account_mode;
+	pages->account_mode = account_mode;
+	if (capable(CAP_IPC_LOCK)) {
+		if (account_mode == IOPT_PAGES_ACCOUNT_TYPE1)
+			pages->unlimited = true;
+		else
+			pages->account_mode = IOPT_PAGES_ACCOUNT_NONE;
+	}
 	pages->source_task = get_task_struct(current->group_leader);
 	pages->source_mm = current->mm;
 	mmgrab(pages->source_mm);
@@ -77,13 +83,17 @@ void iopt_pages_release(struct kref *kref)
 }
 
 static int iopt_pages_charge_user(struct iopt_pages *pages,
-				  unsigned long npages)
+				  unsigned long npages, bool limited)
 {
 	unsigned long limit = task_rlimit(pages->source_task, RLIMIT_MEMLOCK) >>
 			      PAGE_SHIFT;
 	atomic_long_t *locked = &pages->source_user->locked_vm;
 	unsigned long now = atomic_long_read(locked);
 
+	if (!limited) {
+		atomic_long_add(npages, locked);
+		return 0;
+	}
 	do {
 		if (npages > limit || now > limit - npages)
 			return -ENOMEM;
@@ -93,7 +103,7 @@ static int iopt_pages_charge_user(struct iopt_pages *pages,
 
 /* An mm that has no users any more has nothing that could be counted. */
 static int iopt_pages_account_mm(struct iopt_pages *pages, unsigned long npages,
-				 bool charge)
+				 bool charge, bool limited)
 {
 	struct mm_struct *mm = pages->source_mm;
 	int rc;
@@ -101,15 +111,57 @@ static int iopt_pages_account_mm(struct iopt_pages *pages, unsigned long npages,
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
 	mmap_write_lock(mm);
-	rc = __account_locked_vm(mm, npages, charge, pages->source_task, false);
+	rc = __account_locked_vm(mm, npages, charge, pages->source_task,
+				 !limited);
 	mmap_write_unlock(mm);
 	mmput(mm);
 	return rc;
 }
 
+/* Where nobody else knows @pages, or &iopt_pages.mutex is held. */
+static int iopt_pages_count(struct iopt_pages *pages, unsigned long npages,
+			    bool limited)
+{
+	int rc = 0;
+
+	switch (pages->account_mode) {
+	case IOPT_PAGES_ACCOUNT_USER:
+		rc = iopt_pages_charge_user(pages, npages, limited);
+		break;
+	case IOPT_PAGES_ACCOUNT_MM:
+	case IOPT_PAGES_ACCOUNT_TYPE1:
+		rc = iopt_pages_account_mm(pages, npages, true, limited);
+		break;
+	}
+	if (rc)
+		return rc;
+	pages->npinned += npages;
+	IOPT_WARN_ON(pages->npinned > pages->npages);
+	atomic64_add(npages, &pages->source_mm->pinned_vm);
+	return 0;
+}
+
+/* The same backwards. */
+static void iopt_pages_discount(struct iopt_pages *pages, unsigned long npages)
+{
+	if (WARN_ON(npages > pages->npinned))
+		npages = pages->npinned;
+	pages->npinned -= npages;
+	switch (pages->account_mode) {
+	case IOPT_PAGES_ACCOUNT_USER:
+		atomic_long_sub(npages, &pages->source_user->locked_vm);
+		break;
+	case IOPT_PAGES_ACCOUNT_MM:
+	case IOPT_PAGES_ACCOUNT_TYPE1:
+		iopt_pages_account_mm(pages, npages, false, false);
+		break;
+	}
+	atomic64_sub(npages, &pages->source_mm->pinned_vm);
+}
+
 /**
  * iopt_pages_charge() - account for pages that are going to be pinned
- * @pages: where
+ * @pages: where; of a PFNMAP nothing is counted
  * @npages: how many
  *
  * Return: 0; ENOMEM where RLIMIT_MEMLOCK is in the way, EFAULT where the
@@ -118,22 +170,13 @@ static int iopt_pages_account_mm(struct iopt_pages *pages, unsigned long npages,
  */
 int iopt_pages_charge(struct iopt_pages *pages, unsigned long npages)
 {
-	int rc = 0;
-
 	lockdep_assert_held(&pages->mutex);
 
 	if (iommufd_should_fail())
 		return -ENOMEM;
-	if (pages->account_mode == IOPT_PAGES_ACCOUNT_USER)
-		rc = iopt_pages_charge_user(pages, npages);
-	else if (pages->account_mode == IOPT_PAGES_ACCOUNT_MM)
-		rc = iopt_pages_account_mm(pages, npages, true);
-	if (rc)
-		return rc;
-	pages->npinned += npages;
-	IOPT_WARN_ON(pages->npinned > pages->npages);
-	atomic64_add(npages, &pages->source_mm->pinned_vm);
-	return 0;
+	if (pages->ops->pfnmap)
+		return 0;
+	return iopt_pages_count(pages, npages, !pages->unlimited);
 }
 
 /**
@@ -147,14 +190,89 @@ void iopt_pages_uncharge(struct iopt_pages *pages, unsigned long npages)
 {
 	lockdep_assert_held(&pages->mutex);
 
-	if (WARN_ON(npages > pages->npinned))
-		npages = pages->npinned;
-	pages->npinned -= npages;
-	if (pages->account_mode == IOPT_PAGES_ACCOUNT_USER)
-		atomic_long_sub(npages, &pages->source_user->locked_vm);
-	else if (pages->account_mode == IOPT_PAGES_ACCOUNT_MM)
-		iopt_pages_account_mm(pages, npages, false);
-	atomic64_sub(npages, &pages->source_mm->pinned_vm);
+	if (!pages->ops->pfnmap)
+		iopt_pages_discount(pages, npages);
+}
+
+/**
+ * iopt_pages_alloc_heir() - have the current process account as well
+ * @pages: memory that it is going to take over
+ * @account_mode: how, as for iopt_pages_alloc()
+ *
+ * Return: what is charged for as many pages as are pinned now, the way they are;
+ * NULL where the process has the memory already; ENOMEM where RLIMIT_MEMLOCK or
+ * a lack of memory is in the way.
+ * Context: takes &iopt_pages.mutex and the mmap lock; may sleep.
+ */
+struct iopt_pages *iopt_pages_alloc_heir(struct iopt_pages *pages,
+					 enum iopt_account_mode account_mode)
+{
+	static const struct iopt_pages_ops heir_ops;
+	struct iopt_pages *heir = NULL;
+	bool limited;
+	int rc = 0;
+
+	mutex_lock(&pages->mutex);
+	if (pages->source_mm == current->mm)
+		goto out_unlock;
+	heir = iopt_pages_alloc(&heir_ops, pages->npages, false, account_mode);
+	if (!heir) {
+		rc = -ENOMEM;
+		goto out_unlock;
+	}
+	/* Who counts them already may count them twice for a moment. */
+	limited = !heir->unlimited &&
+		  !(heir->account_mode == IOPT_PAGES_ACCOUNT_USER &&
+		    pages->account_mode == IOPT_PAGES_ACCOUNT_USER &&
+		    heir->source_user == pages->source_user);
+	rc = iopt_pages_count(heir, pages->npinned, limited);
+	if (rc)
+		iopt_pages_put(heir);
+
+out_unlock:
+	mutex_unlock(&pages->mutex);
+	return rc ? ERR_PTR(rc) : heir;
+}
+
+/**
+ * iopt_pages_move() - memory has another address, maybe in another process
+ * @pages: the memory
+ * @start: the new &iopt_pages.start
+ * @heir: the new process' account, which becomes that of the old one; or NULL
+ *
+ * Context: takes &iopt_pages.mutex and maybe the mmap lock; may sleep.
+ */
+void iopt_pages_move(struct iopt_pages *pages, unsigned long start,
+		     struct iopt_pages *heir)
+{
+	guard(mutex)(&pages->mutex);
+	pages->start = start;
+	if (!heir || pages->source_mm == heir->source_mm)
+		return;
+	/* Another table may have pinned or unpinned some meanwhile. */
+	if (pages->npinned > heir->npinned)
+		iopt_pages_count(heir, pages->npinned - heir->npinned, false);
+	else
+		iopt_pages_discount(heir, heir->npinned - pages->npinned);
+	swap(pages->source_task, heir->source_task);
+	swap(pages->source_mm, heir->source_mm);
+	swap(pages->source_user, heir->source_user);
+	swap(pages->account_mode, heir->account_mode);
+	swap(pages->unlimited, heir->unlimited);
+}
+
+/**
+ * iopt_pages_free_heir() - uncharge who does not have memory
+ * @heir: from iopt_pages_alloc_heir(), with or without iopt_pages_move(), or NULL
+ *
+ * Context: may take the mmap lock; may sleep.
+ */
+void iopt_pages_free_heir(struct iopt_pages *heir)
+{
+	if (!heir)
+		return;
+	iopt_pages_discount(heir, heir->npinned);
+	iopt_pages_put(heir);
 }
 
 /* Where the first node begins that has a page in [index, last]. */

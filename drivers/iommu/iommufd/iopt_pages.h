@@ -20,15 +20,19 @@ struct pfn_pinner;
 
 /**
  * struct iopt_pages_ops - where an iopt_pages has its memory from
+ * @pfnmap: there are no struct pages: nothing is pinned, counted or unpinned,
+ *	and no in-kernel user can be given a page
  * @pin: pin at least one and at most npages pages from index on for a long
- *	time, and append them to the batch, which has room for npages runs; gives
- *	the number of pages, or a negative errno with nothing pinned: EFAULT
- *	where there is no memory, ENOMEM, or what pinning gives
+ *	time, and append them to the batch, which has room for npages runs, or
+ *	with @pfnmap for at least one; gives the number of pages, or a negative
+ *	errno with nothing pinned: EFAULT where there is no memory, ENOMEM, or
+ *	what pinning gives
  * @rw: copy to or from the memory without pinning it first, or -EOPNOTSUPP
  *	where that cannot be done now; NULL where it never can
  * @release: give back what the origin holds on to
  */
 struct iopt_pages_ops {
+	bool pfnmap;
 	long (*pin)(struct iopt_pages *pages, struct pfn_pinner *pinner,
 		    struct pfn_batch *batch, unsigned long index,
 		    unsigned long npages);
@@ -40,8 +44,8 @@ struct iopt_pages_ops {
 /**
  * struct iopt_pages - one linear chunk of memory, pinned where it is in use
  * @kref: a count for each area that maps it, in any table
- * @mutex: guards the trees, @pinned_pfns, @npinned, @split_folios, and of areas
- *	what struct iopt_area says
+ * @mutex: guards the trees, @pinned_pfns, @npinned, @split_folios, the process
+ *	that it is of and @start, and of areas what struct iopt_area says
  * @ops: the origin
  * @npages: its length in pages; page indices are 0 to @npages - 1
  * @npinned: pages pinned now, each counted once however many use it
@@ -52,6 +56,7 @@ struct iopt_pages_ops {
  *	an offset in @file
  * @file: the file, counted, or NULL
  * @account_mode: where pages are counted
+ * @unlimited: counted without a limit
  * @writable: pages are pinned for writing
  * @split_folios: a folio may lie in the memory without its pages being one
  *	behind the other, so that a page tells nothing about the next one
@@ -76,6 +81,7 @@ struct iopt_pages {
 	unsigned long start;
 	struct file *file;
 	u8 account_mode;
+	bool unlimited;
 	bool writable;
 	bool split_folios;
 
@@ -118,6 +124,12 @@ static inline void iopt_pages_put(struct iopt_pages *pages)
 int iopt_pages_charge(struct iopt_pages *pages, unsigned long npages);
 void iopt_pages_uncharge(struct iopt_pages *pages, unsigned long npages);
 
+struct iopt_pages *iopt_pages_alloc_heir(struct iopt_pages *pages,
+					 enum iopt_account_mode account_mode);
+void iopt_pages_move(struct iopt_pages *pages, unsigned long start,
+		     struct iopt_pages *heir);
+void iopt_pages_free_heir(struct iopt_pages *heir);
+
 /**
  * enum iopt_tier - where the PFN of a page can be had
  * @IOPT_TIER_XARRAY: an access holds it: &iopt_pages.pinned_pfns
@@ -140,9 +152,27 @@ struct iopt_pages *iopt_pages_alloc_user(void __user *uptr,
 					 unsigned long length, bool writable,
 					 enum iopt_account_mode account_mode);
 
+struct iopt_pages *pages_user_alloc(const struct iopt_pages_ops *ops,
+				    unsigned long start, unsigned long length,
+				    bool writable,
+				    enum iopt_account_mode account_mode);
+int pages_user_rw(struct iopt_pages *pages, unsigned long start_byte,
+		  void *data, unsigned long length, unsigned int flags);
+
 #if IS_ENABLED(CONFIG_KUNIT)
 long pages_user_gup(struct iopt_pages *pages, unsigned long addr,
 		    unsigned long npages, struct page **list);
+#endif
+
+/* pages_pfnmap.c */
+struct iopt_pages *iopt_pages_alloc_pfnmap(void __user *uptr,
+					   unsigned long length, bool writable);
+unsigned long iopt_pfnmap_stretch(const void __user *uptr, unsigned long length,
+				  bool *pfnmap);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+long pages_pfnmap_lookup(struct iopt_pages *pages, unsigned long addr,
+			 unsigned long *pfn);
 #endif
 
 /* pages_file.c */

@@ -282,21 +282,25 @@ static const struct charge_case charge_cases[] = {
 	{ "nowhere", IOPT_PAGES_ACCOUNT_NONE, false, false },
 	{ "user", IOPT_PAGES_ACCOUNT_USER, true, false },
 	{ "mm", IOPT_PAGES_ACCOUNT_MM, false, true },
+	{ "type1", IOPT_PAGES_ACCOUNT_TYPE1, false, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(charge, charge_cases, name);
 
-/* Who may lock any amount of memory is not counted; all others are. */
+/* Who may lock any amount is not counted, or not limited; all others are. */
 static void charge_test_capable(struct kunit *test)
 {
 	const struct charge_case *c = test->param_value;
+	bool type1 = c->mode == IOPT_PAGES_ACCOUNT_TYPE1;
 	const struct cred *old;
 	struct iopt_pages *pages;
 	struct cred *new;
 
 	pages = iopt_pages_alloc(&pages_count_ops, 1, true, c->mode);
 	KUNIT_ASSERT_NOT_NULL(test, pages);
-	KUNIT_EXPECT_EQ(test, pages->account_mode, IOPT_PAGES_ACCOUNT_NONE);
+	KUNIT_EXPECT_EQ(test, pages->account_mode,
+			type1 ? c->mode : IOPT_PAGES_ACCOUNT_NONE);
+	KUNIT_EXPECT_EQ(test, pages->unlimited, type1);
 	iopt_pages_put(pages);
 
 	if (!IS_ENABLED(CONFIG_MULTIUSER))
@@ -310,6 +314,27 @@ static void charge_test_capable(struct kunit *test)
 	put_cred(new);
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	KUNIT_EXPECT_EQ(test, pages->account_mode, c->mode);
+	KUNIT_EXPECT_FALSE(test, pages->unlimited);
+	iopt_pages_put(pages);
+}
+
+/* Without a limit all is counted, even where nothing may be. */
+static void charge_test_unlimited(struct kunit *test)
+{
+	struct iopt_kunit *ik = test->priv;
+	struct iopt_pages *pages;
+
+	pages = iopt_pages_alloc(&pages_count_ops, 10, true,
+				 IOPT_PAGES_ACCOUNT_TYPE1);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = 0;
+	mutex_lock(&pages->mutex);
+	KUNIT_EXPECT_EQ(test, iopt_pages_charge(pages, 10), 0);
+	KUNIT_EXPECT_EQ(test, ik->mm->locked_vm, 10);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&ik->mm->pinned_vm), 10);
+	iopt_pages_uncharge(pages, 10);
+	KUNIT_EXPECT_EQ(test, ik->mm->locked_vm, 0);
+	mutex_unlock(&pages->mutex);
 	iopt_pages_put(pages);
 }
 
@@ -424,6 +449,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(pages_test_user, user_gen_params),
 	KUNIT_CASE(pages_test_count),
 	KUNIT_CASE_PARAM(charge_test_capable, charge_gen_params),
+	KUNIT_CASE(charge_test_unlimited),
 	KUNIT_CASE_PARAM(charge_test_limit, charge_gen_params),
 	KUNIT_CASE_PARAM(charge_test_lowered, charge_gen_params),
 	KUNIT_CASE_PARAM(charge_test_gone, charge_gen_params),

@@ -8,6 +8,7 @@
  * choose comes from them.
  */
 #include <linux/cleanup.h>
+#include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/overflow.h>
@@ -155,6 +156,7 @@ int iopt_walk_usable_ranges(struct io_pagetable *iopt, iopt_range_fn fn,
 	}
 	return 0;
 }
+EXPORT_SYMBOL_NS_GPL(iopt_walk_usable_ranges, IOMMU_IOPT);
 
 /**
  * iopt_set_allow_iova() - name the ranges that must stay usable
@@ -179,6 +181,7 @@ int iopt_set_allow_iova(struct io_pagetable *iopt,
 	swap(*allowed_iova, iopt->allowed_itree);
 	return 0;
 }
+EXPORT_SYMBOL_NS_GPL(iopt_set_allow_iova, IOMMU_IOPT);
 
 /**
  * iopt_free_allowed() - free a tree of struct iopt_allowed
@@ -193,6 +196,7 @@ void iopt_free_allowed(struct rb_root_cached *allowed_iova)
 		kfree(container_of(node, struct iopt_allowed, node));
 	}
 }
+EXPORT_SYMBOL_NS_GPL(iopt_free_allowed, IOMMU_IOPT);
 
 /**
  * iopt_reserve_iova() - make a range unusable
@@ -227,6 +231,7 @@ int iopt_reserve_iova(struct io_pagetable *iopt, unsigned long start,
 	interval_tree_insert(&range->node, &iopt->reserved_itree);
 	return 0;
 }
+EXPORT_SYMBOL_NS_GPL(iopt_reserve_iova, IOMMU_IOPT);
 
 /**
  * iopt_remove_reserved_locked() - undo all of an owner's reservations
@@ -266,9 +271,10 @@ void iopt_remove_reserved_iova(struct io_pagetable *iopt, void *owner)
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	iopt_remove_reserved_locked(iopt, owner);
 }
+EXPORT_SYMBOL_NS_GPL(iopt_remove_reserved_iova, IOMMU_IOPT);
 
-static int iopt_reserve_regions(struct io_pagetable *iopt, struct device *dev,
-				struct list_head *regions,
+static int iopt_reserve_regions(struct io_pagetable *iopt,
+				struct list_head *regions, void *owner,
 				phys_addr_t *sw_msi_start)
 {
 	unsigned int hw_msi = 0, sw_msi = 0;
@@ -285,7 +291,8 @@ static int iopt_reserve_regions(struct io_pagetable *iopt, struct device *dev,
 				*sw_msi_start = region->start;
 		}
 		rc = iopt_reserve_iova(iopt, region->start,
-				       region->start + region->length - 1, dev);
+				       region->start + region->length - 1,
+				       owner);
 		if (rc)
 			return rc;
 	}
@@ -298,17 +305,18 @@ static int iopt_reserve_regions(struct io_pagetable *iopt, struct device *dev,
 /**
  * iopt_table_enforce_dev_resv_regions() - reserve what a device cannot use
  * @iopt: the table
- * @dev: the device; owner of the reservations
+ * @dev: the device
+ * @owner: on whose behalf; for iopt_remove_reserved_iova()
  * @sw_msi_start: set to where the window for software MSI is, if the device has
  *	one; or NULL
  *
  * Return: 0; EADDRINUSE where such a range is mapped or has to stay usable,
- * EINVAL where the driver tells nonsense, ENOMEM. After an error nothing is
- * reserved.
+ * EINVAL where the driver tells nonsense, ENOMEM. After an error the owner has
+ * nothing reserved at all.
  * Context: takes &io_pagetable.iova_rwsem.
  */
 int iopt_table_enforce_dev_resv_regions(struct io_pagetable *iopt,
-					struct device *dev,
+					struct device *dev, void *owner,
 					phys_addr_t *sw_msi_start)
 {
 	LIST_HEAD(regions);
@@ -319,9 +327,10 @@ int iopt_table_enforce_dev_resv_regions(struct io_pagetable *iopt,
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	iommu_get_resv_regions(dev, &regions);
-	rc = iopt_reserve_regions(iopt, dev, &regions, sw_msi_start);
+	rc = iopt_reserve_regions(iopt, &regions, owner, sw_msi_start);
 	if (rc)
-		iopt_remove_reserved_locked(iopt, dev);
+		iopt_remove_reserved_locked(iopt, owner);
 	iommu_put_resv_regions(dev, &regions);
 	return rc;
 }
+EXPORT_SYMBOL_NS_GPL(iopt_table_enforce_dev_resv_regions, IOMMU_IOPT);

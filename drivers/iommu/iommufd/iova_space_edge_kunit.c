@@ -334,7 +334,7 @@ static void resv_test(struct kunit *test)
 	up_write(&iopt.iova_rwsem);
 
 	KUNIT_EXPECT_EQ(test, c->rc,
-			iopt_table_enforce_dev_resv_regions(&iopt, &rd->dev,
+			iopt_table_enforce_dev_resv_regions(&iopt, &rd->dev, rd,
 							    c->no_msi ? NULL : &sw_msi));
 	KUNIT_EXPECT_EQ(test, sw_msi, c->sw_msi);
 	down_write(&iopt.iova_rwsem);
@@ -353,7 +353,7 @@ static void resv_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iopt_check_iova(&iopt, 0, 1), -EINVAL);
 	up_write(&iopt.iova_rwsem);
 
-	iopt_remove_reserved_iova(&iopt, &rd->dev);
+	iopt_remove_reserved_iova(&iopt, rd);
 	KUNIT_EXPECT_PTR_EQ(test, NULL,
 			    interval_tree_iter_first(&iopt.reserved_itree, 1,
 						     ULONG_MAX));

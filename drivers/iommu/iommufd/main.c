@@ -180,6 +180,7 @@ static int iommufd_fops_open(struct inode *inode, struct file *file)
 	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	xa_init(&ictx->groups);
 	init_waitqueue_head(&ictx->destroy_wait);
+	type1_init(&ictx->type1, &iommufd_vfio_flavour);
 
 	ictx->account_mode = IOPT_PAGES_ACCOUNT_USER;
 	if (is_vfio_container(file)) {
@@ -199,8 +200,10 @@ static int iommufd_fops_release(struct inode *inode, struct file *file)
 	WARN_ON(!xa_empty(&ictx->groups));
 
 	/* Whoever still uses an object, by a bug, also uses the context. */
-	if (xa_empty(&ictx->objects))
+	if (xa_empty(&ictx->objects)) {
+		type1_destroy(&ictx->type1);
 		kfree(ictx);
+	}
 	return 0;
 }
 
@@ -346,6 +349,7 @@ module_init(iommufd_init);
 module_exit(iommufd_exit);
 
 MODULE_IMPORT_NS(IOMMUFD);
+MODULE_IMPORT_NS(IOMMU_IOPT);
 MODULE_IMPORT_NS(IOMMUFD_INTERNAL);
 MODULE_DESCRIPTION("IOMMU page tables for user space");
 MODULE_LICENSE("GPL");

@@ -64,33 +64,54 @@ static long pages_user_pin(struct iopt_pages *pages, struct pfn_pinner *pinner,
 }
 
 /* Copy through the addresses themselves, as the process would. */
-static int pages_user_copy(struct iopt_pages *pages, unsigned long start_byte,
-			   void *data, unsigned long length, bool write)
+static int pages_user_copy(void __user *uptr, void *data, unsigned long length,
+			   bool write)
 {
-	void __user *uptr = (void __user *)(pages->start + start_byte);
-
 	if (write)
 		return copy_to_user(uptr, data, length) ? -EFAULT : 0;
 	return copy_from_user(data, uptr, length) ? -EFAULT : 0;
 }
 
-static int pages_user_rw(struct iopt_pages *pages, unsigned long start_byte,
-			 void *data, unsigned long length, unsigned int flags)
+/**
+ * pages_user_rw() - copy to or from memory of a process, &iopt_pages_ops.rw
+ * @pages: the memory
+ * @start_byte: from where on
+ * @data: the other side
+ * @length: bytes
+ * @flags: IOMMUFD_ACCESS_RW_*
+ *
+ * Return: 0; EFAULT where there is no memory; EOPNOTSUPP where the current
+ * thread is another process, or the process is gone.
+ * Context: may sleep.
+ */
+int pages_user_rw(struct iopt_pages *pages, unsigned long start_byte,
+		  void *data, unsigned long length, unsigned int flags)
 {
 	bool write = flags & IOMMUFD_ACCESS_RW_WRITE;
+	struct mm_struct *mm = NULL;
+	void __user *uptr;
+	bool here;
 	int rc;
 
 	if (flags & __IOMMUFD_ACCESS_RW_SLOW_PATH)
 		return -EOPNOTSUPP;
-	if (current->mm == pages->source_mm)
-		return pages_user_copy(pages, start_byte, data, length, write);
-	if (!(flags & IOMMUFD_ACCESS_RW_KTHREAD) ||
-	    !mmget_not_zero(pages->source_mm))
+	/* What is shared with another table may go to another process there. */
+	mutex_lock(&pages->mutex);
+	uptr = (void __user *)(pages->start + start_byte);
+	here = current->mm == pages->source_mm;
+	if (!here && (flags & IOMMUFD_ACCESS_RW_KTHREAD) &&
+	    mmget_not_zero(pages->source_mm))
+		mm = pages->source_mm;
+	mutex_unlock(&pages->mutex);
+
+	if (here)
+		return pages_user_copy(uptr, data, length, write);
+	if (!mm)
 		return -EOPNOTSUPP;
-	kthread_use_mm(pages->source_mm);
-	rc = pages_user_copy(pages, start_byte, data, length, write);
-	kthread_unuse_mm(pages->source_mm);
-	mmput(pages->source_mm);
+	kthread_use_mm(mm);
+	rc = pages_user_copy(uptr, data, length, write);
+	kthread_unuse_mm(mm);
+	mmput(mm);
 	return rc;
 }
 
@@ -98,6 +119,37 @@ static const struct iopt_pages_ops pages_user_ops = {
 	.pin = pages_user_pin,
 	.rw = pages_user_rw,
 };
+
+/**
+ * pages_user_alloc() - what all memory of a process has in common
+ * @ops: the origin
+ * @start: first byte; the iopt_pages begin with its page
+ * @length: bytes, at least 1
+ * @writable: pin for writing
+ * @account_mode: how pages are counted
+ *
+ * Return: as iopt_pages_alloc_user().
+ */
+struct iopt_pages *pages_user_alloc(const struct iopt_pages_ops *ops,
+				    unsigned long start, unsigned long length,
+				    bool writable,
+				    enum iopt_account_mode account_mode)
+{
+	struct iopt_pages *pages;
+	unsigned long end;
+
+	if (!length || length > ULONG_MAX - PAGE_SIZE)
+		return ERR_PTR(-EINVAL);
+	if (check_add_overflow(start, length, &end))
+		return ERR_PTR(-EOVERFLOW);
+	length += offset_in_page(start);
+	pages = iopt_pages_alloc(ops, DIV_ROUND_UP(length, PAGE_SIZE), writable,
+				 account_mode);
+	if (!pages)
+		return ERR_PTR(-ENOMEM);
+	pages->start = start & PAGE_MASK;
+	return pages;
+}
 
 /**
  * iopt_pages_alloc_user() - memory of the current process
@@ -115,20 +167,6 @@ struct iopt_pages *iopt_pages_alloc_user(void __user *uptr,
 					 unsigned long length, bool writable,
 					 enum iopt_account_mode account_mode)
 {
-	unsigned long start = (unsigned long)uptr;
-	struct iopt_pages *pages;
-	unsigned long end;
-
-	if (!length || length > ULONG_MAX - PAGE_SIZE)
-		return ERR_PTR(-EINVAL);
-	if (check_add_overflow(start, length, &end))
-		return ERR_PTR(-EOVERFLOW);
-	length += offset_in_page(start);
-	pages = iopt_pages_alloc(&pages_user_ops,
-				 DIV_ROUND_UP(length, PAGE_SIZE), writable,
-				 account_mode);
-	if (!pages)
-		return ERR_PTR(-ENOMEM);
-	pages->start = start & PAGE_MASK;
-	return pages;
+	return pages_user_alloc(&pages_user_ops, (unsigned long)uptr, length,
+				writable, account_mode);
 }

@@ -72,6 +72,7 @@ void *iopt_temp_alloc(unsigned long nr, size_t size, void *backup,
 void pfn_batch_init(struct pfn_batch *batch, unsigned long npages)
 {
 	pfn_batch_clear(batch);
+	batch->pfnmap = false;
 	batch->runs = iopt_temp_alloc(npages, sizeof(*batch->runs),
 				      batch->inline_runs, PFN_BATCH_INLINE,
 				      &batch->max);
@@ -141,6 +142,47 @@ static unsigned long pfn_rest_of_folio(unsigned long pfn)
 	return folio_nr_pages(folio) - folio_page_idx(folio, page);
 }
 
+/*
+ * The loop of pfn_batch_from_domain(), which is all that an unmap of small pages
+ * does for each; so @whole is known when it is compiled.
+ */
+static __always_inline void
+pfn_batch_read_domain(struct pfn_batch *batch, struct iopt_area *area,
+		      struct iommu_domain *domain, unsigned long index,
+		      unsigned long last, bool whole)
+{
+	unsigned long iova = iopt_area_index_to_iova(area, index);
+	struct pfn_run *run = &batch->runs[batch->nr];
+	unsigned long first = index, next = ULONG_MAX;
+	unsigned long base = iova - index * PAGE_SIZE;
+
+	/* An area may begin within its first page. */
+	if (index == iopt_area_index(area))
+		base -= area->page_offset;
+	if (batch->nr)
+		next = run[-1].pfn + run[-1].npages;
+	while (index <= last) {
+		unsigned long pfn = PHYS_PFN(iommu_iova_to_phys(domain, iova));
+		unsigned long n = 1;
+
+		if (whole && PageCompound(pfn_to_page(pfn)))
+			n = min(last - index + 1, pfn_rest_of_folio(pfn));
+		if (pfn == next) {
+			run[-1].npages += n;
+		} else {
+			if (batch->nr == batch->max)
+				break;
+			batch->nr++;
+			run->pfn = pfn;
+			run++->npages = n;
+		}
+		next = pfn + n;
+		index += n;
+		iova = base + index * PAGE_SIZE;
+	}
+	batch->npages += index - first;
+}
+
 /**
  * pfn_batch_from_domain() - append what a domain maps for an area
  * @batch: the batch
@@ -164,39 +206,12 @@ void pfn_batch_from_domain(struct pfn_batch *batch, struct iopt_area *area,
 			   struct iommu_domain *domain, unsigned long index,
 			   unsigned long last)
 {
-	unsigned long iova = iopt_area_index_to_iova(area, index);
-	struct pfn_run *run = &batch->runs[batch->nr];
-	unsigned long first = index, next = ULONG_MAX;
-	bool whole = !pages->split_folios;
-	unsigned long base = iova - index * PAGE_SIZE;
-
 	lockdep_assert_held(&pages->mutex);
 
-	/* An area may begin within its first page. */
-	if (index == iopt_area_index(area))
-		base -= area->page_offset;
-	if (batch->nr)
-		next = run[-1].pfn + run[-1].npages;
-	while (index <= last) {
-		unsigned long pfn = PHYS_PFN(iommu_iova_to_phys(domain, iova));
-		unsigned long n = 1;
-
-		if (PageCompound(pfn_to_page(pfn)) && whole)
-			n = min(last - index + 1, pfn_rest_of_folio(pfn));
-		if (pfn == next) {
-			run[-1].npages += n;
-		} else {
-			if (batch->nr == batch->max)
-				break;
-			batch->nr++;
-			run->pfn = pfn;
-			run++->npages = n;
-		}
-		next = pfn + n;
-		index += n;
-		iova = base + index * PAGE_SIZE;
-	}
-	batch->npages += index - first;
+	if (pages->split_folios)
+		pfn_batch_read_domain(batch, area, domain, index, last, false);
+	else
+		pfn_batch_read_domain(batch, area, domain, index, last, true);
 }
 
 /**
@@ -305,6 +320,25 @@ static int pfn_run_map_small(struct pfn_run *run, struct iopt_area *area,
 	return 0;
 }
 
+/* Bytes of a run from @offset on. The area may end within its last page. */
+static unsigned long pfn_run_bytes(struct pfn_run *run, struct iopt_area *area,
+				   unsigned long iova, unsigned int offset)
+{
+	return min(run->npages * PAGE_SIZE - offset - 1,
+		   iopt_area_last_iova(area) - iova) + 1;
+}
+
+/* Map a run by itself. Gives the bytes that were mapped. */
+static ssize_t pfn_run_map(struct pfn_run *run, struct iopt_area *area,
+			   struct iommu_domain *domain, unsigned long iova,
+			   unsigned int offset)
+{
+	unsigned long length = pfn_run_bytes(run, area, iova, offset);
+
+	return iommu_map(domain, iova, PFN_PHYS(run->pfn) + offset, length,
+			 area->prot, GFP_KERNEL_ACCOUNT) ?: length;
+}
+
 /*
  * Map some of @nr runs by one call into the driver, which may have to flush or
  * sync for each. Gives the bytes that were mapped, and in @nr of how many runs.
@@ -313,34 +347,23 @@ static ssize_t pfn_runs_map(struct pfn_run *runs, unsigned int *nr,
 			    struct iopt_area *area, struct iommu_domain *domain,
 			    unsigned long iova, unsigned int offset)
 {
-	unsigned long room = iopt_area_last_iova(area) - iova;
-	struct scatterlist sg[PFN_BATCH_SG];
 	unsigned int max = min(*nr, PFN_BATCH_SG);
-	unsigned long length;
-	int rc;
+	struct scatterlist sg[PFN_BATCH_SG];
+	unsigned long length, next = iova;
 
 	sg_init_table(sg, max);
 	for (*nr = 0; *nr < max; ++*nr) {
-		/* The area may end within its last page. */
-		length = runs[*nr].npages * PAGE_SIZE - offset;
-		length = min(length - 1, room) + 1;
 		if (runs[*nr].npages > PFN_RUN_SG_PAGES)
 			break;
+		length = pfn_run_bytes(&runs[*nr], area, next, offset);
 		sg_set_page(&sg[*nr], pfn_to_page(runs[*nr].pfn), length,
 			    offset);
-		room -= length;
+		next += length;
 		offset = 0;
 	}
-	if (*nr) {
-		sg_mark_end(&sg[*nr - 1]);
-		return iommu_map_sg(domain, iova, sg, *nr, area->prot,
-				    GFP_KERNEL_ACCOUNT);
-	}
-
-	*nr = 1;
-	rc = iommu_map(domain, iova, PFN_PHYS(runs->pfn) + offset, length,
-		       area->prot, GFP_KERNEL_ACCOUNT);
-	return rc ?: length;
+	sg_mark_end(&sg[*nr - 1]);
+	return iommu_map_sg(domain, iova, sg, *nr, area->prot,
+			    GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -370,6 +393,9 @@ int pfn_batch_to_domain(struct pfn_batch *batch, struct iopt_area *area,
 			nr = 1;
 			rc = pfn_run_map_small(run, area, domain, iova);
 			rc = rc ?: run->npages * PAGE_SIZE;
+		} else if (batch->pfnmap || run->npages > PFN_RUN_SG_PAGES) {
+			nr = 1;
+			rc = pfn_run_map(run, area, domain, iova, offset);
 		} else {
 			nr = batch->nr - i;
 			rc = pfn_runs_map(run, &nr, area, domain, iova, offset);
@@ -439,6 +465,8 @@ void pfn_batch_unpin(struct pfn_batch *batch, struct iopt_pages *pages,
 	unsigned long left = npages;
 
 	if (IOPT_WARN_ON(skip + npages > batch->npages))
+		return;
+	if (pages->ops->pfnmap)
 		return;
 	while (left && skip >= run->npages)
 		skip -= run++->npages;

@@ -32,6 +32,7 @@ struct pfn_run {
  * @nr: how many there are
  * @max: how many there can be
  * @npages: sum of their lengths
+ * @pfnmap: the page frames have no struct page
  * @inline_runs: enough to get on where there is no memory
  *
  * Owner: one thread, on its stack, between pfn_batch_init() and
@@ -43,6 +44,7 @@ struct pfn_batch {
 	unsigned int nr;
 	unsigned int max;
 	unsigned long npages;
+	bool pfnmap;
 	struct pfn_run inline_runs[PFN_BATCH_INLINE];
 };
 

@@ -42,6 +42,7 @@ void pfn_reader_init(struct pfn_reader *reader, struct iopt_pages *pages,
 	reader->seam = 0;
 	reader->pinner.max = 0;
 	pfn_batch_init(&reader->batch, last - index + 1);
+	reader->batch.pfnmap = pages->ops->pfnmap;
 }
 
 static void pfn_reader_release(struct pfn_reader *reader)
@@ -56,7 +57,8 @@ static void pfn_reader_release(struct pfn_reader *reader)
 
 /*
  * Pages that can be pinned next: what there is room for, but if possible not
- * ending within what may become one leaf.
+ * ending within what may become one leaf. Of a PFNMAP there may be more than
+ * room for, as it has few runs and needs no list.
  */
 static unsigned long pfn_reader_step(struct pfn_reader *reader,
 				     unsigned long index, unsigned long last)
@@ -68,7 +70,7 @@ static unsigned long pfn_reader_step(struct pfn_reader *reader,
 	unsigned long aligned;
 
 	n = min(n, (PFN_READER_SPAN - address % PFN_READER_SPAN) / PAGE_SIZE);
-	if (n <= room)
+	if (n <= room || reader->batch.pfnmap)
 		return n;
 	aligned = ALIGN_DOWN(address + room * PAGE_SIZE, PMD_SIZE);
 	return aligned > address ? (aligned - address) / PAGE_SIZE : room;
@@ -112,7 +114,7 @@ static int pfn_reader_fill_origin(struct pfn_reader *reader, unsigned long last)
 	struct pfn_pinner *pinner = &reader->pinner;
 	int rc;
 
-	if (!pinner->max)
+	if (!pinner->max && !reader->batch.pfnmap)
 		pinner->list = iopt_temp_alloc(reader->last - reader->index + 1,
 					       sizeof(*pinner->list),
 					       pinner->inline_list,

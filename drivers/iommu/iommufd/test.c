@@ -24,24 +24,10 @@
  * happens on an error path.
  */
 
-static DECLARE_FAULT_ATTR(fail_iommufd);
 static struct dentry *fail_iommufd_dir;
-
-/* Bytes that the engine may take for a batch of PFNs at most. */
-size_t iommufd_test_memory_limit = 65536;
 
 /* An address and a length are the smallest thing that a batch can hold. */
 #define TEST_MEMORY_LIMIT_MIN	(sizeof(unsigned long) + sizeof(u32))
-
-/**
- * iommufd_should_fail() - fail here because a test wants it
- *
- * Return: true where the caller has to act as if what it does next failed.
- */
-bool iommufd_should_fail(void)
-{
-	return should_fail(&fail_iommufd, 1);
-}
 
 /**
  * iommufd_test_syz_iova() - the IOVA that a fuzzer means

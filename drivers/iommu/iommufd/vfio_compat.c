@@ -7,7 +7,6 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/iommufd.h>
-#include <linux/kconfig.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/xarray.h>
@@ -15,7 +14,6 @@
 #include <uapi/linux/vfio.h>
 
 #include "iommufd_private.h"
-#include "vfio_compat.h"
 
 /**
  * DOC: The type1-compatible container
@@ -23,18 +21,24 @@
  * A file of /dev/iommu answers the ioctls of a VFIO container, too. Those name
  * no IOAS; they mean &iommufd_ctx.vfio_ioas, which VFIO makes when a group
  * joins, or which userspace chooses. The pointer counts nothing: it is cleared
- * when the IOAS goes.
+ * when the IOAS goes. What the ioctls mean is in type1.c; here is whom they mean
+ * it for.
  */
 
-/**
- * iommufd_vfio_get_ioas - become a short-term user of the container's IOAS
- * @ictx: the context
- *
+/* Memory is what limits mappings here, not their number. */
+static const unsigned int compat_max_areas = U32_MAX;
+
+const struct type1_flavour iommufd_vfio_flavour = {
+	.max_areas = &compat_max_areas,
+	.cut = true,
+};
+
+/*
+ * Become a short-term user of the container's IOAS.
  * Return: the IOAS, for iommufd_put_object(); ERR_PTR(-ENODEV) where there is
  * none.
- * Context: takes the lock of @ictx->objects.
  */
-struct iommufd_ioas *iommufd_vfio_get_ioas(struct iommufd_ctx *ictx)
+static struct iommufd_ioas *compat_get_ioas(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas;
 
@@ -44,18 +48,6 @@ struct iommufd_ioas *iommufd_vfio_get_ioas(struct iommufd_ctx *ictx)
 		ioas = NULL;
 	xa_unlock(&ictx->objects);
 	return ioas ?: ERR_PTR(-ENODEV);
-}
-
-/* The ID of the container's IOAS, or -ENODEV. */
-static int compat_ioas_id(struct iommufd_ctx *ictx, u32 *id)
-{
-	struct iommufd_ioas *ioas = iommufd_vfio_get_ioas(ictx);
-
-	if (IS_ERR(ioas))
-		return PTR_ERR(ioas);
-	*id = ioas->obj.id;
-	iommufd_put_object(ictx, &ioas->obj);
-	return 0;
 }
 
 /**
@@ -68,7 +60,13 @@ static int compat_ioas_id(struct iommufd_ctx *ictx, u32 *id)
  */
 int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id)
 {
-	return compat_ioas_id(ictx, out_ioas_id);
+	struct iommufd_ioas *ioas = compat_get_ioas(ictx);
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	*out_ioas_id = ioas->obj.id;
+	iommufd_put_object(ictx, &ioas->obj);
+	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_get_id, IOMMUFD_VFIO);
 
@@ -187,7 +185,7 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 		compat_set_ioas(ictx, NULL);
 		return 0;
 	case IOMMU_VFIO_IOAS_GET:
-		rc = compat_ioas_id(ictx, &cmd->ioas_id);
+		rc = iommufd_vfio_compat_ioas_get_id(ictx, &cmd->ioas_id);
 		return rc ?: iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	}
 	return -EOPNOTSUPP;
@@ -196,7 +194,7 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 /* Whether no page table behind the container lets a device pass caches by. */
 static int compat_is_coherent(struct iommufd_ctx *ictx)
 {
-	struct iommufd_ioas *ioas = iommufd_vfio_get_ioas(ictx);
+	struct iommufd_ioas *ioas = compat_get_ioas(ictx);
 	struct iommufd_hwpt_paging *hwpt;
 	int coherent = 1;
 
@@ -211,6 +209,19 @@ static int compat_is_coherent(struct iommufd_ctx *ictx)
 	return coherent;
 }
 
+/* Whoever may pin has to find the memory where it is mapped. */
+static int compat_can_update_vaddr(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas = compat_get_ioas(ictx);
+	int can;
+
+	if (IS_ERR(ioas))
+		return 0;
+	can = xa_empty(&ioas->iopt.access_list);
+	iommufd_put_object(ictx, &ioas->obj);
+	return can;
+}
+
 static int compat_check_extension(struct iommufd_ctx *ictx,
 				  unsigned long extension)
 {
@@ -221,30 +232,12 @@ static int compat_check_extension(struct iommufd_ctx *ictx,
 		return !READ_ONCE(ictx->no_iommu_mode);
 	case VFIO_NOIOMMU_IOMMU:
 		return IS_ENABLED(CONFIG_VFIO_NOIOMMU);
+	case VFIO_UPDATE_VADDR:
+		return compat_can_update_vaddr(ictx);
 	case VFIO_DMA_CC_IOMMU:
 		return compat_is_coherent(ictx);
 	}
 	return 0;
-}
-
-static int compat_set_type1(struct iommufd_ctx *ictx, bool may_split)
-{
-	struct iommufd_ioas *ioas = iommufd_vfio_get_ioas(ictx);
-	int rc = 0;
-
-	/* VFIO does not let a container without a group have an IOMMU either. */
-	if (IS_ERR(ioas))
-		return PTR_ERR(ioas);
-
-	/*
-	 * The first version of type1 lets userspace unmap a part of what it
-	 * mapped at once. No IOMMU driver can do that to a huge page, so there
-	 * must be none.
-	 */
-	if (may_split)
-		rc = iopt_disable_large_pages(&ioas->iopt);
-	iommufd_put_object(ictx, &ioas->obj);
-	return rc;
 }
 
 /*
@@ -254,20 +247,46 @@ static int compat_set_type1(struct iommufd_ctx *ictx, bool may_split)
  */
 static int compat_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 {
+	struct iommufd_ioas *ioas;
+	int rc = 0;
+
 	if (READ_ONCE(ictx->no_iommu_mode)) {
 		if (!IS_ENABLED(CONFIG_VFIO_NOIOMMU) ||
 		    type != VFIO_NOIOMMU_IOMMU)
 			return -EINVAL;
 		return capable(CAP_SYS_RAWIO) ? 0 : -EPERM;
 	}
+	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
+		return -EINVAL;
 
-	switch (type) {
-	case VFIO_TYPE1_IOMMU:
-		return compat_set_type1(ictx, true);
-	case VFIO_TYPE1v2_IOMMU:
-		return compat_set_type1(ictx, false);
-	}
-	return -EINVAL;
+	/* VFIO does not let a container without a group have an IOMMU either. */
+	ioas = compat_get_ioas(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	/* Version 1 cuts mappings, and no IOMMU driver can cut a huge page. */
+	if (type == VFIO_TYPE1_IOMMU)
+		rc = iopt_disable_large_pages(&ioas->iopt);
+	iommufd_put_object(ictx, &ioas->obj);
+	return rc;
+}
+
+/* Without an IOAS a call is looked at all the same: -ENODEV is the last error. */
+static int compat_type1_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
+			      void __user *arg)
+{
+	struct iommufd_ioas *ioas = compat_get_ioas(ictx);
+	struct type1_call call = {
+		.type1 = &ictx->type1,
+		.iopt = IS_ERR(ioas) ? NULL : &ioas->iopt,
+		.account_mode = READ_ONCE(ictx->account_mode),
+		.arg = arg,
+	};
+	int rc;
+
+	rc = type1_ioctl(&call, cmd);
+	if (!IS_ERR(ioas))
+		iommufd_put_object(ictx, &ioas->obj);
+	return rc;
 }
 
 /**
@@ -283,15 +302,12 @@ static int compat_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 		       unsigned long arg)
 {
-	void __user *uarg = (void __user *)arg;
-
 	switch (cmd) {
 	case VFIO_IOMMU_MAP_DMA:
-		return iommufd_vfio_map_dma(ictx, uarg);
 	case VFIO_IOMMU_UNMAP_DMA:
-		return iommufd_vfio_unmap_dma(ictx, uarg);
 	case VFIO_IOMMU_GET_INFO:
-		return iommufd_vfio_get_info(ictx, uarg);
+	case VFIO_IOMMU_DIRTY_PAGES:
+		return compat_type1_ioctl(ictx, cmd, (void __user *)arg);
 	case VFIO_CHECK_EXTENSION:
 		return compat_check_extension(ictx, arg);
 	case VFIO_SET_IOMMU:
