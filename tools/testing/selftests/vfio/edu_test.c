@@ -198,12 +198,6 @@ TEST_F(edu, no_dirty_bits)
 		iommufd_refuses(_metadata, &self->iommu, &self->dev);
 		return;
 	}
-	if (variant->mode == MODE_COMPAT) {
-		ASSERT_EQ(-ENOTTY,
-			  __type1_dirty_flag(self->iommu.fd,
-					     VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
-		return;
-	}
 	ASSERT_EQ(0, __type1_dirty_flag(self->iommu.fd,
 					VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
 	bitmap_alloc(_metadata, &bm, LENGTH / SZ_4K, 0);

@@ -25,5 +25,6 @@ void counts_now(struct __test_metadata *_metadata, struct counts *counts);
 void counts_check(struct __test_metadata *_metadata,
 		  const struct counts *before, long pins, long vm_pin,
 		  long vm_lck);
+long counts_locked(void);
 
 #endif

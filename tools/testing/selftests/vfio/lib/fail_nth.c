@@ -77,6 +77,8 @@ static __u32 next_id(struct __test_metadata *_metadata, int iommufd)
 {
 	__u32 id;
 
+	if (iommufd < 0)
+		return 0;
 	CHECK_RC(0, __ioas_alloc(iommufd, &id), "IOAS");
 	CHECK_RC(0, __iommu_destroy(iommufd, id), "IOAS");
 	return id;
@@ -97,7 +99,8 @@ int fail_nth_next(int nth, bool spared, int *tries)
 
 /*
  * Fail each allocation of it in turn, until it gets through. After every call
- * nothing more is pinned or locked than before, and there is no other object.
+ * nothing more is pinned or locked than before, and there is no other object of
+ * /dev/iommu, where that is open.
  */
 void fail_each(struct __test_metadata *_metadata, struct fail_nth *fail,
 	       int iommufd, const struct fail_case *c, void *data)
@@ -118,6 +121,9 @@ void fail_each(struct __test_metadata *_metadata, struct fail_nth *fail,
 				      rc == c->others[1])),
 		      "%s, %d: %d", c->name, nth, rc);
 		failed += rc != 0;
+		if (rc && c->check)
+			CHECK_RC(0, c->check(data), "%s, %d: not as before",
+				 c->name, nth);
 		if (!rc && c->undo)
 			CHECK_RC(0, c->undo(data), "%s, %d", c->name, nth);
 		CHECK_RC(id, next_id(_metadata, iommufd),

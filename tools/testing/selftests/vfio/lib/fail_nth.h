@@ -27,6 +27,8 @@ typedef int (*fail_op_t)(void *data);
  * @others: what it can fail with but for ENOMEM: fail_iommufd lets an object not
  *	be found (ENOENT, for an IOAS also EINVAL), or a device reserve IOVAs that
  *	it cannot (EINVAL)
+ * @check: 0 if after a failure everything is as it was; NULL where that is only
+ *	counted
  */
 struct fail_case {
 	const char *name;
@@ -34,6 +36,7 @@ struct fail_case {
 	fail_op_t undo;
 	int least;
 	int others[2];
+	fail_op_t check;
 };
 
 void fail_nth_open(struct __test_metadata *_metadata, struct fail_nth *fail);

@@ -42,12 +42,14 @@ enum iommu_mode {
  * @mode: which of the three
  * @fd: of /dev/vfio/vfio or /dev/iommu
  * @ready: the container's type was set, which takes a group in it
+ * @type: what it is set to; 0 for VFIO_TYPE1v2_IOMMU
  * @ioas_id: the address space, MODE_IOMMUFD only
  */
 struct iommu {
 	enum iommu_mode mode;
 	int fd;
 	bool ready;
+	unsigned long type;
 	__u32 ioas_id;
 };
 
@@ -83,7 +85,11 @@ void iommu_unmap(struct __test_metadata *_metadata, struct iommu *iommu,
 /* lib/iommu_type1.c: the ABI of containers, whichever kernel file serves it */
 int __type1_map(int fd, const void *va, __u64 iova, __u64 length,
 		unsigned int prot);
+int __type1_map_flags(int fd, __u32 flags, const void *va, __u64 iova,
+		      __u64 length);
 int __type1_unmap(int fd, __u64 iova, __u64 length, __u64 *unmapped);
+int __type1_unmap_flags(int fd, __u32 flags, __u64 iova, __u64 length,
+			__u64 *unmapped);
 int __type1_unmap_bitmap(int fd, __u64 iova, __u64 *length, __u64 pgsize,
 			 void *bits, __u64 size);
 int __type1_dirty_flag(int fd, __u32 flags);

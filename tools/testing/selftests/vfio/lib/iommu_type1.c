@@ -9,27 +9,38 @@
 
 #include "iommu.h"
 
-int __type1_map(int fd, const void *va, __u64 iova, __u64 length,
-		unsigned int prot)
+int __type1_map_flags(int fd, __u32 flags, const void *va, __u64 iova,
+		      __u64 length)
 {
 	struct vfio_iommu_type1_dma_map map = {
 		.argsz = sizeof(map),
+		.flags = flags,
 		.vaddr = (unsigned long)va,
 		.iova = iova,
 		.size = length,
 	};
 
-	if (prot & PROT_DMA_READ)
-		map.flags |= VFIO_DMA_MAP_FLAG_READ;
-	if (prot & PROT_DMA_WRITE)
-		map.flags |= VFIO_DMA_MAP_FLAG_WRITE;
 	return xioctl(fd, VFIO_IOMMU_MAP_DMA, &map);
 }
 
-int __type1_unmap(int fd, __u64 iova, __u64 length, __u64 *unmapped)
+int __type1_map(int fd, const void *va, __u64 iova, __u64 length,
+		unsigned int prot)
+{
+	__u32 flags = 0;
+
+	if (prot & PROT_DMA_READ)
+		flags |= VFIO_DMA_MAP_FLAG_READ;
+	if (prot & PROT_DMA_WRITE)
+		flags |= VFIO_DMA_MAP_FLAG_WRITE;
+	return __type1_map_flags(fd, flags, va, iova, length);
+}
+
+int __type1_unmap_flags(int fd, __u32 flags, __u64 iova, __u64 length,
+			__u64 *unmapped)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {
 		.argsz = sizeof(unmap),
+		.flags = flags,
 		.iova = iova,
 		.size = length,
 	};
@@ -39,6 +50,11 @@ int __type1_unmap(int fd, __u64 iova, __u64 length, __u64 *unmapped)
 	if (unmapped)
 		*unmapped = rc ? 0 : unmap.size;
 	return rc;
+}
+
+int __type1_unmap(int fd, __u64 iova, __u64 length, __u64 *unmapped)
+{
+	return __type1_unmap_flags(fd, 0, iova, length, unmapped);
 }
 
 /* @length comes back as the kernel left it, also after an error. */

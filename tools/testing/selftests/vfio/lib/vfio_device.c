@@ -34,7 +34,7 @@ static int open_group(struct vfio_dev *dev, const char *path)
 		return rc;
 	if (!iommu->ready)
 		rc = xioctl(iommu->fd, VFIO_SET_IOMMU,
-			    (void *)VFIO_TYPE1v2_IOMMU);
+			    (void *)(iommu->type ?: VFIO_TYPE1v2_IOMMU));
 	if (rc)
 		return rc;
 	iommu->ready = true;

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: every allocation of every ioctl of a container fails once
+ *
+ * A call that runs out of memory says so, and everything is as before: what is
+ * mapped, pinned, locked and dirty. What gives something back needs no memory; at
+ * most it takes more pages for dirty than there are, and never less.
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "lib/counts.h"
+#include "lib/fail_nth.h"
+#include "lib/told.h"
+#include "lib/test.h"
+
+#define IOVA	0x10000000ULL
+#define OTHER	0x40000000ULL
+#define PAGES	200
+#define LENGTH	(PAGES * SZ_4K)
+
+/* More memory, so that no single allocation describes it. */
+#define MORE	(700 * SZ_4K)
+
+/* More often than anything allocates, also on a debug kernel. */
+#define MOST	2000
+
+/**
+ * struct play - a container with a device that tracks
+ * @test: for checks in what fail_each() calls
+ * @bench: the device, and memory that is mapped at IOVA
+ * @told: what it wrote there
+ * @more: memory that is not mapped
+ * @dev: another device, not open
+ * @path: where that is found
+ * @fail: what fails
+ */
+struct play {
+	struct __test_metadata *test;
+	struct bench bench;
+	struct told told;
+	struct mem more;
+	struct vfio_dev dev;
+	char path[256];
+	struct fail_nth fail;
+};
+
+FIXTURE(fail)
+{
+	struct play play;
+};
+
+FIXTURE_VARIANT(fail)
+{
+	enum iommu_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(fail, type1) { .mode = MODE_TYPE1 };
+
+FIXTURE_VARIANT_ADD(fail, compat) { .mode = MODE_COMPAT };
+
+FIXTURE_SETUP(fail)
+{
+	struct play *play = &self->play;
+
+	play->test = _metadata;
+	sysfs_write(EMULATED_PIN, "Y");
+	bench_open(_metadata, &play->bench, variant->mode, "4k");
+	bench_memory(_metadata, &play->bench, IOVA, LENGTH, MEM_4K);
+	mem_alloc(_metadata, &play->more, MORE, MEM_4K);
+	told_init(_metadata, &play->told, IOVA, PAGES);
+	ASSERT_EQ(0, mock_find("2m", 0, play->path, sizeof(play->path)));
+	play->dev.fd = -1;
+	play->dev.group_fd = -1;
+	fail_nth_open(_metadata, &play->fail);
+}
+
+FIXTURE_TEARDOWN(fail)
+{
+	struct play *play = &self->play;
+
+	fail_nth_close(&play->fail);
+	vfio_dev_close(&play->dev);
+	bench_close(_metadata, &play->bench);
+	mem_free(&play->more);
+	told_free(&play->told);
+}
+
+static void track(struct __test_metadata *_metadata, struct play *play)
+{
+	ASSERT_EQ(0, __type1_dirty_flag(play->bench.iommu.fd, DIRTY_START));
+}
+
+/* The device that was there all the time writes, and that is told. */
+static int check_device(void *data)
+{
+	struct play *play = data;
+	struct __test_metadata *_metadata = play->test;
+
+	told_write(_metadata, &play->told, &play->bench.dev, TELLS_WRITES,
+		   SZ_4K, SZ_4K);
+	told_ask(_metadata, &play->told, &play->bench.iommu);
+	return 0;
+}
+
+static int op_map(void *data)
+{
+	struct play *play = data;
+
+	return __type1_map(play->bench.iommu.fd, play->more.va, OTHER, MORE,
+			   PROT_DMA_RW);
+}
+
+/* Nothing of it may be left, nor may what is there be gone. */
+static int check_map(void *data)
+{
+	struct play *play = data;
+	__u64 unmapped;
+	int rc = __type1_unmap(play->bench.iommu.fd, OTHER, MORE, &unmapped);
+
+	if (rc || unmapped)
+		return rc ?: -EEXIST;
+	return check_device(play);
+}
+
+/* Unmapping needs no memory. */
+static int op_unmap(void *data)
+{
+	struct play *play = data;
+	__u64 unmapped;
+	int rc = __type1_unmap(play->bench.iommu.fd, OTHER, MORE, &unmapped);
+
+	if (!rc && unmapped != MORE)
+		return -EIO;
+	return rc == -ENOMEM ? -EIO : rc;
+}
+
+static int op_info(void *data)
+{
+	struct play *play = data;
+	struct vfio_iommu_type1_info_cap_migration cap;
+
+	return __type1_info_cap(play->bench.iommu.fd,
+				VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, &cap,
+				sizeof(cap));
+}
+
+TEST_F_TIMEOUT(fail, mapping, 600)
+{
+	static const struct fail_case cases[] = {
+		{ .name = "MAP_DMA", .op = op_map, .undo = op_unmap,
+		  .least = 3, .check = check_map },
+		{ .name = "GET_INFO", .op = op_info },
+		{ .name = "UNMAP_DMA", .op = op_unmap, .undo = op_map },
+	};
+	struct play *play = &self->play;
+
+	track(_metadata, play);
+	fail_each(_metadata, &play->fail, -1, &cases[0], play);
+	fail_each(_metadata, &play->fail, -1, &cases[1], play);
+	ASSERT_EQ(0, op_map(play));
+	fail_each(_metadata, &play->fail, -1, &cases[2], play);
+}
+
+static int op_start(void *data)
+{
+	struct play *play = data;
+
+	return __type1_dirty_flag(play->bench.iommu.fd, DIRTY_START);
+}
+
+static int op_stop(void *data)
+{
+	struct play *play = data;
+
+	return __type1_dirty_flag(play->bench.iommu.fd, DIRTY_STOP);
+}
+
+/* Tracking is off: STOP has no other way to be seen. */
+static int check_start(void *data)
+{
+	struct play *play = data;
+	int rc = __told_ask(&play->told, &play->bench.iommu);
+
+	return rc == -EINVAL ? 0 : -EIO;
+}
+
+TEST_F_TIMEOUT(fail, start_and_stop, 300)
+{
+	static const struct fail_case cases[] = {
+		{ .name = "START", .op = op_start, .undo = op_stop,
+		  .check = check_start },
+		{ .name = "STOP", .op = op_stop, .undo = op_start },
+	};
+	struct play *play = &self->play;
+
+	fail_each(_metadata, &play->fail, -1, &cases[0], play);
+	ASSERT_EQ(0, op_start(play));
+	fail_each(_metadata, &play->fail, -1, &cases[1], play);
+	/* nothing of it lasts */
+	ASSERT_EQ(0, op_stop(play));
+	ASSERT_EQ(0, op_start(play));
+	check_device(play);
+}
+
+/* What asks for the bits: GET, or unmap. 0 or -errno. */
+typedef int (*ask_t)(struct play *play);
+
+static int ask_get(struct play *play)
+{
+	return __told_ask(&play->told, &play->bench.iommu);
+}
+
+static int ask_unmap(struct play *play)
+{
+	__u64 length = LENGTH;
+
+	bitmap_reset(&play->told.bm);
+	return __type1_unmap_bitmap(play->bench.iommu.fd, IOVA, &length, SZ_4K,
+				    play->told.bm.bits, play->told.bytes);
+}
+
+/* A device writes, then the question fails: the next one tells it. */
+static void ask_and_fail(struct __test_metadata *_metadata, struct play *play,
+			 struct vfio_dev *dev, enum tells tells, ask_t ask)
+{
+	struct told *told = &play->told;
+	int rc, failed = 0;
+	bool hit = true;
+
+	for (int nth = 1; hit; nth++) {
+		CHECK(nth < MOST, "it never ends");
+		told_write(_metadata, told, dev, tells,
+			   nth % (PAGES - 3) * SZ_4K, 3 * SZ_4K);
+		fail_nth_arm(_metadata, &play->fail, nth);
+		rc = ask(play);
+		hit = fail_nth_disarm(_metadata, &play->fail);
+		CHECK(!rc || (hit && rc == -ENOMEM), "%d: %d", nth, rc);
+		failed += rc != 0;
+		/* pages that had to be let go of are told once more */
+		if (rc && ask == ask_unmap)
+			told_unpin(told);
+		if (rc) {
+			told_ask(_metadata, told, &play->bench.iommu);
+			continue;
+		}
+		told_check(_metadata, told);
+		if (ask == ask_unmap) {
+			memset(told->pinned, 0, sizeof(told->pinned));
+			iommu_map(_metadata, &play->bench.iommu,
+				  play->bench.mem.va, IOVA, LENGTH);
+		}
+		told_ask(_metadata, told, &play->bench.iommu);
+	}
+	CHECK(failed >= 1, "failed %d times only", failed);
+}
+
+TEST_F_TIMEOUT(fail, questions, 600)
+{
+	struct play *play = &self->play;
+	struct vfio_dev mdev;
+	char path[128];
+
+	track(_metadata, play);
+	ask_and_fail(_metadata, play, &play->bench.dev, TELLS_WRITES,
+		     ask_get);
+	ask_and_fail(_metadata, play, &play->bench.dev, TELLS_WRITES,
+		     ask_unmap);
+	ASSERT_EQ(0, mock_find("emulated", 0, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_open(&mdev, &play->bench.iommu, path));
+	ask_and_fail(_metadata, play, &mdev, TELLS_PINS, ask_get);
+	ASSERT_EQ(0, sysfs_write(EMULATED_PIN, "N"));
+	ASSERT_EQ(0, __vfio_dev_reset(&mdev));
+	told_unpin(&play->told);
+	ask_and_fail(_metadata, play, &mdev, TELLS_WRITES, ask_get);
+	ask_and_fail(_metadata, play, &mdev, TELLS_WRITES, ask_unmap);
+	sysfs_write(EMULATED_PIN, "Y");
+	vfio_dev_close(&mdev);
+}
+
+static int op_join(void *data)
+{
+	struct play *play = data;
+	int rc = __vfio_dev_open(&play->dev, &play->bench.iommu, play->path);
+
+	/* of sysfs and of files, which are opened on the way */
+	return rc == -ENFILE ? -ENOMEM : rc;
+}
+
+static int undo_join(void *data)
+{
+	struct play *play = data;
+
+	vfio_dev_close(&play->dev);
+	return check_device(play);
+}
+
+/* By a device with an IOMMU of its own, one of the same IOMMU, and without. */
+TEST_F_TIMEOUT(fail, joining, 600)
+{
+	static const struct {
+		const char *model;
+		unsigned int skip;
+	} devices[] = { { "2m", 0 }, { "4k", 1 }, { "emulated", 0 } };
+	struct fail_case join = {
+		.op = op_join, .undo = undo_join, .least = 1,
+		.others = { -ENOENT, -EINVAL }, .check = check_device,
+	};
+	struct play *play = &self->play;
+
+	track(_metadata, play);
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		join.name = devices[i].model;
+		ASSERT_EQ(0, mock_find(devices[i].model, devices[i].skip,
+				       play->path, sizeof(play->path)));
+		fail_each(_metadata, &play->fail, -1, &join, play);
+	}
+}
+
+/* Nobody can refuse to let go: what it wrote is told, if need be with more. */
+TEST_F_TIMEOUT(fail, leaving, 600)
+{
+	struct play *play = &self->play;
+	struct told *told = &play->told;
+	struct counts counts;
+	bool hit = true;
+
+	track(_metadata, play);
+	counts_now(_metadata, &counts);
+	for (int nth = 1; hit; nth++) {
+		CHECK(nth < MOST, "it never ends");
+		ASSERT_EQ(0, op_join(play));
+		told_write(_metadata, told, &play->dev, TELLS_WRITES,
+			   nth % PAGES * SZ_4K, 1);
+		told_write(_metadata, told, &play->bench.dev, TELLS_WRITES,
+			   (nth + 9) % PAGES * SZ_4K, 1);
+		fail_nth_arm(_metadata, &play->fail, nth);
+		vfio_dev_close(&play->dev);
+		hit = fail_nth_disarm(_metadata, &play->fail);
+		ASSERT_EQ(0, __told_ask(told, &play->bench.iommu));
+		for (size_t page = 0; hit && page < PAGES; page++) {
+			CHECK(!told->once[page] || bitmap_test(&told->bm, page),
+			      "%d: page %zu", nth, page);
+			told->once[page] = bitmap_test(&told->bm, page);
+		}
+		told_check(_metadata, told);
+		told_ask(_metadata, told, &play->bench.iommu);
+		counts_check(_metadata, &counts, 0, 0, 0);
+	}
+}
+
+static int op_invalidate(void *data)
+{
+	struct play *play = data;
+
+	return __type1_unmap_flags(play->bench.iommu.fd,
+				   VFIO_DMA_UNMAP_FLAG_VADDR, IOVA, LENGTH,
+				   NULL);
+}
+
+static int op_update(void *data)
+{
+	struct play *play = data;
+
+	return __type1_map_flags(play->bench.iommu.fd, VFIO_DMA_MAP_FLAG_VADDR,
+				 play->bench.mem.va, IOVA, LENGTH);
+}
+
+/* What is valid has no new address, and what is not cannot become so twice. */
+static int check_valid(void *data)
+{
+	return op_update(data) == -EINVAL ? check_device(data) : -EIO;
+}
+
+static int check_invalid(void *data)
+{
+	return op_invalidate(data) == -EINVAL ? check_device(data) : -EIO;
+}
+
+TEST_F_TIMEOUT(fail, addresses, 300)
+{
+	static const struct fail_case cases[] = {
+		{ .name = "UNMAP_DMA VADDR", .op = op_invalidate,
+		  .undo = op_update, .check = check_valid },
+		{ .name = "MAP_DMA VADDR", .op = op_update,
+		  .undo = op_invalidate, .check = check_invalid },
+	};
+	struct play *play = &self->play;
+
+	track(_metadata, play);
+	fail_each(_metadata, &play->fail, -1, &cases[0], play);
+	ASSERT_EQ(0, op_invalidate(play));
+	fail_each(_metadata, &play->fail, -1, &cases[1], play);
+	ASSERT_EQ(0, op_update(play));
+	check_device(play);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: VFIO_IOMMU_UNMAP_DMA
+ *
+ * With a bitmap: every write that reached memory before the call is told, and an
+ * unmap that fails has changed nothing. Everything at once, and nothing at all.
+ * Version 1, and where IOVAs end: type1_edge_test.c. VADDR: type1_vaddr_test.c.
+ */
+#include <sys/mman.h>
+
+#include "lib/counts.h"
+#include "lib/told.h"
+#include "lib/test.h"
+
+#define IOVA	0x10000000ULL
+#define PAGES	200
+#define LENGTH	(PAGES * SZ_4K)
+
+FIXTURE(unmap)
+{
+	struct bench bench;
+	struct told told;
+	enum tells tells;
+};
+
+FIXTURE_VARIANT(unmap)
+{
+	enum iommu_mode mode;
+	const char *model;
+};
+
+FIXTURE_VARIANT_ADD(unmap, type1_4k) {
+	.mode = MODE_TYPE1, .model = "4k",
+};
+
+FIXTURE_VARIANT_ADD(unmap, type1_nodirty) {
+	.mode = MODE_TYPE1, .model = "nodirty",
+};
+
+FIXTURE_VARIANT_ADD(unmap, type1_emulated) {
+	.mode = MODE_TYPE1, .model = "emulated",
+};
+
+FIXTURE_VARIANT_ADD(unmap, compat_4k) {
+	.mode = MODE_COMPAT, .model = "4k",
+};
+
+FIXTURE_VARIANT_ADD(unmap, compat_nodirty) {
+	.mode = MODE_COMPAT, .model = "nodirty",
+};
+
+FIXTURE_VARIANT_ADD(unmap, compat_emulated) {
+	.mode = MODE_COMPAT, .model = "emulated",
+};
+
+FIXTURE_SETUP(unmap)
+{
+	sysfs_write(EMULATED_PIN, "Y");
+	bench_open(_metadata, &self->bench, variant->mode, variant->model);
+	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
+	told_init(_metadata, &self->told, IOVA, PAGES);
+	self->tells = tells_of(variant->model);
+	self->told.all = self->tells == TELLS_NOTHING;
+}
+
+FIXTURE_TEARDOWN(unmap)
+{
+	bench_close(_metadata, &self->bench);
+	told_free(&self->told);
+}
+
+/* 0 or -errno; what was unmapped has to be all of it, or nothing. */
+static int unmap_told(struct __test_metadata *_metadata, struct bench *bench,
+		      struct told *told)
+{
+	__u64 length = told->pages * SZ_4K;
+	int rc;
+
+	bitmap_reset(&told->bm);
+	rc = __type1_unmap_bitmap(bench->iommu.fd, told->iova, &length, SZ_4K,
+				  told->bm.bits, told->bytes);
+	CHECK(rc || length == told->pages * SZ_4K, "0x%llx bytes", length);
+	return rc;
+}
+
+static void map_again(struct __test_metadata *_metadata, struct bench *bench,
+		      struct told *told)
+{
+	memset(told->once, 0, sizeof(told->once));
+	memset(told->pinned, 0, sizeof(told->pinned));
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, told->iova,
+		  told->pages * SZ_4K);
+}
+
+TEST_F(unmap, bits)
+{
+	struct bench *bench = &self->bench;
+	struct told *told = &self->told;
+
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
+	for (int i = 0; i < 3; i++) {
+		told_write(_metadata, told, &bench->dev, self->tells,
+			   (9 + i) * SZ_4K, 2 * SZ_4K);
+		if (i == 1)
+			told_ask(_metadata, told, &bench->iommu);
+		told_write(_metadata, told, &bench->dev, self->tells,
+			   LENGTH - 1, 1);
+		ASSERT_EQ(0, unmap_told(_metadata, bench, told));
+		told_check(_metadata, told);
+		ASSERT_EQ(0, __mock_fill(&bench->dev, IOVA, 8, 1));
+		ASSERT_EQ(VFIO_MOCK_DMA_FAULT,
+			  mock_get(_metadata, &bench->dev, MOCK_REG(status)));
+		map_again(_metadata, bench, told);
+		told_ask(_metadata, told, &bench->iommu);
+	}
+}
+
+/* Several mappings by one unmap; bits of holes stay as they were. */
+TEST_F(unmap, many_mappings)
+{
+	struct bench *bench = &self->bench;
+	const __u64 at = 0x50000000ULL;
+	bool all = self->told.all;
+	__u64 length = 256 * SZ_4K;
+	__u8 bits[32];
+
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, 64 * SZ_4K);
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, at + 64 * SZ_4K,
+		  8 * SZ_4K);
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, at + 192 * SZ_4K,
+		  64 * SZ_4K);
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
+	mock_fill(_metadata, &bench->dev, at + 63 * SZ_4K, 2 * SZ_4K, 1);
+	mock_fill(_metadata, &bench->dev, at + 255 * SZ_4K, 1, 1);
+	memset(bits, 0x11, 32);
+	ASSERT_EQ(0, __type1_unmap_bitmap(bench->iommu.fd, at, &length, SZ_4K,
+					  bits, 32));
+	ASSERT_EQ(136 * SZ_4K, length);
+	ASSERT_TRUE(mem_is(bits, 7, all ? 0xff : 0));
+	ASSERT_EQ(all ? 0xff : 0x80, bits[7]);
+	ASSERT_EQ(all ? 0xff : 1, bits[8]);
+	ASSERT_TRUE(mem_is(bits + 9, 7, 0));
+	ASSERT_TRUE(mem_is(bits + 16, 8, 0x11));
+	ASSERT_TRUE(mem_is(bits + 24, 7, all ? 0xff : 0));
+	ASSERT_EQ(all ? 0xff : 0x80, bits[31]);
+	/* only holes */
+	length = 256 * SZ_4K;
+	ASSERT_EQ(0, __type1_unmap_bitmap(bench->iommu.fd, at, &length, SZ_4K,
+					  bits, 32));
+	ASSERT_EQ(0, length);
+	told_ask(_metadata, &self->told, &bench->iommu);
+}
+
+/*
+ * The device writes all the time, until its memory is gone. What it says it wrote
+ * before the call is in the bitmap; what it did during the call may be.
+ */
+TEST_F_TIMEOUT(unmap, while_the_device_writes, 120)
+{
+	const struct mock_work work = {
+		.iova = IOVA, .length = LENGTH, .stride = 512, .seed = 3,
+	};
+	struct bench *bench = &self->bench;
+	struct told *told = &self->told;
+	struct guarded_bitmap truth;
+	size_t wrote = 0;
+
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
+	bitmap_alloc(_metadata, &truth, told->bytes * 8, 0);
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(0, __mock_truth_start(&bench->dev, IOVA, LENGTH,
+						SZ_4K));
+		mock_work_start(_metadata, &bench->dev, &work);
+		mock_work_wait(_metadata, &bench->dev, 1 + i % 7);
+		bitmap_reset(&truth);
+		mock_truth_read(_metadata, &bench->dev, truth.bits,
+				told->bytes);
+		ASSERT_EQ(0, unmap_told(_metadata, bench, told));
+		mock_work_stop(_metadata, &bench->dev);
+		mock_set(_metadata, &bench->dev, MOCK_REG(truth_control), 0);
+		bitmap_check_guards(_metadata, &told->bm);
+		for (size_t page = 0; page < PAGES; page++)
+			CHECK(!bitmap_test(&truth, page) ||
+			      bitmap_test(&told->bm, page),
+			      "round %d, page %zu", i, page);
+		wrote += bitmap_count(&truth);
+		map_again(_metadata, bench, told);
+	}
+	ASSERT_LE(20, wrote);
+	bitmap_free(&truth);
+}
+
+/* Nowhere to put the bits: all is as it was, mapping, pins and bits. */
+TEST_F(unmap, unwritable)
+{
+	struct bench *bench = &self->bench;
+	struct told *told = &self->told;
+	__u8 *map = mmap(NULL, 2 * SZ_4K, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *const bad[] = {
+		map + SZ_4K, map + SZ_4K - 8, map + SZ_4K - 24, NULL,
+	};
+	struct counts counts;
+	__u64 length;
+
+	ASSERT_NE(MAP_FAILED, (void *)map);
+	map[0] = 1;
+	ASSERT_EQ(0, mprotect(map + SZ_4K, SZ_4K, PROT_READ));
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
+	/* pinning devices are told to let go, which they also do in vain */
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		told_write(_metadata, told, &bench->dev, self->tells,
+			   (60 + i) * SZ_4K, 20 * SZ_4K);
+		counts_now(_metadata, &counts);
+		length = LENGTH;
+		CHECK_RC(-EFAULT, __type1_unmap_bitmap(bench->iommu.fd, IOVA,
+						       &length, SZ_4K, bad[i],
+						       told->bytes), "%zu", i);
+		if (self->tells == TELLS_PINS)
+			told_unpin(told);
+		else
+			counts_check(_metadata, &counts, 0, 0, 0);
+		if (i % 2)
+			told_ask(_metadata, told, &bench->iommu);
+		told_write(_metadata, told, &bench->dev, self->tells, 0,
+			   SZ_4K);
+		ASSERT_EQ(1, bench->mem.va[0]);
+	}
+	ASSERT_EQ(0, unmap_told(_metadata, bench, told));
+	told_check(_metadata, told);
+	munmap(map, 2 * SZ_4K);
+}
+
+static const struct {
+	__u64 iova, length, pgsize, bytes;
+} bad_unmap[] = {
+	{ IOVA, LENGTH, 0, 32 },
+	{ IOVA, LENGTH, SZ_64K, 32 },
+	{ IOVA, LENGTH, SZ_2K, 64 },
+	{ IOVA, LENGTH, 1ULL << 63, 32 },
+	{ IOVA, LENGTH, SZ_4K, 24 },
+	{ IOVA, LENGTH, SZ_4K, 31 },
+	{ IOVA, LENGTH, SZ_4K, 0 },
+	{ IOVA, LENGTH, SZ_4K, 256 * 1024 * 1024 + 8 },
+	{ IOVA, 0, SZ_4K, 32 },
+	{ IOVA + 1, LENGTH, SZ_4K, 32 },
+	{ IOVA, LENGTH - 1, SZ_4K, 32 },
+};
+
+TEST_F(unmap, refused)
+{
+	struct bench *bench = &self->bench;
+	struct told *told = &self->told;
+	__u64 length = LENGTH;
+
+	/* tracking is off */
+	ASSERT_EQ(-EINVAL, unmap_told(_metadata, bench, told));
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
+	told_write(_metadata, told, &bench->dev, self->tells, 0, 3 * SZ_4K);
+	for (size_t i = 0; i < ARRAY_SIZE(bad_unmap); i++) {
+		length = bad_unmap[i].length;
+		CHECK_RC(-EINVAL,
+			 __type1_unmap_bitmap(bench->iommu.fd,
+					      bad_unmap[i].iova, &length,
+					      bad_unmap[i].pgsize,
+					      told->bm.bits,
+					      bad_unmap[i].bytes), "%zu", i);
+	}
+	ASSERT_EQ(0, bitmap_count(&told->bm));
+	length = LENGTH;
+	ASSERT_EQ(-EINVAL, __type1_unmap_bitmap(bench->iommu.fd, IOVA, &length,
+						SZ_4K, (void *)(1ULL << 63),
+						32));
+	told_ask(_metadata, told, &bench->iommu);
+}
+
+/* A range that cuts a mapping, in either container by the errno of its own. */
+TEST_F(unmap, bisecting)
+{
+	static const struct {
+		__u64 offset, length;
+	} cuts[] = {
+		{ SZ_4K, LENGTH - SZ_4K }, { 0, LENGTH - SZ_4K },
+		{ SZ_4K, SZ_4K }, { SZ_4K, LENGTH }, { 0 - SZ_4K, 2 * SZ_4K },
+	};
+	int fd = self->bench.iommu.fd;
+	int errno_cut = variant->mode == MODE_TYPE1 ? -EINVAL : -ENOENT;
+	struct told *told = &self->told;
+	__u64 unmapped;
+
+	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_START));
+	told_write(_metadata, told, &self->bench.dev, self->tells, 0, LENGTH);
+	for (size_t i = 0; i < ARRAY_SIZE(cuts); i++) {
+		__u64 at = IOVA + cuts[i].offset, length = cuts[i].length;
+
+		CHECK_RC(errno_cut, __type1_unmap(fd, at, length, &unmapped),
+			 "%zu", i);
+		CHECK_RC(errno_cut, __type1_unmap_bitmap(fd, at, &length,
+							 SZ_4K, told->bm.bits,
+							 32), "%zu", i);
+	}
+	ASSERT_EQ(0, bitmap_count(&told->bm));
+	told_ask(_metadata, told, &self->bench.iommu);
+}
+
+TEST_F(unmap, all)
+{
+	const __u32 all = VFIO_DMA_UNMAP_FLAG_ALL;
+	struct bench *bench = &self->bench;
+	int fd = bench->iommu.fd;
+	__u64 unmapped;
+
+	for (int i = 1; i < 9; i++)
+		iommu_map(_metadata, &bench->iommu, bench->mem.va,
+			  IOVA + i * SZ_1G, i * SZ_4K);
+	mock_fill(_metadata, &bench->dev, IOVA + 3 * SZ_1G, SZ_4K, 1);
+	ASSERT_EQ(-EINVAL, __type1_unmap_flags(fd, all, SZ_4K, 0, NULL));
+	ASSERT_EQ(-EINVAL, __type1_unmap_flags(fd, all, 0, SZ_4K, NULL));
+	ASSERT_EQ(-EINVAL, __type1_unmap_flags(fd, all, 0, ~0ULL, NULL));
+	ASSERT_EQ(-EINVAL, __type1_unmap_flags(fd, 1U << 31, IOVA, LENGTH,
+					       NULL));
+	ASSERT_EQ(0, __type1_unmap_flags(fd, all, 0, 0, &unmapped));
+	ASSERT_EQ(LENGTH + 36 * SZ_4K, unmapped);
+	ASSERT_EQ(0, __type1_unmap_flags(fd, all, 0, 0, &unmapped));
+	ASSERT_EQ(0, unmapped);
+	/* nor is it an error to unmap nothing of a range */
+	ASSERT_EQ(0, __type1_unmap(fd, IOVA, LENGTH, &unmapped));
+	ASSERT_EQ(0, unmapped);
+	ASSERT_EQ(0, __mock_fill(&bench->dev, IOVA, 8, 1));
+	ASSERT_EQ(VFIO_MOCK_DMA_FAULT, mock_get(_metadata, &bench->dev,
+						MOCK_REG(status)));
+}
+
+/* The flags that go together with no other one. */
+TEST_F(unmap, flags)
+{
+	static const __u32 bad[] = {
+		VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL,
+		VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP |
+			VFIO_DMA_UNMAP_FLAG_VADDR,
+		VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | 8, 8, 1U << 31,
+	};
+	struct {
+		struct vfio_iommu_type1_dma_unmap unmap;
+		struct vfio_bitmap bitmap;
+	} arg = {
+		.unmap = { sizeof(arg), 0, IOVA, LENGTH },
+		.bitmap = { SZ_4K, 32, (void *)self->told.bm.bits },
+	};
+	int fd = self->bench.iommu.fd;
+
+	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_START));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		arg.unmap.flags = bad[i];
+		CHECK_RC(-EINVAL, xioctl(fd, VFIO_IOMMU_UNMAP_DMA, &arg),
+			 "flags 0x%x", bad[i]);
+	}
+	arg.unmap.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	for (arg.unmap.argsz = 0; arg.unmap.argsz < sizeof(arg);
+	     arg.unmap.argsz++)
+		CHECK_RC(-EINVAL, xioctl(fd, VFIO_IOMMU_UNMAP_DMA, &arg),
+			 "argsz %u", arg.unmap.argsz);
+	arg.unmap.argsz = sizeof(arg);
+	ASSERT_EQ(0, xioctl(fd, VFIO_IOMMU_UNMAP_DMA, &arg));
+	ASSERT_EQ(LENGTH, arg.unmap.size);
+}
+
+TEST_HARNESS_MAIN
