@@ -3,9 +3,11 @@
  * DOC: times of map and unmap
  *
  * Memory that is there already is mapped for a device and unmapped, all of it by
- * one call, and page by page. A line "bench: NAME-BACKEND-KIND NANOSECONDS" for
- * each case, per MiB or, for single pages, per call; in a machine whose clock
- * counts instructions (scripts/vm --icount) these are instructions.
+ * one call, and page by page. A container of type1 is asked for dirty pages, too,
+ * of which it has no other knowledge than that they are mapped. A line "bench:
+ * NAME-BACKEND-KIND NANOSECONDS" for each case, per MiB or, for single pages and
+ * for questions, per call; in a machine whose clock counts instructions
+ * (scripts/vm --icount) these are instructions.
  */
 #include <argp.h>
 #include <linux/iommufd.h>
@@ -38,6 +40,11 @@ enum { SORT_4K, SORT_RUN, SORT_THP, SORT_HUGETLB };
 /* Best times so far. */
 struct times {
 	__u64 map, unmap, copy, uncopy;
+};
+
+/* The same of what a migration asks. */
+struct tracked {
+	__u64 start, get, stop;
 };
 
 void print_figure(const char *name, const char *kind, double value)
@@ -167,6 +174,62 @@ static int measure_singles(struct backend *b, const struct guest *g)
 	return 0;
 }
 
+static int timed_tracking(struct backend *b, const struct guest *g,
+			  const struct range *slot, __u64 *bitmap,
+			  struct tracked *t)
+{
+	const struct tracker *tracker = b->ops->tracker;
+	__u64 begin = now_ns(), started, told, stopped;
+	int rc;
+
+	rc = tracker->start(b, g);
+	started = now_ns();
+	rc = rc ?: tracker->query(b, g, slot, bitmap);
+	told = now_ns();
+	rc = rc ?: tracker->stop(b);
+	stopped = now_ns();
+	if (started - begin < t->start)
+		t->start = started - begin;
+	if (told - started < t->get)
+		t->get = told - started;
+	if (stopped - told < t->stop)
+		t->stop = stopped - told;
+	return rc;
+}
+
+/* All of it is mapped by one call and asked for by one. */
+static int measure_tracking(struct backend *b, const struct sort *sort,
+			    const struct guest *g)
+{
+	const struct range slot = { .iova = BENCH_IOVA, .size = g->size };
+	struct tracked t = { ~0ULL, ~0ULL, ~0ULL };
+	__u64 *bitmap = calloc(g->words, sizeof(*bitmap));
+	__u64 i, dirty = 0;
+	int rc = 0;
+
+	if (!bitmap)
+		return fail(EXIT_SETUP, "no memory for the bitmap");
+	rc = b->ops->map(b, &slot, g->source);
+	for (i = 0; i < REPEAT && !rc; i++) {
+		/* and so that the bitmap is there */
+		memset(bitmap, 0, g->words * sizeof(*bitmap));
+		rc = timed_tracking(b, g, &slot, bitmap, &t);
+	}
+	rc = rc ?: b->ops->unmap(b, &slot);
+	for (i = 0; i < g->words; i++)
+		dirty += __builtin_popcountll(bitmap[i]);
+	free(bitmap);
+	if (!rc && dirty != g->pages)
+		rc = fail(EXIT_WRONG, "%llu of %llu pages dirty", dirty,
+			  g->pages);
+	if (rc)
+		return rc;
+	print_time(b, "start", sort->name, t.start, 1);
+	print_time(b, "get", sort->name, t.get, 1);
+	print_time(b, "stop", sort->name, t.stop, 1);
+	return 0;
+}
+
 /* Every sort of memory, mapped by one backend. */
 static int measure_times(const char *name, const struct mock *edu,
 			 const struct guest *guests)
@@ -179,6 +242,11 @@ static int measure_times(const char *name, const struct mock *edu,
 	for (i = 0; i < ARRAY_SIZE(sorts) && !rc; i++)
 		rc = measure_whole(&b, &sorts[i], &guests[i]);
 	rc = rc ?: measure_singles(&b, &guests[SORT_4K]);
+	if (!strcmp(name, "type1"))
+		rc = rc ?: measure_tracking(&b, &sorts[SORT_4K],
+					    &guests[SORT_4K]) ?:
+		     measure_tracking(&b, &sorts[SORT_HUGETLB],
+				      &guests[SORT_HUGETLB]);
 	backend_close(&b);
 	return rc;
 }
