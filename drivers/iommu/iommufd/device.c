@@ -368,7 +368,8 @@ static int idev_move(struct iommufd_device *idev, enum idev_how how,
  * another type, cannot be used by this device, or another device of its group
  * is attached elsewhere, -EADDRINUSE if the device reserves IOVAs that are in
  * use, or if what is mapped cannot be mapped for it, -EBUSY if it is attached
- * to just this already, -ENOMEM, or what the driver of the IOMMU says.
+ * to just this already, or if a page table has to be made while memory of the
+ * IOAS has no address, -ENOMEM, or what the driver of the IOMMU says.
  */
 int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 {

@@ -252,7 +252,7 @@ int iopt_read_dirty(struct io_pagetable *iopt,
 int iopt_set_pinned_scope(struct io_pagetable *iopt,
 			  struct iommu_domain *domain, bool pinned);
 
-/* io_pagetable.c: both in one step */
+/* io_pagetable.c: unmap, and tell what was written, as type1 asks */
 int iopt_unmap_dirty(struct io_pagetable *iopt,
 		     const struct iopt_dirty_query *query,
 		     unsigned long *unmapped);

@@ -54,7 +54,8 @@ static bool type1_is_joined(struct io_pagetable *iopt,
  * type1_num_mappings() - count mappings
  * @iopt: the IOVA space
  *
- * Return: how many calls of VFIO_IOMMU_MAP_DMA it takes to make them.
+ * Return: how many calls of VFIO_IOMMU_MAP_DMA have made what is there; less after
+ * the front of what one has made was unmapped by IOMMU_IOAS_UNMAP.
  * Context: &io_pagetable.iova_rwsem held.
  */
 unsigned int type1_num_mappings(const struct io_pagetable *iopt)
