@@ -420,4 +420,23 @@ TEST_F(alone, without_a_group)
 	ASSERT_EQ(rc, __type1_dirty_get(fd, RAM, SZ_4K, SZ_4K, &bits, 8));
 }
 
+/* A device that may raise any interrupt is taken if the administrator says so. */
+TEST_F(alone, unsafe_interrupts)
+{
+	const char *knob = variant->mode == MODE_TYPE1 ?
+		"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts" :
+		"/sys/module/iommufd/parameters/allow_unsafe_interrupts";
+	struct vfio_dev dev;
+	char path[128];
+	int rc;
+
+	ASSERT_EQ(0, mock_find("4k", 0, path, sizeof(path)));
+	ASSERT_EQ(0, sysfs_write(knob, "0"));
+	rc = __vfio_dev_open(&dev, &self->iommu, path);
+	ASSERT_EQ(0, sysfs_write(knob, "1"));
+	ASSERT_EQ(-EPERM, rc);
+	ASSERT_EQ(0, __vfio_dev_open(&dev, &self->iommu, path));
+	vfio_dev_close(&dev);
+}
+
 TEST_HARNESS_MAIN
