@@ -13,63 +13,13 @@
  */
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/counts.h"
 #include "lib/follow.h"
+#include "lib/race.h"
 #include "lib/race_steps.h"
 #include "lib/test.h"
-
-#define SECONDS		3
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
-static double seconds(void)
-{
-	const char *text = getenv("RACE_SECONDS");
-
-	return text ? atof(text) : SECONDS;
-}
-
-static const struct mock_work work = {
-	.iova = RACE_IOVA,
-	.length = RACE_LENGTH,
-	.stride = 1024,
-	.rate = 2000,
-	.hot_length = 8 * SZ_4K,
-	.hot_percent = 50,
-	.seed = 8,
-};
-
-/* Let threads loose for that time, and follow the device meanwhile. */
-static void race(struct __test_metadata *_metadata, struct bench *bench,
-		 struct racer *racers, size_t count, double time)
-{
-	double end = now() + time;
-	struct follow follow;
-
-	follow_start(_metadata, &follow, bench, query_iommu);
-	mock_work_start(_metadata, &bench->dev, &work);
-	for (size_t i = 0; i < count; i++)
-		racer_start(_metadata, &racers[i], bench, racers[i].step);
-	do {
-		follow_round(_metadata, &follow);
-		usleep(1000);
-	} while (now() < end);
-	for (size_t i = 0; i < count; i++)
-		racer_stop(_metadata, &racers[i]);
-	mock_work_stop(_metadata, &bench->dev);
-	follow_end(_metadata, &follow);
-	CHECK_RC(0, mock_get(_metadata, &bench->dev, MOCK_REG(fault_count)),
-		 "the device was in the way");
-}
 
 FIXTURE(races)
 {
@@ -168,7 +118,7 @@ FIXTURE_TEARDOWN(races)
 static void race_pairs(struct __test_metadata *_metadata, struct bench *bench,
 		       struct playground *play, const struct race_step *one)
 {
-	double time = seconds() / race_steps_count;
+	double time = race_seconds() / race_steps_count;
 
 	for (size_t i = 0; i < race_steps_count; i++) {
 		const struct race_step *other = &race_steps[i];
@@ -178,7 +128,8 @@ static void race_pairs(struct __test_metadata *_metadata, struct bench *bench,
 			  .data = play, .index = 1 },
 		};
 
-		race(_metadata, bench, racers, 2, time);
+		race(_metadata, bench, RACE_IOVA, RACE_LENGTH, racers, 2,
+		     time);
 	}
 }
 
@@ -194,7 +145,8 @@ static void race_all(struct __test_metadata *_metadata, struct bench *bench,
 		racers[i].data = play;
 		racers[i].index = i % RACE_INDICES;
 	}
-	race(_metadata, bench, racers, race_steps_count, seconds());
+	race(_metadata, bench, RACE_IOVA, RACE_LENGTH, racers, race_steps_count,
+	     race_seconds());
 }
 
 TEST_F_TIMEOUT(races, against_each, 3600)

@@ -16,16 +16,14 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/counts.h"
 #include "lib/follow.h"
+#include "lib/race.h"
 #include "lib/racer.h"
 #include "lib/told.h"
 #include "lib/test.h"
-
-#define SECONDS		3
 
 /* What is followed, and stays mapped. */
 #define IOVA		0x10000000ULL
@@ -281,54 +279,6 @@ static const struct {
 	STEP(driver_pins), STEP(driver_moves), STEP(vaddr), STEP(process),
 };
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
-static double seconds(void)
-{
-	const char *text = getenv("RACE_SECONDS");
-
-	return text ? atof(text) : SECONDS;
-}
-
-static const struct mock_work work = {
-	.iova = IOVA,
-	.length = LENGTH,
-	.stride = 1024,
-	.rate = 2000,
-	.hot_length = 8 * SZ_4K,
-	.hot_percent = 50,
-	.seed = 8,
-};
-
-/* Let threads loose for that time, and follow the device meanwhile. */
-static void race(struct __test_metadata *_metadata, struct bench *bench,
-		 struct racer *racers, size_t count, double time)
-{
-	double end = now() + time;
-	struct follow follow;
-
-	follow_start(_metadata, &follow, bench, query_iommu);
-	mock_work_start(_metadata, &bench->dev, &work);
-	for (size_t i = 0; i < count; i++)
-		racer_start(_metadata, &racers[i], bench, racers[i].step);
-	do {
-		follow_round(_metadata, &follow);
-		usleep(1000);
-	} while (now() < end);
-	for (size_t i = 0; i < count; i++)
-		racer_stop(_metadata, &racers[i]);
-	mock_work_stop(_metadata, &bench->dev);
-	follow_end(_metadata, &follow);
-	CHECK_RC(0, mock_get(_metadata, &bench->dev, MOCK_REG(fault_count)),
-		 "the device was in the way");
-}
-
 FIXTURE(races)
 {
 	struct bench bench;
@@ -378,7 +328,7 @@ FIXTURE_TEARDOWN(races)
 /* Each of them against each, itself included. */
 TEST_F_TIMEOUT(races, pairs, 7200)
 {
-	double time = seconds() / ARRAY_SIZE(steps);
+	double time = race_seconds() / ARRAY_SIZE(steps);
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		for (size_t j = i; j < ARRAY_SIZE(steps); j++) {
@@ -389,7 +339,8 @@ TEST_F_TIMEOUT(races, pairs, 7200)
 				  .data = &self->play, .index = 1 },
 			};
 
-			race(_metadata, &self->bench, racers, 2, time);
+			race(_metadata, &self->bench, IOVA, LENGTH, racers,
+			     2, time);
 		}
 	}
 }
@@ -398,7 +349,8 @@ TEST_F_TIMEOUT(races, pairs, 7200)
 TEST_F_TIMEOUT(races, start_and_stop, 7200)
 {
 	static const __u32 flags[] = { DIRTY_START, DIRTY_STOP };
-	double time = seconds() / ARRAY_SIZE(steps);
+	const struct mock_work work = race_work(IOVA, LENGTH);
+	double time = race_seconds() / ARRAY_SIZE(steps);
 	struct bench *bench = &self->bench;
 	__u64 bits[PAGES / 64];
 	int rc;
@@ -407,14 +359,14 @@ TEST_F_TIMEOUT(races, start_and_stop, 7200)
 		struct racer racer = {
 			.name = steps[i].name, .data = &self->play,
 		};
-		double end = now() + time;
+		double end = race_now() + time;
 
 		/* needs tracking to be on */
 		if (steps[i].step == step_driver_pins)
 			continue;
 		mock_work_start(_metadata, &bench->dev, &work);
 		racer_start(_metadata, &racer, bench, steps[i].step);
-		for (unsigned int round = 0; now() < end; round++) {
+		for (unsigned int round = 0; race_now() < end; round++) {
 			ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd,
 							flags[round % 2]));
 			rc = __type1_dirty_get(bench->iommu.fd, IOVA, LENGTH,
