@@ -16,21 +16,26 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 	  $(if $(APPEND),--append "$(APPEND)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kernel debug-kernel peer uml vm kunit selftest bench \
-	check series clean apply apply-peer base tools
+.PHONY: help demo demo-prod test kernel debug-kernel peer prod-kernel \
+	kcsan-kernel uml vm kunit selftest kcsan bench check series clean apply \
+	apply-peer base tools
 
 help:
 	@echo 'make demo          migrate a process under DMA over every backend, in a VM'
+	@echo 'make demo-prod     the same on a kernel in the configuration of Debian'
 	@echo 'make test          everything; closes with "N passed, N failed, N skipped"'
 	@echo 'make kernel        the kernel with the series      build/x86'
 	@echo 'make debug-kernel  the same with KASAN, lockdep    build/debug'
 	@echo 'make peer          the base with the mock devices  build/peer'
+	@echo 'make prod-kernel   the series as modules, Debian'"'"'s options  build/prod'
+	@echo 'make kcsan-kernel  the series with KCSAN          build/kcsan'
 	@echo 'make uml           User-Mode Linux                 build/um'
 	@echo 'make vm CMD="..."  boot and run a command (scripts/vm gives its exit status);'
-	@echo '                   KERNEL=x86|debug|peer|um'
+	@echo '                   KERNEL=x86|debug|peer|um|prod|kcsan'
 	@echo '                   MEM=2G CPUS=2 IOMMU=vtd|none ICOUNT=1 TIMEOUT=300 APPEND="..."'
 	@echo 'make kunit         KUnit suites on UML, plain and debug kernel'
 	@echo 'make selftest      kselftests on plain and debug kernel'
+	@echo 'make kcsan         the race tests on the kernel with KCSAN'
 	@echo 'make bench         figures, ours to the peer, in instructions'
 	@echo 'make check         style, sparse, W=1, documentation, options, series'
 	@echo 'make series        the series as patches           build/series'
@@ -58,6 +63,12 @@ uml: apply
 peer: apply-peer
 	@$(S)/build peer
 
+prod-kernel: apply
+	@$(S)/build prod
+
+kcsan-kernel: apply
+	@$(S)/build kcsan
+
 tools: apply
 	@$(S)/build-tools
 	@$(S)/base-selftests
@@ -69,12 +80,18 @@ vm:
 demo: kernel tools
 	@$(S)/run-demo
 
+demo-prod: prod-kernel tools
+	@$(S)/run-demo prod
+
 kunit: kernel debug-kernel uml
 	@$(S)/run-kunit um x86 debug
 
 selftest: kernel debug-kernel tools
 	@$(S)/run-selftest x86 debug
 	@$(S)/run-base-selftests x86
+
+kcsan: kcsan-kernel tools
+	@$(S)/run-kcsan
 
 bench: kernel peer tools
 	@$(S)/run-bench

@@ -28,3 +28,40 @@ tree_of()
 	*) echo "$build/linux" ;;
 	esac
 }
+
+# Compile through ccache: kernels whose configurations differ in a few options
+# have most objects in common. Debian's links named after the compilers leave
+# make's command lines as they are. Without the package, compile as usual.
+use_ccache()
+{
+	[ -d /usr/lib/ccache ] || return 0
+	export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=3G
+}
+
+# kconfig OUT ARCH OPTION...: a configuration in OUT with these options, all
+# others at the least. One that it does not take is an error: what silently was
+# not built was not checked.
+kconfig()
+{
+	local out=$1 arch=$2 o
+	shift 2
+	mkdir -p "$out"
+	printf '%s\n' "$@" >"$out/series.config"
+	kmake_in "$out" "$arch" KCONFIG_ALLCONFIG="$out/series.config" allnoconfig >"$out/config.log" 2>&1 ||
+		{ tail "$out/config.log"; return 1; }
+	for o; do
+		case $o in
+		*=n) ! grep -q "^${o%=n}=" "$out/.config" ;;
+		*) grep -qxF "$o" "$out/.config" ;;
+		esac || { echo "${out##*/}: the configuration does not take $o"; return 1; }
+	done
+}
+
+# kmake_in OUT ARCH ARGUMENT...: make of the series' tree
+kmake_in()
+{
+	local out=$1 arch=$2 cross=
+	shift 2
+	[ "$arch" != arm64 ] || cross=aarch64-linux-gnu-
+	make -C "$(tree_of linux)" O="$out" ARCH="$arch" CROSS_COMPILE=$cross -j"$jobs" "$@"
+}

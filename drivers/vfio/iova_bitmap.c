@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Dirty IOVA ranges as bits in a caller's memory.
+ * Record dirty IOVA ranges in a bitmap in user memory.
  */
 #include <linux/bits.h>
 #include <linux/compiler.h>
@@ -11,6 +11,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/unaligned.h>
 
@@ -19,65 +20,66 @@
 #include "iova_bitmap.h"
 
 /**
- * DOC: idea
+ * DOC: IOVA bitmap
  *
- * A live migration asks which memory a device wrote and passes a bitmap to be
- * filled: bit ``n % 64`` of 64 bit word ``n / 64`` stands for the ``n``-th
- * granule, where ``n = (IOVA - first IOVA) / granule``. Whoever knows the
- * answer, an IOMMU driver reading its page table or a device reading its own
- * log, forgets what it tells by telling it. So there must be no moment at
- * which an answer was taken from the hardware and cannot be written down.
+ * Live migration queries which memory a device wrote. The caller of a query
+ * supplies a bitmap in user memory: bit ``n % 64`` of 64 bit word ``n / 64``
+ * stands for the ``n``-th granule, where ``n = (IOVA - first IOVA) / granule``.
+ * An IOMMU driver clears the dirty bits of its page table as it reads them, and
+ * a device clears its log. Dirty bits that have been read, but cannot be
+ * written to the bitmap, would be lost.
  *
- * The bitmap is therefore walked in windows. The memory behind a window is
- * pinned, writable, *before* the callback is asked for that part of the IOVA
- * range, and unpinned after it; recording an answer is then nothing but
- * setting bits through a kernel mapping, which neither fails nor sleeps. A
- * window that cannot be pinned whole ends the walk with nothing lost, since
- * nobody was asked.
+ * Therefore the bitmap is processed in windows. The memory of a window is
+ * pinned for writing *before* the callback reads the dirty bits of the window's
+ * IOVA range, and unpinned afterwards. iova_bitmap_set() then only sets bits
+ * through a kernel mapping, which neither fails nor sleeps. If a window cannot
+ * be pinned, the walk ends, and no dirty bit is lost: the callback has not run
+ * for this window.
  *
- * An answer may still reach past the window, because hardware has one dirty
- * bit for a huge page. What reaches into the next window is carried there.
- * What lies outside the whole bitmap goes to the owner's spill function, to be
- * told by a later query.
+ * A range that the callback reports may end above the window, because hardware
+ * has one dirty bit for a huge page. The part above the window is carried over
+ * to the next window. The part outside of the bitmap goes to the spill function
+ * of the owner, which reports it in a later query.
  */
 
 /**
- * DOC: windows
+ * DOC: IOVA bitmap windows
  *
- * The page pointers of a window fill one kernel page: 512 pointers of 8 bytes
- * where a page has 4 KiB, hence at most 512 pages or 2 MiB of bitmap, which at
- * a granule of 4 KiB tell about 64 GiB of IOVA. A query over 4 GiB to 128 GiB
- * is two windows, 4 GiB to 68 GiB and 68 GiB to 128 GiB. A bitmap may start at
- * any byte address; where that is inside a page, the first window is shorter
- * by the bytes in front of it. The cost in memory is one page for each bitmap,
- * however large.
+ * A window has at most as many pages of bitmap as one kernel page can hold page
+ * pointers: 512 pages, or 2 MiB of bitmap, with pages of 4 KiB and pointers of
+ * 8 bytes. With a granule of 4 KiB, such a window covers 64 GiB of IOVA. A
+ * query of 4 GiB to 128 GiB has two windows, 4 GiB to 68 GiB and 68 GiB to
+ * 128 GiB. A bitmap may start at any byte address. If this address is not page
+ * aligned, the first window is shorter by the bytes before it in its page. Each
+ * bitmap needs one page for page pointers, regardless of its length.
  */
 
 #define IOVA_BITMAP_MAX_PAGES	((unsigned int)(PAGE_SIZE / sizeof(struct page *)))
 #define IOVA_BITMAP_PAGE_BITS	((unsigned int)(PAGE_SIZE * BITS_PER_BYTE))
 
-/* From this many bytes on a call to memset() is cheaper than a loop. */
+/* For this many bytes or more, memset() is cheaper than a loop. */
 #define IOVA_BITMAP_MEMSET	256
 
 /*
- * struct iova_bitmap_window - the part of the bitmap that is pinned
+ * struct iova_bitmap_window - the pinned window of a bitmap
  *
- * Inner part of struct iova_bitmap. Nothing is pinned while @npages is 0, and
- * the other members then mean nothing but @run, which is false, and @pages, which
- * lives as long as the bitmap does.
+ * Member of struct iova_bitmap. While no window is pinned, npages is 0, run is
+ * false, and of the other members only pages is valid: it is allocated and freed
+ * with the struct iova_bitmap.
  */
 struct iova_bitmap_window {
-	/* First IOVA, and the distance from it to the last one */
+	/* First IOVA, and distance from the first to the last IOVA */
 	unsigned long iova;
 	unsigned long span;
-	/* Bits of pages[0] in front of the bit for @iova */
+	/* Number of bits in pages[0] below the bit for iova */
 	unsigned int skip;
 	unsigned int npages;
-	/* Whether a bit was set, so that the pages must be marked dirty */
+	/* Whether a bit was set; if so, unpinning marks the pages dirty */
 	bool written;
 	/*
-	 * Whether offsets @run_first to @next - 1 are still to be written. What
-	 * is told next would go on at @next, which cannot wrap: a bitmap has
+	 * Whether the bits of offsets run_first to next - 1 are pending: they
+	 * are set together, so adjacent ranges cost one update. next is the
+	 * offset after the latest range. It cannot wrap, as a bitmap covers
 	 * less than 2^64 bytes of IOVA.
 	 */
 	bool run;
@@ -87,17 +89,20 @@ struct iova_bitmap_window {
 };
 
 /*
- * struct iova_bitmap - a caller's bitmap over a range of IOVA
+ * struct iova_bitmap - a bitmap in user memory for a range of IOVA
  *
- * Owner: whoever called iova_bitmap_alloc(), for the time of one query.
- * Locks: none. One thread walks and sets; two queries at a time need two
- * objects, and memory that does not overlap, as bits are not set atomically.
+ * Owner: the caller of iova_bitmap_alloc(), for one query.
+ * Locks: none. One thread walks the bitmap and sets bits. Concurrent queries
+ * need a struct iova_bitmap each, and bitmaps that do not overlap, as bits are
+ * not set atomically.
  */
 struct iova_bitmap {
 	struct iova_bitmap_window mapped;
 	unsigned int pgshift;
-	/* Whether @carry_last is the end of a range to go on with */
+	/* Whether a range continues in the next window, up to carry_last */
 	bool carry;
+	/* Whether the last window stays pinned until iova_bitmap_free() */
+	bool keep_pinned;
 	unsigned long carry_last;
 
 	u8 __user *bitmap;
@@ -110,61 +115,65 @@ struct iova_bitmap {
 };
 
 /*
- * On little-endian machines the bit of word n / 64 is that of byte n / 8, and
- * bytes are what is written: a word at the edge may hold bytes that are not
- * the bitmap's. On big-endian ones the bytes of a word run the other way.
+ * Bits are set in bytes, because a word at the edge of the bitmap may contain
+ * bytes that do not belong to the bitmap. On little-endian machines, bit n is
+ * in byte n / 8. On big-endian machines, the bytes of a word are reversed.
  */
 #define IOVA_BITMAP_SWIZZLE \
 	(IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? sizeof(u64) - 1 : 0)
 
 /**
- * iova_bitmap_pin() - pin the memory of a window, all of it or nothing
- * @addr: user address of its first byte
- * @npages: pages from there on
- * @pages: takes the pages
+ * iova_bitmap_pin_pages() - pin all pages of a window, or none
+ * @addr: user address of the first page
+ * @npages: number of pages
+ * @pages: set to the pinned pages
  *
- * Return: 0, -EFAULT where a page cannot be written, or what else
- * pin_user_pages_fast() says.
+ * Return:
+ * * 0: success
+ * * -EFAULT: a page is not writable memory
+ * * or another errno of pin_user_pages_fast()
  */
-VISIBLE_IF_KUNIT int iova_bitmap_pin(unsigned long addr, unsigned int npages,
-				     struct page **pages)
+VISIBLE_IF_KUNIT int iova_bitmap_pin_pages(unsigned long addr,
+					   unsigned int npages,
+					   struct page **pages)
 {
 	unsigned int done = 0;
 	int ret;
 
-	KUNIT_STATIC_STUB_REDIRECT(iova_bitmap_pin, addr, npages, pages);
+	KUNIT_STATIC_STUB_REDIRECT(iova_bitmap_pin_pages, addr, npages, pages);
 
-	/* A short count says no reason; the next try starts at the culprit. */
+	/* A short count has no errno: the next call fails at its first page. */
 	while (done < npages) {
 		ret = pin_user_pages_fast(addr + done * PAGE_SIZE,
 					  npages - done, FOLL_WRITE,
 					  pages + done);
 		if (ret <= 0) {
 			unpin_user_pages(pages, done);
-			return ret ?: -EFAULT;
+			/* -EOVERFLOW: the address is above the address space */
+			return ret && ret != -EOVERFLOW ? ret : -EFAULT;
 		}
 		done += ret;
 	}
 	return 0;
 }
-EXPORT_SYMBOL_IF_KUNIT(iova_bitmap_pin);
+EXPORT_SYMBOL_IF_KUNIT(iova_bitmap_pin_pages);
 
-/* Whole bytes; @stop is the first one that is not. */
+/* Fill whole bytes, up to @stop exclusive. */
 static __always_inline void iova_bitmap_fill_bytes(u8 *p, u8 *stop)
 {
 	if (stop - p >= IOVA_BITMAP_MEMSET) {
 		memset(p, 0xff, stop - p);
 		return;
 	}
-	/* The last word may reach into bytes behind, which are full as well. */
+	/* The last word may extend above @stop, into bytes that are full. */
 	for (; p < stop; p += sizeof(u64)) {
-		/* Or the compiler calls memset() after all. */
+		/* Keep the compiler from replacing the loop by memset(). */
 		OPTIMIZER_HIDE_VAR(p);
 		put_unaligned(~0ULL, (u64 *)p);
 	}
 }
 
-/* Whole words, of which a huge page has eight. */
+/* Fill whole words. A huge page has eight. */
 static __always_inline void iova_bitmap_fill_words(u64 *p, unsigned int n)
 {
 	if (n * sizeof(u64) >= IOVA_BITMAP_MEMSET) {
@@ -182,13 +191,13 @@ static __always_inline void iova_bitmap_fill_words(u64 *p, unsigned int n)
 		p[7] = ~0ULL;
 	}
 	for (; n; n--, p++) {
-		/* Or the compiler calls memset() after all. */
+		/* Keep the compiler from replacing the loop by memset(). */
 		OPTIMIZER_HIDE_VAR(p);
 		*p = ~0ULL;
 	}
 }
 
-/* A run of several bytes on a machine whose words run the other way. */
+/* Fill several bytes on a big-endian machine, or fewer than a word. */
 static void iova_bitmap_fill_swizzled(u8 *kaddr, unsigned int byte,
 				      unsigned int end, u8 head, u8 tail)
 {
@@ -199,10 +208,10 @@ static void iova_bitmap_fill_swizzled(u8 *kaddr, unsigned int byte,
 }
 
 /*
- * Set bits @first to @last of the page that is mapped at @kaddr.
+ * Set bits @first to @last of the page mapped at @kaddr.
  *
- * 512 bits is a huge page, and all in between happens: each has a path without
- * a loop over bits, and none touches a byte outside of the run.
+ * All lengths from 1 bit to the 512 bits of a huge page are common. Each has a
+ * path without a loop over bits. No path accesses a byte outside of the range.
  */
 static __always_inline void iova_bitmap_fill(u8 *kaddr, unsigned int first,
 					     unsigned int last)
@@ -230,9 +239,9 @@ static __always_inline void iova_bitmap_fill(u8 *kaddr, unsigned int first,
 	}
 
 	/*
-	 * A word from the first byte on and one up to the last byte, wherever
-	 * these are. They may overlap, but neither reaches the other's partial
-	 * byte.
+	 * Update the unaligned word that starts with the first byte, and the
+	 * one that ends with the last byte. They may overlap, but neither
+	 * contains the partial byte of the other.
 	 */
 	kaddr += byte;
 	stop = kaddr + (end - byte) + 1 - sizeof(u64);
@@ -242,7 +251,7 @@ static __always_inline void iova_bitmap_fill(u8 *kaddr, unsigned int first,
 	iova_bitmap_fill_bytes(kaddr + sizeof(u64), stop);
 }
 
-/* Set bits of the pinned pages, counted from the first page's, in pieces. */
+/* Set bits @bit to @end of the pinned pages, page by page. */
 static noinline void iova_bitmap_set_pages(struct iova_bitmap_window *mapped,
 					   unsigned int bit, unsigned int end)
 {
@@ -262,7 +271,7 @@ static noinline void iova_bitmap_set_pages(struct iova_bitmap_window *mapped,
 	}
 }
 
-/* More than one bit: within a page, as nearly always, or not. */
+/* Set several bits, which are nearly always in the same page. */
 static noinline void iova_bitmap_set_run(struct iova_bitmap_window *mapped,
 					 unsigned int bit, unsigned int end)
 {
@@ -279,7 +288,7 @@ static noinline void iova_bitmap_set_run(struct iova_bitmap_window *mapped,
 	kunmap_local(kaddr);
 }
 
-/* Set the bits for a range inside of the window, as offsets from its IOVA. */
+/* Set the bits of a range inside the window, given as offsets from its IOVA. */
 static __always_inline void iova_bitmap_set_mapped(struct iova_bitmap *bitmap,
 						   unsigned long offset,
 						   unsigned long last)
@@ -288,7 +297,7 @@ static __always_inline void iova_bitmap_set_mapped(struct iova_bitmap *bitmap,
 	unsigned int bit, end;
 	u8 *kaddr;
 
-	/* A window has at most 2^24 bits, however far its offsets go. */
+	/* A window has at most 2^32 bits, so bit numbers fit unsigned int. */
 	bit = mapped->skip + (offset >> bitmap->pgshift);
 	end = mapped->skip + (last >> bitmap->pgshift);
 	mapped->written = true;
@@ -297,15 +306,15 @@ static __always_inline void iova_bitmap_set_mapped(struct iova_bitmap *bitmap,
 		return;
 	}
 
-	/* One bit is what a device with 4 KiB pages reports all the time. */
+	/* Fast path: dirty leaves of 4 KiB set one bit each. */
 	kaddr = kmap_local_page(mapped->pages[bit / IOVA_BITMAP_PAGE_BITS]);
 	kaddr[bit % IOVA_BITMAP_PAGE_BITS / BITS_PER_BYTE ^
 	      IOVA_BITMAP_SWIZZLE] |= BIT(bit % BITS_PER_BYTE);
 	kunmap_local(kaddr);
 }
 
-/* Write the run of ranges that went on from each other, if there is one. */
-static void iova_bitmap_end_run(struct iova_bitmap *bitmap)
+/* Set the bits of the pending run of adjacent ranges, if there is one. */
+static void iova_bitmap_flush_run(struct iova_bitmap *bitmap)
 {
 	struct iova_bitmap_window *mapped = &bitmap->mapped;
 
@@ -315,15 +324,15 @@ static void iova_bitmap_end_run(struct iova_bitmap *bitmap)
 	iova_bitmap_set_mapped(bitmap, mapped->run_first, mapped->next - 1);
 }
 
-/* A range that goes on from the one before, or the first that does not. */
-static noinline void iova_bitmap_set_next(struct iova_bitmap *bitmap,
-					  unsigned long offset,
+/* Extend the pending run by a range, or end the run if it is not adjacent. */
+static noinline void iova_bitmap_extend_run(struct iova_bitmap *bitmap,
+					    unsigned long offset,
 					  unsigned long last)
 {
 	struct iova_bitmap_window *mapped = &bitmap->mapped;
 
 	if (offset != mapped->next) {
-		iova_bitmap_end_run(bitmap);
+		iova_bitmap_flush_run(bitmap);
 		iova_bitmap_set_mapped(bitmap, offset, last);
 	} else if (!mapped->run) {
 		mapped->run = true;
@@ -332,26 +341,26 @@ static noinline void iova_bitmap_set_next(struct iova_bitmap *bitmap,
 	mapped->next = last + 1;
 }
 
-static void iova_bitmap_put_window(struct iova_bitmap *bitmap)
+static void iova_bitmap_unpin_window(struct iova_bitmap *bitmap)
 {
 	struct iova_bitmap_window *mapped = &bitmap->mapped;
 
 	if (!mapped->npages)
 		return;
-	iova_bitmap_end_run(bitmap);
+	iova_bitmap_flush_run(bitmap);
 
 	/*
-	 * The bits were written through the kernel's mapping, which leaves no
-	 * trace in the caller's page table: unless told so, reclaim may drop a
-	 * page that it believes to be clean, and the bits with it.
+	 * Mark the pages dirty. Bits set through the kernel mapping do not set
+	 * the dirty bit of the user page table, so reclaim could otherwise drop
+	 * the page as clean.
 	 */
 	unpin_user_pages_dirty_lock(mapped->pages, mapped->npages,
 				    mapped->written);
 	mapped->npages = 0;
 }
 
-/* Pin the window that starts with the granule at @iova. */
-static int iova_bitmap_get_window(struct iova_bitmap *bitmap,
+/* Pin the memory of the window whose first granule is at @iova. */
+static int iova_bitmap_pin_window(struct iova_bitmap *bitmap,
 				  unsigned long iova)
 {
 	struct iova_bitmap_window *mapped = &bitmap->mapped;
@@ -363,7 +372,7 @@ static int iova_bitmap_get_window(struct iova_bitmap *bitmap,
 	addr = (unsigned long)bitmap->bitmap + first / BITS_PER_BYTE;
 	pgoff = offset_in_page(addr);
 
-	/* As a last bit, not a number of bits: that may be one too many. */
+	/* The number of the last bit: the number of bits may overflow. */
 	bits = (bitmap->last - iova) >> bitmap->pgshift;
 	room = IOVA_BITMAP_MAX_PAGES * (unsigned long)IOVA_BITMAP_PAGE_BITS -
 	       pgoff * BITS_PER_BYTE;
@@ -375,7 +384,7 @@ static int iova_bitmap_get_window(struct iova_bitmap *bitmap,
 	}
 	npages = (pgoff + bits / BITS_PER_BYTE) / PAGE_SIZE + 1;
 
-	ret = iova_bitmap_pin(addr - pgoff, npages, mapped->pages);
+	ret = iova_bitmap_pin_pages(addr - pgoff, npages, mapped->pages);
 	if (ret)
 		return ret;
 
@@ -387,27 +396,26 @@ static int iova_bitmap_get_window(struct iova_bitmap *bitmap,
 }
 
 /**
- * iova_bitmap_alloc() - begin to fill a caller's bitmap
- * @iova: IOVA that the first bit stands for
- * @length: bytes of IOVA that the bitmap covers; it has a bit for each started
- *	granule, and no byte more than these bits need is ever written
- * @page_size: bytes of IOVA to a bit, any power of two
- * @data: the bitmap in the current process' memory, at any byte address (on
- *	big-endian machines a multiple of 8). Bits are set there, none is
- *	cleared.
+ * iova_bitmap_alloc() - allocate an iova_bitmap and pin its first window
+ * @iova: first IOVA of the bitmap
+ * @length: number of bytes of IOVA that the bitmap covers. The bitmap has one
+ *	bit per granule, also for a partial granule at the end. Bytes of @data
+ *	without such a bit are not written.
+ * @page_size: granule, the number of bytes of IOVA per bit; a power of two
+ * @data: the bitmap in memory of the current process, at any byte address (on
+ *	big-endian machines a multiple of 8). Bits are set, but never cleared.
  *
- * The memory of the first window is pinned. iova_bitmap_free() must run in the
- * same process.
+ * The caller must call iova_bitmap_free() in the same process.
  *
  * Context: may sleep, takes the mmap lock.
- * Return: the object, or an ERR_PTR():
+ * Return: the iova_bitmap, or an ERR_PTR():
  *
- * * -EINVAL: @length is zero, @page_size no power of two, or @data misaligned
- *   for a big-endian machine
- * * -EOVERFLOW: the range goes on past the last IOVA
+ * * -EINVAL: @length is 0, @page_size is not a power of two, or @data is not
+ *   aligned on a big-endian machine
+ * * -EOVERFLOW: the range ends above ULONG_MAX
  * * -EFAULT: the first window of @data is not writable memory
  * * -ENOMEM: out of memory
- * * what else pin_user_pages_fast() may say
+ * * or another errno of pin_user_pages_fast()
  */
 struct iova_bitmap *iova_bitmap_alloc(unsigned long iova, size_t length,
 				      unsigned long page_size,
@@ -438,7 +446,7 @@ struct iova_bitmap *iova_bitmap_alloc(unsigned long iova, size_t length,
 		goto err_free;
 	}
 
-	ret = iova_bitmap_get_window(bitmap, iova);
+	ret = iova_bitmap_pin_window(bitmap, iova);
 	if (ret)
 		goto err_free;
 	return bitmap;
@@ -450,15 +458,16 @@ err_free:
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_alloc, IOMMUFD);
 
 /**
- * iova_bitmap_alloc_spill() - begin to keep what there is no bitmap for
- * @spill: is called with each range that iova_bitmap_set() is
- * @opaque: handed to @spill
+ * iova_bitmap_alloc_spill() - allocate an iova_bitmap without user memory
+ * @spill: called with each range passed to iova_bitmap_set()
+ * @opaque: first argument of @spill
  *
- * For who asks the hardware but has no caller to tell. Any thread may set and
- * free; there is nothing to walk.
+ * For callers that read dirty bits of hardware without a user bitmap. Any
+ * thread may call iova_bitmap_set() and iova_bitmap_free(), but not
+ * iova_bitmap_for_each().
  *
  * Context: may sleep.
- * Return: the object, or NULL.
+ * Return: the iova_bitmap, or NULL if out of memory.
  */
 struct iova_bitmap *iova_bitmap_alloc_spill(iova_bitmap_spill_fn_t spill,
 					    void *opaque)
@@ -472,27 +481,27 @@ struct iova_bitmap *iova_bitmap_alloc_spill(iova_bitmap_spill_fn_t spill,
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_alloc_spill, IOMMUFD);
 
 /**
- * iova_bitmap_free() - end the use of a bitmap
- * @bitmap: from iova_bitmap_alloc() or iova_bitmap_alloc_spill(); gone afterwards
+ * iova_bitmap_free() - free an iova_bitmap
+ * @bitmap: from iova_bitmap_alloc() or iova_bitmap_alloc_spill()
  *
- * Unpins what may still be pinned.
+ * Unpins the window that is still pinned, if any.
  *
  * Context: may sleep.
  */
 void iova_bitmap_free(struct iova_bitmap *bitmap)
 {
-	iova_bitmap_put_window(bitmap);
+	iova_bitmap_unpin_window(bitmap);
 	free_page((unsigned long)bitmap->mapped.pages);
 	kfree(bitmap);
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_free, IOMMUFD);
 
 /**
- * iova_bitmap_set_spill() - say who takes what the bitmap cannot
+ * iova_bitmap_set_spill() - set the function for ranges outside of the bitmap
  * @bitmap: from iova_bitmap_alloc()
- * @spill: is called with each part of a dirty range that lies outside of the
- *	bitmap, or whose window could not be pinned; NULL for nobody
- * @opaque: handed to @spill
+ * @spill: called with each part of a dirty range that lies outside of the
+ *	bitmap, or whose window could not be pinned; may be NULL
+ * @opaque: first argument of @spill
  *
  * Context: any; before iova_bitmap_for_each().
  */
@@ -505,11 +514,30 @@ void iova_bitmap_set_spill(struct iova_bitmap *bitmap,
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_set_spill, IOMMUFD);
 
 /**
- * iova_bitmap_nr_dropped() - how many ranges found neither bits nor a taker
+ * iova_bitmap_keep_pinned() - keep the last window pinned until free
  * @bitmap: from iova_bitmap_alloc()
  *
+ * Unpinning a dirty page takes the lock of its folio, which writeback of a file
+ * may hold for a long time. After this call, iova_bitmap_for_each() leaves the
+ * last window pinned, and iova_bitmap_free() unpins it. A bitmap of one window
+ * can then be walked with locks held.
+ *
+ * Context: any; before iova_bitmap_for_each().
+ */
+void iova_bitmap_keep_pinned(struct iova_bitmap *bitmap)
+{
+	bitmap->keep_pinned = true;
+}
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_keep_pinned, IOMMUFD);
+
+/**
+ * iova_bitmap_nr_dropped() - count dirty ranges that were lost
+ * @bitmap: from iova_bitmap_alloc()
+ *
+ * A range outside of the bitmap is lost if there is no spill function.
+ *
  * Context: any.
- * Return: the number of ranges, or parts of one, since the allocation.
+ * Return: the number of lost ranges, or parts of ranges, since the allocation.
  */
 unsigned long iova_bitmap_nr_dropped(const struct iova_bitmap *bitmap)
 {
@@ -525,11 +553,11 @@ static void iova_bitmap_spill(struct iova_bitmap *bitmap, unsigned long iova,
 		return;
 	}
 	bitmap->nr_dropped++;
-	pr_warn_once("iova_bitmap: dirty range %#lx-%#lx is outside of the bitmap and nobody keeps it\n",
+	pr_warn_once("iova_bitmap: lost dirty range %#lx-%#lx outside of the bitmap\n",
 		     iova, last);
 }
 
-/* A range that is not inside of the window: find a place for each part. */
+/* Record a range that is not inside the window: split it into parts. */
 static noinline void iova_bitmap_set_clipped(struct iova_bitmap *bitmap,
 					     unsigned long iova, size_t length)
 {
@@ -567,21 +595,25 @@ static noinline void iova_bitmap_set_clipped(struct iova_bitmap *bitmap,
 
 /**
  * iova_bitmap_set() - record that a range of IOVA is dirty
- * @bitmap: from iova_bitmap_alloc()
- * @iova: first byte of the range, as an absolute IOVA
- * @length: bytes of the range; the caller's own granule may be smaller or
- *	larger than a bit's, and zero bytes are none
+ * @bitmap: from iova_bitmap_alloc() or iova_bitmap_alloc_spill()
+ * @iova: first IOVA of the range
+ * @length: length of the range in bytes; need not be aligned to the granule of
+ *	the bitmap; 0 records nothing
  *
- * Sets the bit of every granule that the range touches, at the latest when its
- * window is left: ranges that go on from each other are written as one. Any
- * range is good:
- * what reaches past the window of the running callback is written with the
- * next window, and what is outside of the bitmap, or nowhere near the window,
- * goes to the spill function. Without one it is lost, counted, and a warning
- * is logged once.
+ * Sets the bit of every granule that overlaps the range. Bits of adjacent
+ * ranges may be set later, but not after the window is unpinned.
  *
- * Context: any in which the page of a pinned user buffer may be mapped; does
- * not sleep. The bitmap's thread only.
+ * The range need not lie inside the window of the running callback:
+ *
+ * * The part above the window, up to the end of the bitmap, is set in the
+ *   following windows.
+ * * The part outside of the bitmap, or below the window, goes to the spill
+ *   function. If there is none, that part is lost, counts for
+ *   iova_bitmap_nr_dropped(), and causes a warning once.
+ * * A range that does not overlap the window goes to the spill function whole.
+ *
+ * Context: any context that allows kmap_local_page(); does not sleep. Only the
+ * thread that walks the bitmap.
  */
 void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		     size_t length)
@@ -589,16 +621,16 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 	struct iova_bitmap_window *mapped = &bitmap->mapped;
 	unsigned long offset = iova - mapped->iova;
 
-	/* Offset and length together cannot wrap once both were compared. */
+	/* Comparing offset and length separately avoids an overflow. */
 	if (unlikely(!mapped->npages || offset > mapped->span ||
 		     length - 1 > mapped->span - offset)) {
 		iova_bitmap_set_clipped(bitmap, iova, length);
 		return;
 	}
 
-	/* Leaves that were written in a row are told in a row. */
+	/* Dirty leaves are often adjacent: collect their ranges in a run. */
 	if (offset == mapped->next || mapped->run) {
-		iova_bitmap_set_next(bitmap, offset, offset + length - 1);
+		iova_bitmap_extend_run(bitmap, offset, offset + length - 1);
 		return;
 	}
 	mapped->next = offset + length;
@@ -606,8 +638,8 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_set, IOMMUFD);
 
-/* Write down what the window before this one had to leave. */
-static void iova_bitmap_take_carry(struct iova_bitmap *bitmap)
+/* Set the bits of a range that started in an earlier window. */
+static void iova_bitmap_write_carry(struct iova_bitmap *bitmap)
 {
 	struct iova_bitmap_window *mapped = &bitmap->mapped;
 	unsigned long offset;
@@ -621,20 +653,22 @@ static void iova_bitmap_take_carry(struct iova_bitmap *bitmap)
 }
 
 /**
- * iova_bitmap_for_each() - ask for the whole bitmap, a window at a time
+ * iova_bitmap_for_each() - call a function for each window of the bitmap
  * @bitmap: from iova_bitmap_alloc()
- * @opaque: handed to @fn
- * @fn: is asked for one window after the other, in ascending order, each
- *	while its memory is pinned; records with iova_bitmap_set()
+ * @opaque: last argument of @fn
+ * @fn: called for each window, in ascending order, while the memory of the
+ *	window is pinned; calls iova_bitmap_set() for each dirty range
  *
- * After an error no more is asked, but what was already told of a later window
- * is still written there, if it can be.
+ * After an error, @fn is not called again. If @fn has recorded a range that
+ * extends into later windows, its bits are still set there if these windows can
+ * be pinned. Bits set before the error remain set. If pinning fails, @fn has
+ * not been called for the failing window or a later one.
  *
  * Context: may sleep, takes the mmap lock; process of iova_bitmap_alloc().
- * Return: 0, the errno of @fn, -EFAULT for a window that is not writable
- * memory, or what else pin_user_pages_fast() says. Bits set before an error
- * remain; for no IOVA from the failing window on was @fn asked, if pinning
- * was what failed.
+ * Return:
+ * * 0: success
+ * * -EFAULT: a window is not writable memory
+ * * or an errno of @fn, or another errno of pin_user_pages_fast()
  */
 int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 			 iova_bitmap_fn_t fn)
@@ -644,22 +678,26 @@ int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 	int ret = 0, pinned;
 
 	for (;;) {
-		/* The first window may still be pinned from the allocation. */
+		/* iova_bitmap_alloc() has pinned the first window. */
 		if (!mapped->npages || mapped->iova != iova) {
-			iova_bitmap_put_window(bitmap);
-			pinned = iova_bitmap_get_window(bitmap, iova);
+			iova_bitmap_unpin_window(bitmap);
+			pinned = iova_bitmap_pin_window(bitmap, iova);
 			if (pinned) {
 				ret = ret ?: pinned;
 				break;
 			}
 		}
-		iova_bitmap_take_carry(bitmap);
+		iova_bitmap_write_carry(bitmap);
 		if (!ret)
 			ret = fn(bitmap, iova, mapped->span + 1, opaque);
 		iova += mapped->span;
-		iova_bitmap_put_window(bitmap);
+		if (bitmap->keep_pinned && iova == bitmap->last)
+			iova_bitmap_flush_run(bitmap);
+		else
+			iova_bitmap_unpin_window(bitmap);
 		if (iova++ == bitmap->last || (ret && !bitmap->carry))
 			return ret;
+		cond_resched();
 	}
 
 	if (bitmap->carry)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the KUnit suite of iova_bitmap sees of its inside.
+ * Internal functions of iova_bitmap for its KUnit suite.
  */
 #ifndef _VFIO_IOVA_BITMAP_H
 #define _VFIO_IOVA_BITMAP_H
@@ -10,8 +10,8 @@
 #if IS_ENABLED(CONFIG_KUNIT)
 struct page;
 
-int iova_bitmap_pin(unsigned long addr, unsigned int npages,
-		    struct page **pages);
+int iova_bitmap_pin_pages(unsigned long addr, unsigned int npages,
+			  struct page **pages);
 #endif
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How many pages of the system are pinned, to the unit, for tests that see to it
- * that none is left so.
+ * Exact count of all page pins in the system, for tests that check that no pin
+ * leaks.
  */
 #ifndef _KUNIT_PINS_H
 #define _KUNIT_PINS_H
@@ -10,7 +10,7 @@
 #include <linux/mm.h>
 #include <linux/workqueue.h>
 
-/* A node counter, with what the CPUs still keep to themselves. */
+/* Sum a node counter, including the per-CPU differences not yet folded in. */
 static inline long pins_node_state(enum node_stat_item item)
 {
 	long sum = atomic_long_read(&vm_node_stat[item]);
@@ -26,10 +26,12 @@ static inline long pins_node_state(enum node_stat_item item)
 }
 
 /**
- * pins_sum() - count pins, fast
+ * pins_sum() - count page pins without synchronizing with other CPUs
  *
- * Return: how many there are, each page as often as it is pinned; now and then
- * another number, see pins_count().
+ * Fast. The result is wrong while a CPU folds its counter differences, see
+ * pins_count().
+ *
+ * Return: the number of pins; a page that is pinned twice counts twice.
  * Context: any.
  */
 static inline long pins_sum(void)
@@ -44,9 +46,9 @@ static inline long pins_nothing(void *arg)
 }
 
 /**
- * pins_count() - count pins
+ * pins_count() - count page pins
  *
- * Return: how many there are, each page as often as it is pinned.
+ * Return: the number of pins; a page that is pinned twice counts twice.
  * Context: may sleep.
  */
 static inline long pins_count(void)
@@ -55,9 +57,9 @@ static inline long pins_count(void)
 	int cpu;
 
 	/*
-	 * A CPU moves what it kept to itself to the sum in a work of its own,
-	 * and for a moment that is in neither. When another work has run there
-	 * the moment is over.
+	 * A per-CPU work folds the difference of its CPU into the node counter.
+	 * Meanwhile, the difference is in neither of the two. Running a work on
+	 * each CPU waits for a work that folds. Repeat until the sum is stable.
 	 */
 	do {
 		pins = again;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * DMA as a device behind the mock IOMMU does it.
+ * DMA of mock devices through the mock IOMMU.
  *
- * Devices that have no hardware behind them call these instead of putting
- * an address on a bus: the IOVA goes through the IOTLB and the page table of
- * the domain that the device is attached to, and sets accessed and dirty bits
- * there, before any memory is touched.
+ * Drivers of mock devices call iommu_mock_dma_read() and iommu_mock_dma_write()
+ * for each DMA transfer. An IOTLB and the page table of the attached domain
+ * translate the IOVA, and the accessed and dirty bits are set, before memory is
+ * read or written.
  */
 #ifndef _LINUX_IOMMU_MOCK_H
 #define _LINUX_IOMMU_MOCK_H
@@ -17,15 +17,15 @@ struct iommu_domain;
 struct mock_iommu;
 
 /**
- * enum iommu_mock_fault_reason - why a DMA was stopped
- * @IOMMU_MOCK_FAULT_NONE: it was not
- * @IOMMU_MOCK_FAULT_UNMAPPED: no translation for the IOVA
- * @IOMMU_MOCK_FAULT_READ: the translation does not let the device read
- * @IOMMU_MOCK_FAULT_WRITE: the translation does not let the device write
- * @IOMMU_MOCK_FAULT_NO_RAM: the translation leads to no struct page
- * @IOMMU_MOCK_FAULT_BLOCKED: the device is attached to no paging domain
+ * enum iommu_mock_fault_reason - reason of a DMA fault
+ * @IOMMU_MOCK_FAULT_NONE: no fault
+ * @IOMMU_MOCK_FAULT_UNMAPPED: the IOVA is not mapped
+ * @IOMMU_MOCK_FAULT_READ: the mapping does not allow reads
+ * @IOMMU_MOCK_FAULT_WRITE: the mapping does not allow writes
+ * @IOMMU_MOCK_FAULT_NO_RAM: the physical address has no struct page
+ * @IOMMU_MOCK_FAULT_BLOCKED: the device is not attached to a paging domain
  *
- * The values are those that struct vfio_mock_dma_regs reports to userspace.
+ * struct vfio_mock_dma_regs reports these values to userspace.
  */
 enum iommu_mock_fault_reason {
 	IOMMU_MOCK_FAULT_NONE,
@@ -37,9 +37,10 @@ enum iommu_mock_fault_reason {
 };
 
 /**
- * struct iommu_mock_fault - the first byte that a DMA could not reach
- * @iova: its IOVA; everything in front of it was transferred, nothing behind it
- * @reason: why
+ * struct iommu_mock_fault - fault of a DMA transfer
+ * @iova: IOVA of the first byte that was not transferred; all bytes below it
+ *	were transferred
+ * @reason: reason of the fault
  */
 struct iommu_mock_fault {
 	unsigned long iova;
@@ -47,22 +48,27 @@ struct iommu_mock_fault {
 };
 
 /**
- * struct iommu_mock_model - what an instance can do
- * @name: as in the module parameter and in sysfs
- * @pgsizes: leaf sizes of the domains made for it, the smallest being the
- *	granule
- * @walks: leaf sizes of the domains that it can be attached to; 0 is @pgsizes
- * @aperture_start: first IOVA that a domain has
- * @aperture_last: last IOVA that a domain has; 0 is the last there can be
- * @dirty: it has dirty bits
- * @nest_parent: a domain may be asked for that could be the parent of nested
- *	ones, although there are none
- * @unmapped_by_owner: warn where a domain is freed that has a mapping left
- * @hw_info: as in struct iommu_ops; NULL where there is nothing to tell
- * @should_fail: asked before something is mapped; NULL for never
+ * struct iommu_mock_model - capabilities of an instance
+ * @name: name of the model in the module parameter and in sysfs
+ * @pgsizes: bitmap of the leaf sizes of domains allocated for the instance; the
+ *	smallest is the granule
+ * @walks: bitmap of the leaf sizes that the instance can walk, in domains that
+ *	were allocated for other instances; 0 for @pgsizes
+ * @aperture_start: first IOVA of domains allocated for the instance
+ * @aperture_last: last IOVA of these domains; 0 for the last IOVA of the page
+ *	table
+ * @dirty: whether the instance supports dirty tracking
+ * @shared_group: whether the devices are in one IOMMU group, shared by all
+ *	instances of models with @shared_group
+ * @nest_parent: whether domains can be allocated with
+ *	IOMMU_HWPT_ALLOC_NEST_PARENT; nested domains are not supported
+ * @unmapped_by_owner: whether to warn about a mapping in a freed domain
+ * @hw_info: as in struct iommu_ops; may be NULL
+ * @should_fail: fault injection, called before each map; returns true to make
+ *	the map fail with -ENOMEM; may be NULL
  *
- * Owner: whoever calls iommu_mock_register(). Lifetime: longer than the
- * instance, and longer than the domains that were made for it.
+ * Owner: the caller of iommu_mock_register(). Lifetime: until the instance is
+ * unregistered and all domains allocated for it are freed.
  */
 struct iommu_mock_model {
 	const char *name;
@@ -71,24 +77,25 @@ struct iommu_mock_model {
 	unsigned long aperture_start;
 	unsigned long aperture_last;
 	bool dirty;
+	bool shared_group;
 	bool nest_parent;
 	bool unmapped_by_owner;
 	void *(*hw_info)(struct device *dev, u32 *length, u32 *type);
 	bool (*should_fail)(void);
 };
 
-/* The instances of the module parameter, and devices behind them. */
+/* Instances of the module parameter, and devices behind them */
 unsigned int iommu_mock_count(void);
 const char *iommu_mock_model(unsigned int index);
-int iommu_mock_adopt(struct device *dev, unsigned int index);
-void iommu_mock_disown(struct device *dev);
+int iommu_mock_init_fwspec(struct device *dev, unsigned int index);
+void iommu_mock_free_fwspec(struct device *dev);
 
-/* Instances of models that others bring. */
+/* Instances with a caller-supplied model, and devices behind them */
 struct mock_iommu *iommu_mock_register(const struct iommu_mock_model *model);
 void iommu_mock_unregister(struct mock_iommu *mi);
-int iommu_mock_adopt_to(struct device *dev, struct mock_iommu *mi);
+int iommu_mock_init_fwspec_of(struct device *dev, struct mock_iommu *mi);
 
-/* What tests see of a domain. */
+/* Inspection of domains by tests */
 const struct iommu_mock_model *
 iommu_mock_domain_model(const struct iommu_domain *domain);
 bool iommu_mock_domain_tracks(struct iommu_domain *domain);
@@ -97,6 +104,7 @@ bool iommu_mock_domain_translate(struct iommu_domain *domain,
 bool iommu_mock_domain_set_dirty(struct iommu_domain *domain,
 				 unsigned long iova);
 
+/* DMA of mock devices */
 int iommu_mock_dma_read(struct device *dev, unsigned long iova, void *buf,
 			size_t length, struct iommu_mock_fault *fault);
 int iommu_mock_dma_write(struct device *dev, unsigned long iova,

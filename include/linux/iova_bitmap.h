@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Dirty IOVA ranges as bits in a caller's memory: see drivers/vfio/iova_bitmap.c
+ * Record dirty IOVA ranges in a bitmap in user memory, see
+ * drivers/vfio/iova_bitmap.c
  */
 #ifndef _LINUX_IOVA_BITMAP_H
 #define _LINUX_IOVA_BITMAP_H
@@ -12,13 +13,13 @@
 struct iova_bitmap;
 
 /**
- * typedef iova_bitmap_fn_t - asks the owner for what is dirty in one window
- * @bitmap: takes the answer through iova_bitmap_set()
- * @iova: first byte of the window, as an absolute IOVA
- * @length: bytes of the window
- * @opaque: what iova_bitmap_for_each() was given
+ * typedef iova_bitmap_fn_t - record the dirty ranges of a window
+ * @bitmap: argument for iova_bitmap_set()
+ * @iova: first IOVA of the window
+ * @length: length of the window in bytes
+ * @opaque: argument of iova_bitmap_for_each()
  *
- * The bitmap memory of the window is pinned while this runs.
+ * The bitmap memory of the window is pinned during the call.
  *
  * Return: 0, or a negative errno that ends the walk.
  */
@@ -26,10 +27,10 @@ typedef int (*iova_bitmap_fn_t)(struct iova_bitmap *bitmap, unsigned long iova,
 				size_t length, void *opaque);
 
 /**
- * typedef iova_bitmap_spill_fn_t - takes a dirty range that found no bits
- * @opaque: what iova_bitmap_set_spill() was given
- * @iova: first byte, as an absolute IOVA
- * @last: last byte
+ * typedef iova_bitmap_spill_fn_t - keep a dirty range outside of the bitmap
+ * @opaque: argument of iova_bitmap_set_spill()
+ * @iova: first IOVA of the range
+ * @last: last IOVA of the range, inclusive
  *
  * Context: that of iova_bitmap_set(); must not sleep.
  */
@@ -45,13 +46,14 @@ struct iova_bitmap *iova_bitmap_alloc_spill(iova_bitmap_spill_fn_t spill,
 void iova_bitmap_free(struct iova_bitmap *bitmap);
 void iova_bitmap_set_spill(struct iova_bitmap *bitmap,
 			   iova_bitmap_spill_fn_t spill, void *opaque);
+void iova_bitmap_keep_pinned(struct iova_bitmap *bitmap);
 int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 			 iova_bitmap_fn_t fn);
 void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		     size_t length);
 unsigned long iova_bitmap_nr_dropped(const struct iova_bitmap *bitmap);
 #else
-/* Neither vfio nor iommufd is built: nobody asks, drivers still compile. */
+/* Stubs for drivers in a kernel without VFIO and iommufd. */
 static inline struct iova_bitmap *
 iova_bitmap_alloc(unsigned long iova, size_t length, unsigned long page_size,
 		  u64 __user *data)
@@ -72,6 +74,10 @@ static inline void iova_bitmap_free(struct iova_bitmap *bitmap)
 static inline void iova_bitmap_set_spill(struct iova_bitmap *bitmap,
 					 iova_bitmap_spill_fn_t spill,
 					 void *opaque)
+{
+}
+
+static inline void iova_bitmap_keep_pinned(struct iova_bitmap *bitmap)
 {
 }
 

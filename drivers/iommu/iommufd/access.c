@@ -120,6 +120,22 @@ static int access_change_ioas_id(struct iommufd_access *access, u32 ioas_id)
 	return rc;
 }
 
+static void access_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_access *access =
+		container_of(obj, struct iommufd_access, obj);
+
+	scoped_guard(mutex, &access->lock)
+		WARN_ON(access_change_ioas(access, NULL));
+	mutex_destroy(&access->lock);
+	iommufd_ctx_put(access->ictx);
+}
+
+static const struct iommufd_object_ops access_ops = {
+	.type = IOMMUFD_OBJ_ACCESS,
+	.destroy = access_destroy,
+};
+
 /**
  * iommufd_access_create() - Become able to use memory by its IOVA
  * @ictx: the context
@@ -145,7 +161,7 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 {
 	struct iommufd_access *access;
 
-	access = iommufd_object_alloc(ictx, access, IOMMUFD_OBJ_ACCESS);
+	access = iommufd_object_alloc(ictx, access, &access_ops);
 	if (IS_ERR(access))
 		return access;
 
@@ -180,24 +196,6 @@ void iommufd_access_destroy(struct iommufd_access *access)
 	iommufd_object_destroy_user(access->ictx, &access->obj);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, IOMMUFD);
-
-/**
- * iommufd_access_destroy_object() - The destroy operation of an access
- * @obj: the object; nobody uses the access
- *
- * Context: May sleep. Takes &iommufd_access.lock and the locks of the IOAS'
- * io_pagetable, and has the driver unpin what it has pinned.
- */
-void iommufd_access_destroy_object(struct iommufd_object *obj)
-{
-	struct iommufd_access *access =
-		container_of(obj, struct iommufd_access, obj);
-
-	scoped_guard(mutex, &access->lock)
-		WARN_ON(access_change_ioas(access, NULL));
-	mutex_destroy(&access->lock);
-	iommufd_ctx_put(access->ictx);
-}
 
 /**
  * iommufd_access_attach() - Attach an access to an IOAS
@@ -291,7 +289,8 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 	/* Not attached: what could have been pinned? */
 	if (WARN_ON(!access->ioas_unpin))
 		return;
-	iopt_unpin_pages(&access->ioas_unpin->iopt, iova, length);
+	iopt_unpin_pages(&access->ioas_unpin->iopt, &access->access, iova,
+			 length);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, IOMMUFD);
 
@@ -329,8 +328,8 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 
 	if (!access->ioas)
 		return -ENOENT;
-	return iopt_pin_pages(&access->ioas->iopt, iova, length, out_pages,
-			      flags);
+	return iopt_pin_pages(&access->ioas->iopt, &access->access, iova,
+			      length, out_pages, flags);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_pin_pages, IOMMUFD);
 

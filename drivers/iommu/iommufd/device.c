@@ -18,35 +18,18 @@
 
 #include "iommufd_private.h"
 
+#ifdef CONFIG_IOMMUFD_TEST
+const struct device_type iommufd_test_device_type = {
+	.name = "iommufd_mock",
+};
+#endif
+
 static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);
 MODULE_PARM_DESC(allow_unsafe_interrupts,
 		 "Accept devices that can raise any interrupt by DMA. Who drives such a device may attack the host.");
 
-/**
- * iommufd_get_device() - Look up a device
- * @ictx: the context
- * @id: its ID
- *
- * Return: the device, to be given back with iommufd_put_object(); -ENOENT if
- * there is none of that ID.
- */
-struct iommufd_device *iommufd_get_device(struct iommufd_ctx *ictx, u32 id)
-{
-	struct iommufd_object *obj;
-
-	/* An error stays one: obj is the first member. */
-	obj = iommufd_get_object(ictx, id, IOMMUFD_OBJ_DEVICE);
-	return container_of(obj, struct iommufd_device, obj);
-}
-
-/**
- * iommufd_device_destroy() - The destroy operation of a device
- * @obj: the object; the device is not attached
- *
- * Context: May sleep.
- */
-void iommufd_device_destroy(struct iommufd_object *obj)
+static void idev_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_device *idev =
 		container_of(obj, struct iommufd_device, obj);
@@ -56,6 +39,11 @@ void iommufd_device_destroy(struct iommufd_object *obj)
 	if (!iommufd_selftest_is_mock_dev(idev->dev))
 		iommufd_ctx_put(idev->ictx);
 }
+
+static const struct iommufd_object_ops idev_ops = {
+	.type = IOMMUFD_OBJ_DEVICE,
+	.destroy = idev_destroy,
+};
 
 /*
  * Where the platform cannot keep apart which device may raise which interrupt,
@@ -68,8 +56,7 @@ static int device_check_msi(struct device *dev, struct iommu_group *group)
 		return 0;
 	if (!allow_unsafe_interrupts)
 		return -EPERM;
-	dev_warn(dev,
-		 "can raise any interrupt: no interrupt remapping. Bound all the same, as iommufd.allow_unsafe_interrupts says\n");
+	dev_warn_ratelimited(dev, "can raise any interrupt: no interrupt remapping. Bound all the same, as iommufd.allow_unsafe_interrupts says\n");
 	return 0;
 }
 
@@ -88,7 +75,7 @@ static struct iommufd_device *idev_claim(struct iommufd_ctx *ictx,
 	if (rc)
 		return ERR_PTR(rc);
 
-	idev = iommufd_object_alloc(ictx, idev, IOMMUFD_OBJ_DEVICE);
+	idev = iommufd_object_alloc(ictx, idev, &idev_ops);
 	if (IS_ERR(idev)) {
 		iommu_device_release_dma_owner(dev);
 		return idev;
@@ -188,7 +175,7 @@ bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
 
 	xa_lock(&ictx->objects);
 	xa_for_each(&ictx->objects, id, obj) {
-		if (obj->type != IOMMUFD_OBJ_DEVICE)
+		if (obj->ops->type != IOMMUFD_OBJ_DEVICE)
 			continue;
 		idev = container_of(obj, struct iommufd_device, obj);
 		found = idev->igroup->group == group;
@@ -251,7 +238,7 @@ static u32 idev_domain_flags(struct iommufd_device *idev,
 			     struct iommufd_ioas *ioas)
 {
 	if (READ_ONCE(idev->ictx->vfio_ioas) != ioas ||
-	    !iopt_device_tracks(idev->dev))
+	    !iopt_device_supports_dirty_tracking(idev->dev))
 		return 0;
 	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 }
@@ -262,15 +249,18 @@ idev_move_to_new(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 		 enum idev_how how, u32 *pt_id)
 {
 	struct iommufd_hwpt_paging *hwpt, *old = NULL;
+	int rc;
 
 	hwpt = iommufd_hwpt_paging_alloc(idev->ictx, ioas, idev,
-					 idev_domain_flags(idev, ioas),
-					 how == IDEV_ATTACH);
+					 idev_domain_flags(idev, ioas));
 	if (IS_ERR(hwpt))
 		return hwpt;
 
 	/* An attached device moves when all is there: its DMA goes on. */
-	if (how == IDEV_REPLACE)
+	rc = iommufd_hwpt_paging_fill(hwpt, how == IDEV_ATTACH ? idev : NULL);
+	if (rc)
+		old = ERR_PTR(rc);
+	else if (how == IDEV_REPLACE)
 		old = idev_move_to_hwpt(idev, hwpt, how);
 	if (IS_ERR(old)) {
 		iommufd_object_abort_and_destroy(idev->ictx, &hwpt->obj);
@@ -291,10 +281,14 @@ idev_move_to_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 		  enum idev_how how, u32 *pt_id)
 {
 	struct iommufd_hwpt_paging *hwpt, *old;
+	u32 flags = idev_domain_flags(idev, ioas);
 
-	guard(mutex)(&ioas->mutex);
+	lockdep_assert_held(&ioas->mutex);
 
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
+		/* A device with dirty bits would lose them to one without. */
+		if (flags && !hwpt->domain->dirty_ops)
+			continue;
 		/*
 		 * One that is about to go waits for our mutex. Being its user
 		 * keeps others from that while the device comes to it.
@@ -315,23 +309,32 @@ idev_move_to_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 	return idev_move_to_new(idev, ioas, how, pt_id);
 }
 
+/* Killable: the owner of the mutex may be waiting for a page fault. */
 static struct iommufd_hwpt_paging *
 idev_move_to_obj(struct iommufd_device *idev, struct iommufd_object *obj,
 		 enum idev_how how, u32 *pt_id)
 {
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt_paging *hwpt = NULL, *old;
 	struct iommufd_ioas *ioas;
 
-	if (obj->type == IOMMUFD_OBJ_IOAS) {
+	switch (obj->ops->type) {
+	case IOMMUFD_OBJ_IOAS:
 		ioas = container_of(obj, struct iommufd_ioas, obj);
-		return idev_move_to_ioas(idev, ioas, how, pt_id);
-	}
-	if (obj->type != IOMMUFD_OBJ_HWPT_PAGING)
+		break;
+	case IOMMUFD_OBJ_HWPT_PAGING:
+		hwpt = container_of(obj, struct iommufd_hwpt_paging, obj);
+		ioas = hwpt->ioas;
+		break;
+	default:
 		return ERR_PTR(-EINVAL);
+	}
 
-	hwpt = container_of(obj, struct iommufd_hwpt_paging, obj);
-	guard(mutex)(&hwpt->ioas->mutex);
-	return idev_move_to_hwpt(idev, hwpt, how);
+	if (mutex_lock_killable(&ioas->mutex))
+		return ERR_PTR(-EINTR);
+	old = hwpt ? idev_move_to_hwpt(idev, hwpt, how) :
+		     idev_move_to_ioas(idev, ioas, how, pt_id);
+	mutex_unlock(&ioas->mutex);
+	return old;
 }
 
 static int idev_move(struct iommufd_device *idev, enum idev_how how,
@@ -369,7 +372,8 @@ static int idev_move(struct iommufd_device *idev, enum idev_how how,
  * is attached elsewhere, -EADDRINUSE if the device reserves IOVAs that are in
  * use, or if what is mapped cannot be mapped for it, -EBUSY if it is attached
  * to just this already, or if a page table has to be made while memory of the
- * IOAS has no address, -ENOMEM, or what the driver of the IOMMU says.
+ * IOAS has no address, -EINTR if the caller was killed while it waited, -ENOMEM,
+ * or what the driver of the IOMMU says.
  */
 int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 {

@@ -15,6 +15,7 @@
 #include <linux/string.h>
 
 #include "../iommu-priv.h"
+#include "clear_user.h"
 #include "iommufd_private.h"
 
 /* As much as fits of the driver's structure, zeroes in what it leaves over. */
@@ -26,50 +27,55 @@ static int hw_info_copy(const struct iommu_hw_info *cmd, const void *data,
 
 	if (copy_to_user(uptr, data, len))
 		return -EFAULT;
-	return clear_user(uptr + len, cmd->data_len - len) ? -EFAULT : 0;
+	return iopt_clear_user(uptr + len, cmd->data_len - len);
 }
 
 static void hw_info_pasid(struct iommu_hw_info *cmd, struct device *dev)
 {
 	u32 max_pasids = dev->iommu->max_pasids;
-	int ctrl;
+	int ctrl = 0;
 
-	/* Not 0 means supported and switched on: drivers do both at once. */
+	/*
+	 * Some drivers enable PASID along with what limits it, others only for
+	 * some of their domains: AMD-Vi.
+	 */
+	if (max_pasids && dev_is_pci(dev)) {
+		ctrl = pci_pasid_status(to_pci_dev(dev));
+		if (ctrl < 0 || !(ctrl & PCI_PASID_CTRL_ENABLE))
+			return;
+	}
 	cmd->out_max_pasid_log2 = max_pasids ? ilog2(max_pasids) : 0;
-	if (!max_pasids || !dev_is_pci(dev))
-		return;
-
-	ctrl = pci_pasid_status(to_pci_dev(dev));
-	if (WARN_ON_ONCE(ctrl < 0 || !(ctrl & PCI_PASID_CTRL_ENABLE)))
-		return;
 	if (ctrl & PCI_PASID_CTRL_EXEC)
 		cmd->out_capabilities |= IOMMU_HW_CAP_PCI_PASID_EXEC;
 	if (ctrl & PCI_PASID_CTRL_PRIV)
 		cmd->out_capabilities |= IOMMU_HW_CAP_PCI_PASID_PRIV;
 }
 
-static int hw_info_fill(struct iommu_hw_info *cmd, struct device *dev)
+/*
+ * Query everything that needs the device. The caller frees @data, which is NULL
+ * if the IOMMU driver reports no structure of its own.
+ */
+static int hw_info_get(struct iommu_hw_info *cmd, struct device *dev,
+		       void **data, u32 *data_len)
 {
-	void *data __free(kfree) = NULL;
 	const struct iommu_ops *ops = dev_iommu_ops(dev);
-	u32 data_len = 0;
+	void *info = NULL;
 
+	*data_len = 0;
 	cmd->out_data_type = IOMMU_HW_INFO_TYPE_NONE;
 	if (ops->hw_info) {
-		data = ops->hw_info(dev, &data_len, &cmd->out_data_type);
-		if (IS_ERR(data))
-			return PTR_ERR(data);
-		/* Nobody could make sense of a structure of no type. */
-		if (WARN_ON_ONCE(cmd->out_data_type ==
-				 IOMMU_HW_INFO_TYPE_NONE))
-			return -ENODEV;
+		info = ops->hw_info(dev, data_len, &cmd->out_data_type);
+		if (IS_ERR(info))
+			return PTR_ERR(info);
 	}
-	if (hw_info_copy(cmd, data, data_len))
-		return -EFAULT;
+	*data = info;
+	/* Userspace cannot interpret a structure without a type. */
+	if (WARN_ON_ONCE(ops->hw_info &&
+			 cmd->out_data_type == IOMMU_HW_INFO_TYPE_NONE))
+		return -ENODEV;
 
-	/* All of it, so that the caller learns what it did not get. */
-	cmd->data_len = data_len;
 	cmd->out_capabilities = 0;
+	cmd->out_max_pasid_log2 = 0;
 	if (device_iommu_capable(dev, IOMMU_CAP_DIRTY_TRACKING))
 		cmd->out_capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
 	hw_info_pasid(cmd, dev);
@@ -81,13 +87,16 @@ static int hw_info_fill(struct iommu_hw_info *cmd, struct device *dev)
  * @ucmd: struct iommu_hw_info
  *
  * Return: 0 on success. -EOPNOTSUPP if a flag or __reserved is set, -ENOENT if
- * there is no such device, -EFAULT, -ENODEV if the driver of the IOMMU did not
- * tell what it gave, or an error of that driver.
+ * there is no such device, -EFAULT, -EINTR if the process was killed, -ENODEV if
+ * the driver of the IOMMU did not name the type of its data, or an error of that
+ * driver.
  */
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 {
+	void *data __free(kfree) = NULL;
 	struct iommu_hw_info *cmd = ucmd->cmd;
 	struct iommufd_device *idev;
+	u32 data_len;
 	int rc;
 
 	if (cmd->flags ||
@@ -97,9 +106,16 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	idev = iommufd_get_device(ucmd->ictx, cmd->dev_id);
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
-	rc = hw_info_fill(cmd, idev->dev);
-	if (!rc)
-		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	rc = hw_info_get(cmd, idev->dev, &data, &data_len);
+	/* Put the device before copying, which can wait for page faults. */
 	iommufd_put_object(ucmd->ictx, &idev->obj);
-	return rc;
+	if (rc)
+		return rc;
+
+	rc = hw_info_copy(cmd, data, data_len);
+	if (rc)
+		return rc;
+	/* All of it, so that the caller learns what it did not get. */
+	cmd->data_len = data_len;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }

@@ -23,21 +23,6 @@ static struct iommufd_hwpt_paging *to_hwpt(struct iommufd_object *obj)
 	return container_of(obj, struct iommufd_hwpt_paging, obj);
 }
 
-/**
- * iommufd_get_hwpt_paging() - Look up a page table
- * @ictx: the context
- * @id: its ID
- *
- * Return: the page table, to be given back with iommufd_put_object(); -ENOENT
- * if there is none of that ID.
- */
-struct iommufd_hwpt_paging *iommufd_get_hwpt_paging(struct iommufd_ctx *ictx,
-						    u32 id)
-{
-	/* An error stays one: obj is the first member. */
-	return to_hwpt(iommufd_get_object(ictx, id, IOMMUFD_OBJ_HWPT_PAGING));
-}
-
 /* The IOAS no longer fills the domain. */
 static void hwpt_free(struct iommufd_hwpt_paging *hwpt)
 {
@@ -46,14 +31,8 @@ static void hwpt_free(struct iommufd_hwpt_paging *hwpt)
 	refcount_dec(&hwpt->ioas->obj.users);
 }
 
-/**
- * iommufd_hwpt_paging_destroy() - The destroy operation of a page table
- * @obj: the object; no device is attached
- *
- * Context: May sleep. Takes &iommufd_ioas.mutex and the locks of the IOAS'
- * io_pagetable.
- */
-void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
+/* No device is attached. */
+static void hwpt_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_hwpt_paging *hwpt = to_hwpt(obj);
 
@@ -63,25 +42,24 @@ void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
 	hwpt_free(hwpt);
 }
 
-/**
- * iommufd_hwpt_paging_abort() - The abort operation of a page table
- * @obj: the object, as far as it was made; no device is attached
- *
- * Context: May sleep. The caller holds &iommufd_ioas.mutex of its IOAS, as it
- * has since before it was made. Takes the locks of the IOAS' io_pagetable.
- */
-void iommufd_hwpt_paging_abort(struct iommufd_object *obj)
+/* The caller holds &iommufd_ioas.mutex if iommufd_hwpt_paging_fill() succeeded. */
+static void hwpt_abort(struct iommufd_object *obj)
 {
 	struct iommufd_hwpt_paging *hwpt = to_hwpt(obj);
 
-	lockdep_assert_held(&hwpt->ioas->mutex);
-
 	if (!list_empty(&hwpt->hwpt_item)) {
+		lockdep_assert_held(&hwpt->ioas->mutex);
 		list_del(&hwpt->hwpt_item);
 		iopt_table_remove_domain(&hwpt->ioas->iopt, hwpt->domain);
 	}
 	hwpt_free(hwpt);
 }
+
+static const struct iommufd_object_ops hwpt_ops = {
+	.type = IOMMUFD_OBJ_HWPT_PAGING,
+	.destroy = hwpt_destroy,
+	.abort = hwpt_abort,
+};
 
 /**
  * iommufd_hwpt_paging_put() - End a device's use of a page table
@@ -125,17 +103,11 @@ static bool hwpt_enforce_cc(struct iommufd_hwpt_paging *hwpt)
 	return hwpt->enforce_cache_coherency;
 }
 
-/*
- * Everything but the object itself. On failure hwpt_item and domain tell
- * iommufd_hwpt_paging_abort() how far it came.
- */
+/* On failure, hwpt_free() frees hwpt->domain unless it is NULL. */
 static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
-		     struct iommufd_device *idev, u32 flags,
-		     bool immediate_attach)
+		     struct iommufd_device *idev, u32 flags)
 {
-	struct iommufd_ioas *ioas = hwpt->ioas;
 	struct iommu_domain *domain;
-	int rc;
 
 	domain = iopt_domain_alloc_flags(idev->dev, flags);
 	if (IS_ERR(domain))
@@ -149,16 +121,89 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
 	 */
 	if (idev->enforce_cache_coherency && WARN_ON(!hwpt_enforce_cc(hwpt)))
 		return -EINVAL;
+	return 0;
+}
 
-	if (immediate_attach) {
+/**
+ * iommufd_hwpt_paging_alloc() - Allocate an empty page table
+ * @ictx: the context
+ * @ioas: the IOAS that will fill it; the page table becomes its user
+ * @idev: a device that can be attached to it
+ * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT, IOMMU_HWPT_ALLOC_DIRTY_TRACKING
+ *
+ * The page table does not refer to @idev: a domain belongs to the IOMMU driver,
+ * and outlives the device that it was allocated for. So the caller may put
+ * @idev before it fills the page table.
+ *
+ * Context: May sleep, but does not wait for user memory.
+ *
+ * Return: the page table, for iommufd_hwpt_paging_fill(). It has an ID that
+ * cannot be looked up before iommufd_object_finalize().
+ * -EOPNOTSUPP if a flag is unknown or this device's IOMMU lacks the feature.
+ * -EINVAL, -ENOMEM and others as the driver of the IOMMU returns.
+ */
+struct iommufd_hwpt_paging *
+iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			  struct iommufd_device *idev, u32 flags)
+{
+	struct iommufd_hwpt_paging *hwpt;
+	int rc;
+
+	rc = hwpt_check_flags(idev->dev, flags);
+	if (rc)
+		return ERR_PTR(rc);
+
+	hwpt = iommufd_object_alloc(ictx, hwpt, &hwpt_ops);
+	if (IS_ERR(hwpt))
+		return hwpt;
+	INIT_LIST_HEAD(&hwpt->hwpt_item);
+	refcount_inc(&ioas->obj.users);
+	hwpt->ioas = ioas;
+
+	rc = hwpt_init(hwpt, idev, flags);
+	if (rc) {
+		iommufd_object_abort_and_destroy(ictx, &hwpt->obj);
+		return ERR_PTR(rc);
+	}
+	return hwpt;
+}
+
+/**
+ * iommufd_hwpt_paging_fill() - Map everything in the IOAS into a page table
+ * @hwpt: from iommufd_hwpt_paging_alloc()
+ * @idev: a device to attach first, for IOMMU drivers that finalise a domain on
+ *	its first attach; or NULL
+ *
+ * Pins memory, so it waits for page faults, which userfaultfd or FUSE may never
+ * serve, until the caller is killed. The caller must not have a short-term
+ * reference on a device meanwhile: unbinding the device waits for these. @idev
+ * needs no such reference, since its driver does not unbind it concurrently.
+ *
+ * Context: May sleep. The caller holds &iommufd_ioas.mutex, and keeps it until it
+ * has finalized or aborted @hwpt if it attaches devices. Takes
+ * &iommufd_group.lock and the locks of the IOAS' io_pagetable.
+ *
+ * Return: 0 on success. On failure nothing is attached or mapped, and the
+ * caller aborts the object: errors of iommufd_hwpt_attach() and
+ * iopt_table_add_domain().
+ */
+int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt,
+			     struct iommufd_device *idev)
+{
+	struct iommufd_ioas *ioas = hwpt->ioas;
+	int rc;
+
+	lockdep_assert_held(&ioas->mutex);
+
+	if (idev) {
 		rc = iommufd_hwpt_attach(hwpt, idev);
 		if (rc)
 			return rc;
 	}
 
-	rc = iopt_table_add_domain(&ioas->iopt, domain);
+	rc = iopt_table_add_domain(&ioas->iopt, hwpt->domain);
 	if (rc) {
-		if (immediate_attach) {
+		if (idev) {
 			iommufd_hwpt_detach(idev);
 			refcount_dec(&hwpt->obj.users);
 		}
@@ -168,79 +213,70 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
 	return 0;
 }
 
-/**
- * iommufd_hwpt_paging_alloc() - Make a page table and fill it
- * @ictx: the context
- * @ioas: what it shows
- * @idev: a device that it is good for
- * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT, IOMMU_HWPT_ALLOC_DIRTY_TRACKING
- * @immediate_attach: attach @idev before it is filled; there are drivers that
- *	know the shape of a domain only then
- *
- * Context: May sleep. The caller holds &iommufd_ioas.mutex until it has called
- * iommufd_object_finalize(), or iommufd_object_abort_and_destroy(). Takes
- * &iommufd_group.lock and the locks of the IOAS' io_pagetable.
- *
- * Return: the page table, with an ID but not to be found by it as yet.
- * -EOPNOTSUPP if a flag is unknown or nothing that this device's IOMMU can do.
- * -EINVAL, -EADDRINUSE, -ENOMEM and others as the driver of the IOMMU,
- * iommufd_hwpt_attach() and iopt_table_add_domain() give.
- */
-struct iommufd_hwpt_paging *
-iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-			  struct iommufd_device *idev, u32 flags,
-			  bool immediate_attach)
-{
-	struct iommufd_hwpt_paging *hwpt;
-	int rc;
-
-	lockdep_assert_held(&ioas->mutex);
-
-	rc = hwpt_check_flags(idev->dev, flags);
-	if (rc)
-		return ERR_PTR(rc);
-
-	hwpt = iommufd_object_alloc(ictx, hwpt, IOMMUFD_OBJ_HWPT_PAGING);
-	if (IS_ERR(hwpt))
-		return hwpt;
-	INIT_LIST_HEAD(&hwpt->hwpt_item);
-	refcount_inc(&ioas->obj.users);
-	hwpt->ioas = ioas;
-
-	rc = hwpt_init(hwpt, idev, flags, immediate_attach);
-	if (rc) {
-		iommufd_object_abort_and_destroy(ictx, &hwpt->obj);
-		return ERR_PTR(rc);
-	}
-	return hwpt;
-}
-
-static int hwpt_alloc_in_ioas(struct iommufd_ucmd *ucmd,
-			      struct iommufd_device *idev,
-			      struct iommufd_ioas *ioas)
+/* The part of IOMMU_HWPT_ALLOC that needs the device; both are looked up. */
+static struct iommufd_hwpt_paging *hwpt_alloc_empty(struct iommufd_ucmd *ucmd,
+						    struct iommufd_device *idev,
+						    struct iommufd_ioas *ioas)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
-	struct iommufd_hwpt_paging *hwpt;
-	int rc;
 
-	/* Drivers have nothing to be told of a page table that we fill. */
+	/* No driver takes data for a paging domain. */
 	if (cmd->data_len)
-		return -EOPNOTSUPP;
+		return ERR_PTR(-EOPNOTSUPP);
+	return iommufd_hwpt_paging_alloc(ucmd->ictx, ioas, idev, cmd->flags);
+}
 
-	guard(mutex)(&ioas->mutex);
+/*
+ * The part of IOMMU_HWPT_ALLOC that waits for user memory: to pin it, and to
+ * write the result. The caller's reference on @ioas outlives @hwpt.
+ */
+static int hwpt_fill_and_respond(struct iommufd_ucmd *ucmd,
+				 struct iommufd_ioas *ioas,
+				 struct iommufd_hwpt_paging *hwpt)
+{
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	int rc = mutex_lock_killable(&ioas->mutex);
 
-	hwpt = iommufd_hwpt_paging_alloc(ucmd->ictx, ioas, idev, cmd->flags,
-					 false);
-	if (IS_ERR(hwpt))
-		return PTR_ERR(hwpt);
+	if (!rc) {
+		rc = iommufd_hwpt_paging_fill(hwpt, NULL);
+		mutex_unlock(&ioas->mutex);
+	}
+	if (rc) {
+		/* Not filled: aborting needs no lock of the IOAS. */
+		iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->obj);
+		return rc;
+	}
 
 	cmd->out_hwpt_id = hwpt->obj.id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	if (rc)
-		iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->obj);
-	else
+	if (!rc) {
 		iommufd_object_finalize(ucmd->ictx, &hwpt->obj);
+		return 0;
+	}
+	guard(mutex)(&ioas->mutex);
+	iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->obj);
 	return rc;
+}
+
+/*
+ * Page tables in page tables are not supported: report what is wrong with the
+ * request, as far as the driver of the IOMMU need not be called for that.
+ */
+static int hwpt_refuse_nested(struct iommufd_ucmd *ucmd,
+			      struct iommufd_device *idev)
+{
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct iommufd_hwpt_paging *parent;
+
+	parent = iommufd_get_hwpt_paging(ucmd->ictx, cmd->pt_id);
+	if (IS_ERR(parent))
+		return -EINVAL;
+	iommufd_put_object(ucmd->ictx, &parent->obj);
+
+	if (cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID || !cmd->data_len ||
+	    !dev_iommu_ops(idev->dev)->domain_alloc_user)
+		return -EOPNOTSUPP;
+	return -EINVAL;
 }
 
 /**
@@ -248,15 +284,17 @@ static int hwpt_alloc_in_ioas(struct iommufd_ucmd *ucmd,
  * @ucmd: struct iommu_hwpt_alloc
  *
  * Return: 0 on success. -EOPNOTSUPP if __reserved is set, a flag is unknown or
- * more than the IOMMU can do, or there is data for the driver. -EINVAL if there
- * is a data type without data or data without a type, or if pt_id is not the
- * ID of an IOAS. -ENOENT if there is no such device, -EFAULT, or an error of
- * iommufd_hwpt_paging_alloc().
+ * more than the IOMMU can do, there is data for the driver, or pt_id is the ID of
+ * a page table and there is no data. -EINVAL if there is a data type without data
+ * or data without a type, or if pt_id is not the ID of an IOAS. -ENOENT if there
+ * is no such device, -EFAULT, -EINTR if the caller was killed, or an error of
+ * iommufd_hwpt_paging_alloc() or iommufd_hwpt_paging_fill().
  */
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	bool has_type = cmd->data_type != IOMMU_HWPT_DATA_NONE;
+	struct iommufd_hwpt_paging *hwpt;
 	struct iommufd_device *idev;
 	struct iommufd_ioas *ioas;
 	int rc;
@@ -272,12 +310,17 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 
 	ioas = iommufd_get_ioas(ucmd->ictx, cmd->pt_id);
 	if (IS_ERR(ioas)) {
-		rc = -EINVAL;
-	} else {
-		rc = hwpt_alloc_in_ioas(ucmd, idev, ioas);
-		iommufd_put_object(ucmd->ictx, &ioas->obj);
+		rc = hwpt_refuse_nested(ucmd, idev);
+		iommufd_put_object(ucmd->ictx, &idev->obj);
+		return rc;
 	}
+
+	hwpt = hwpt_alloc_empty(ucmd, idev, ioas);
+	/* Put the device before filling, which can wait for page faults. */
 	iommufd_put_object(ucmd->ictx, &idev->obj);
+	rc = IS_ERR(hwpt) ? PTR_ERR(hwpt) :
+			    hwpt_fill_and_respond(ucmd, ioas, hwpt);
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
 	return rc;
 }
 

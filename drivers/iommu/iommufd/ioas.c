@@ -8,7 +8,10 @@
 #include <linux/file.h>
 #include <linux/interval_tree.h>
 #include <linux/list.h>
-#include <linux/rwsem.h>
+#include <linux/minmax.h>
+#include <linux/moduleparam.h>
+#include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/iommufd.h>
@@ -27,23 +30,36 @@
 #define IOAS_MAP_PROT	(IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)
 #define IOAS_MAP_FLAGS	(IOMMU_IOAS_MAP_FIXED_IOVA | IOAS_MAP_PROT)
 
-/**
- * iommufd_get_ioas - find an IOAS and become a short-term user
- * @ictx: the context
- * @id: its ID
- *
- * Return: the IOAS, for iommufd_put_object(); ERR_PTR(-ENOENT).
- * Context: takes the lock of @ictx->objects.
+/*
+ * A BAR that is mapped in the compat container's IOAS is reached by every device that is
+ * attached to that IOAS, also by ID or through a HWPT. IOMMU_IOAS_MAP and
+ * IOMMU_IOAS_COPY never map one.
  */
-struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx, u32 id)
-{
-	struct iommufd_object *obj =
-		iommufd_get_object(ictx, id, IOMMUFD_OBJ_IOAS);
+static bool allow_unsafe_pfnmap;
+module_param(allow_unsafe_pfnmap, bool, 0644);
+MODULE_PARM_DESC(allow_unsafe_pfnmap,
+		 "Let VFIO_IOMMU_MAP_DMA on /dev/iommu map device memory such as a BAR, for DMA of every device of the IOAS (default: off)");
 
-	if (IS_ERR(obj))
-		return ERR_CAST(obj);
-	return container_of(obj, struct iommufd_ioas, obj);
+static const struct type1_flavour ioas_vfio_flavour = {
+	.cut = true,
+	.pfnmap = &allow_unsafe_pfnmap,
+};
+
+static void ioas_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_ioas *ioas = container_of(obj, struct iommufd_ioas, obj);
+
+	WARN_ON(!list_empty(&ioas->hwpt_list));
+	WARN_ON(iopt_unmap_all(&ioas->iopt, NULL));
+	iopt_destroy_table(&ioas->iopt);
+	type1_destroy(&ioas->type1);
+	mutex_destroy(&ioas->mutex);
 }
+
+static const struct iommufd_object_ops ioas_ops = {
+	.type = IOMMUFD_OBJ_IOAS,
+	.destroy = ioas_destroy,
+};
 
 /**
  * iommufd_ioas_alloc - make an IOAS
@@ -57,29 +73,16 @@ struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas;
 
-	ioas = iommufd_object_alloc(ictx, ioas, IOMMUFD_OBJ_IOAS);
+	ioas = iommufd_object_alloc(ictx, ioas, &ioas_ops);
 	if (!IS_ERR(ioas)) {
 		mutex_init(&ioas->mutex);
 		INIT_LIST_HEAD(&ioas->hwpt_list);
 		iopt_init_table(&ioas->iopt);
+		type1_init(&ioas->type1, &ioas_vfio_flavour);
+		/* Until VFIO_SET_IOMMU says otherwise. */
+		ioas->type1.v2 = true;
 	}
 	return ioas;
-}
-
-/**
- * iommufd_ioas_destroy - unmap everything in an IOAS
- * @obj: its object; no page table and no access is left
- *
- * Context: may sleep.
- */
-void iommufd_ioas_destroy(struct iommufd_object *obj)
-{
-	struct iommufd_ioas *ioas = container_of(obj, struct iommufd_ioas, obj);
-
-	WARN_ON(!list_empty(&ioas->hwpt_list));
-	WARN_ON(iopt_unmap_all(&ioas->iopt, NULL));
-	iopt_destroy_table(&ioas->iopt);
-	mutex_destroy(&ioas->mutex);
 }
 
 /**
@@ -114,29 +117,45 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 }
 
 /**
- * struct ioas_ranges - where usable IOVAs are written
- * @array: the caller's
- * @room: how many fit in
+ * struct ioas_ranges - usable IOVAs, as many as the caller wants to know
+ * @array: the ranges
+ * @room: how many fit into the caller's memory
+ * @size: how many fit into @array
  * @count: how many there are
+ *
+ * They are copied to the caller once no lock is held: the caller's memory may
+ * take any time to be there.
  *
  * Owner: iommufd_ioas_iova_ranges().
  */
 struct ioas_ranges {
-	struct iommu_iova_range __user *array;
+	struct iommu_iova_range *array;
 	u32 room;
+	u32 size;
 	u32 count;
 };
 
-static int ioas_put_range(void *opaque, unsigned long start, unsigned long last)
+static int ioas_add_range(void *opaque, unsigned long start, unsigned long last)
 {
-	struct iommu_iova_range range = { .start = start, .last = last };
 	struct ioas_ranges *ranges = opaque;
-	u32 index = ranges->count++;
+	u32 index = ranges->count++, size;
+	struct iommu_iova_range *array;
 
 	if (index >= ranges->room)
 		return 0;
-	if (copy_to_user(&ranges->array[index], &range, sizeof(range)))
-		return -EFAULT;
+	if (index == ranges->size) {
+		size = max(2 * ranges->size, 8U);
+		array = kvrealloc(ranges->array, size * sizeof(*array),
+				  GFP_KERNEL_ACCOUNT);
+		if (!array)
+			return -ENOMEM;
+		ranges->array = array;
+		ranges->size = size;
+	}
+	ranges->array[index] = (struct iommu_iova_range) {
+		.start = start,
+		.last = last,
+	};
 	return 0;
 }
 
@@ -145,16 +164,14 @@ static int ioas_put_range(void *opaque, unsigned long start, unsigned long last)
  * @ucmd: struct iommu_ioas_iova_ranges
  *
  * Return: 0; -EMSGSIZE where there are more ranges than fit, the caller then
- * has as many as do and knows the number; -EOPNOTSUPP; -ENOENT; -EFAULT.
+ * has as many as do and knows the number; -EOPNOTSUPP; -ENOENT; -EFAULT; -ENOMEM;
+ * -EINTR.
  * Context: may sleep.
  */
 int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
-	struct ioas_ranges ranges = {
-		.array = u64_to_user_ptr(cmd->allowed_iovas),
-		.room = cmd->num_iovas,
-	};
+	struct ioas_ranges ranges = { .room = cmd->num_iovas };
 	struct iommufd_ioas *ioas;
 	int rc;
 
@@ -165,10 +182,16 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	scoped_guard(rwsem_read, &ioas->iopt.iova_rwsem)
-		cmd->out_iova_alignment = ioas->iopt.iova_alignment;
-	rc = iopt_walk_usable_ranges(&ioas->iopt, ioas_put_range, &ranges);
+	rc = iopt_walk_usable_ranges(&ioas->iopt, ioas_add_range, &ranges);
+	/* Ranges and alignment may change as soon as they are reported. */
+	cmd->out_iova_alignment = READ_ONCE(ioas->iopt.iova_alignment);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	if (!rc && copy_to_user(u64_to_user_ptr(cmd->allowed_iovas),
+				ranges.array,
+				min(ranges.count, ranges.room) *
+					sizeof(*ranges.array)))
+		rc = -EFAULT;
+	kvfree(ranges.array);
 	if (rc)
 		return rc;
 
@@ -211,7 +234,7 @@ static int ioas_load_range(struct rb_root_cached *tree,
  *
  * Return: 0, and the ranges replace the former ones; otherwise those stay:
  * -EADDRINUSE where a range is not usable; -EINVAL for ranges that overlap or
- * are shorter than two bytes; -EOPNOTSUPP; -ENOENT; -ENOMEM; -EFAULT.
+ * are shorter than two bytes; -EOPNOTSUPP; -ENOENT; -ENOMEM; -EFAULT; -EINTR.
  * Context: may sleep.
  */
 int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
@@ -231,8 +254,12 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	for (i = 0; !rc && i < cmd->num_iovas; i++)
+	for (i = 0; !rc && i < cmd->num_iovas; i++) {
 		rc = ioas_load_range(&tree, ranges + i);
+		if (!rc && fatal_signal_pending(current))
+			rc = -EINTR;
+		cond_resched();
+	}
 	if (!rc)
 		rc = iopt_set_allow_iova(&ioas->iopt, &tree);
 
@@ -373,6 +400,15 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 	return rc;
 }
 
+static int ioas_check_source(unsigned long iova, unsigned long length)
+{
+	unsigned long last;
+
+	if (!length)
+		return -EINVAL;
+	return check_add_overflow(iova, length - 1, &last) ? -EOVERFLOW : 0;
+}
+
 /**
  * iommufd_ioas_copy - IOMMU_IOAS_COPY
  * @ucmd: struct iommu_ioas_copy
@@ -397,6 +433,11 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	src = iommufd_get_ioas(ucmd->ictx, cmd->src_ioas_id);
 	if (IS_ERR(src))
 		return PTR_ERR(src);
+
+	/* What is wrong with the source is reported before the destination is. */
+	rc = ioas_check_source(cmd->src_iova, cmd->length);
+	if (rc)
+		goto out_put_src;
 
 	dst = iommufd_get_ioas(ucmd->ictx, cmd->dst_ioas_id);
 	if (IS_ERR(dst)) {

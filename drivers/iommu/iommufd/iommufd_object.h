@@ -10,6 +10,7 @@
 #include <linux/types.h>
 
 struct iommufd_ctx;
+struct iommufd_object_ops;
 
 enum iommufd_object_type {
 	/* Any type, for lookups. */
@@ -30,7 +31,7 @@ enum iommufd_object_type {
  *	an object that has more users than that cannot be destroyed: EBUSY
  * @shortterm_users: those of @users that will soon be gone by themselves, such
  *	as a running ioctl; whoever destroys the object waits for them
- * @type: never changes
+ * @ops: what it is, and how it ends; never changes
  * @id: index in &iommufd_ctx.objects; never changes
  *
  * Owner: &iommufd_ctx.objects, from iommufd_object_finalize() on; before that
@@ -41,33 +42,35 @@ enum iommufd_object_type {
 struct iommufd_object {
 	refcount_t users;
 	refcount_t shortterm_users;
-	enum iommufd_object_type type;
+	const struct iommufd_object_ops *ops;
 	unsigned int id;
 };
 
 /**
- * struct iommufd_object_ops - how a type's objects end
+ * struct iommufd_object_ops - a type of objects
+ * @type: the type
  * @destroy: undo all that made the object; cannot fail; the memory is freed by
  *	the caller
  * @abort: the same for an object that was never finalized, where that differs
  */
 struct iommufd_object_ops {
+	enum iommufd_object_type type;
 	void (*destroy)(struct iommufd_object *obj);
 	void (*abort)(struct iommufd_object *obj);
 };
 
 struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 					     size_t size,
-					     enum iommufd_object_type type);
+					     const struct iommufd_object_ops *ops);
 
 /*
  * A zeroed structure whose first member is a struct iommufd_object obj. @ptr is
  * only asked for its type: using it twice does no harm.
  */
-#define iommufd_object_alloc(ictx, ptr, type)				\
+#define iommufd_object_alloc(ictx, ptr, ops)				\
 	container_of(_iommufd_object_alloc(ictx,			\
 			sizeof(*(ptr)) + BUILD_BUG_ON_ZERO(		\
-				offsetof(typeof(*(ptr)), obj)), type),	\
+				offsetof(typeof(*(ptr)), obj)), ops),	\
 		     typeof(*(ptr)), obj)
 
 void __iommufd_object_finalize(struct iommufd_ctx *ictx,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the files of the iommufd interface share. The engine below it,
- * io_pagetable.h, knows nothing of what is declared here.
+ * iopt.h, knows nothing of what is declared here.
  */
 #ifndef __IOMMUFD_PRIVATE_H
 #define __IOMMUFD_PRIVATE_H
@@ -15,10 +15,10 @@
 #include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
 
-#include "io_pagetable.h"
 #include "iommufd_object.h"
+#include "iopt.h"
 #include "test_hooks.h"
-#include "type1.h"
+#include "type1/type1.h"
 
 /**
  * struct iommufd_ctx - an open /dev/iommu
@@ -29,7 +29,6 @@
  * @account_mode: of memory that is mapped from now on
  * @no_iommu_mode: the type1-compatible container is in no-IOMMU mode
  * @vfio_ioas: the IOAS of the type1-compatible container, or NULL
- * @type1: the ioctls of that container
  *
  * Owner: @file. The lock of @objects guards @no_iommu_mode and @vfio_ioas.
  */
@@ -42,7 +41,6 @@ struct iommufd_ctx {
 	enum iopt_account_mode account_mode;
 	bool no_iommu_mode;
 	struct iommufd_ioas *vfio_ioas;
-	struct type1 type1;
 };
 
 /**
@@ -68,6 +66,7 @@ int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len);
  * @mutex: guards @hwpt_list; taken outside the locks of @iopt and outside
  *	&iommufd_group.lock
  * @hwpt_list: the page tables that @iopt fills, by &iommufd_hwpt_paging.hwpt_item
+ * @type1: the type1 ioctls of the container, while this is &iommufd_ctx.vfio_ioas
  */
 struct iommufd_ioas {
 	struct iommufd_object obj;
@@ -75,11 +74,26 @@ struct iommufd_ioas {
 	/* guards hwpt_list */
 	struct mutex mutex;
 	struct list_head hwpt_list;
+	struct type1 type1;
 };
 
-struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx, u32 id);
+/**
+ * iommufd_get_ioas() - look up an IOAS by ID
+ * @ictx: the context
+ * @id: its ID
+ *
+ * Return: the IOAS, for iommufd_put_object(); ERR_PTR(-ENOENT).
+ * Context: takes the lock of @ictx->objects.
+ */
+static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx,
+						    u32 id)
+{
+	/* An error stays an error: obj is the first member. */
+	return container_of(iommufd_get_object(ictx, id, IOMMUFD_OBJ_IOAS),
+			    struct iommufd_ioas, obj);
+}
+
 struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx);
-void iommufd_ioas_destroy(struct iommufd_object *obj);
 int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd);
@@ -87,6 +101,9 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
+
+/* option.c */
+int iommufd_disable_huge_pages(struct io_pagetable *iopt);
 int iommufd_option(struct iommufd_ucmd *ucmd);
 
 /**
@@ -110,14 +127,28 @@ struct iommufd_hwpt_paging {
 };
 
 struct iommufd_device;
-struct iommufd_hwpt_paging *iommufd_get_hwpt_paging(struct iommufd_ctx *ictx,
-						    u32 id);
+
+/**
+ * iommufd_get_hwpt_paging() - look up a page table by ID
+ * @ictx: the context
+ * @id: its ID
+ *
+ * Return: the page table, for iommufd_put_object(); ERR_PTR(-ENOENT).
+ * Context: takes the lock of @ictx->objects.
+ */
+static inline struct iommufd_hwpt_paging *
+iommufd_get_hwpt_paging(struct iommufd_ctx *ictx, u32 id)
+{
+	return container_of(iommufd_get_object(ictx, id,
+					       IOMMUFD_OBJ_HWPT_PAGING),
+			    struct iommufd_hwpt_paging, obj);
+}
+
 struct iommufd_hwpt_paging *
 iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-			  struct iommufd_device *idev, u32 flags,
-			  bool immediate_attach);
-void iommufd_hwpt_paging_destroy(struct iommufd_object *obj);
-void iommufd_hwpt_paging_abort(struct iommufd_object *obj);
+			  struct iommufd_device *idev, u32 flags);
+int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt,
+			     struct iommufd_device *idev);
 void iommufd_hwpt_paging_put(struct iommufd_ctx *ictx,
 			     struct iommufd_hwpt_paging *hwpt);
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
@@ -165,8 +196,21 @@ struct iommufd_device {
 	bool enforce_cache_coherency;
 };
 
-struct iommufd_device *iommufd_get_device(struct iommufd_ctx *ictx, u32 id);
-void iommufd_device_destroy(struct iommufd_object *obj);
+/**
+ * iommufd_get_device() - look up a device by ID
+ * @ictx: the context
+ * @id: its ID
+ *
+ * Return: the device, for iommufd_put_object(); ERR_PTR(-ENOENT).
+ * Context: takes the lock of @ictx->objects.
+ */
+static inline struct iommufd_device *
+iommufd_get_device(struct iommufd_ctx *ictx, u32 id)
+{
+	return container_of(iommufd_get_object(ictx, id, IOMMUFD_OBJ_DEVICE),
+			    struct iommufd_device, obj);
+}
+
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
 
 /* group.c */
@@ -203,21 +247,26 @@ struct iommufd_access {
 	void *data;
 };
 
-void iommufd_access_destroy_object(struct iommufd_object *obj);
-
 /* vfio_compat.c */
-extern const struct type1_flavour iommufd_vfio_flavour;
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 		       unsigned long arg);
 
-/* test.c: the IOMMU_TEST ABI; see also iommufd_test.h */
+/* selftest/: the IOMMU_TEST ABI; see also iommufd_test.h */
 #ifdef CONFIG_IOMMUFD_TEST
 int iommufd_test(struct iommufd_ucmd *ucmd);
-void iommufd_selftest_destroy(struct iommufd_object *obj);
 void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd,
 				   unsigned int ioas_id, u64 *iova, u32 *flags);
-bool iommufd_selftest_is_mock_dev(struct device *dev);
+unsigned long iommufd_test_syz_iova(struct io_pagetable *iopt, u64 where);
+
+/* Devices of the test ABI. */
+extern const struct device_type iommufd_test_device_type;
+
+static inline bool iommufd_selftest_is_mock_dev(struct device *dev)
+{
+	return dev->type == &iommufd_test_device_type;
+}
+
 int iommufd_test_init(void);
 void iommufd_test_exit(void);
 #else

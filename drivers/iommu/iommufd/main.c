@@ -12,6 +12,8 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/stddef.h>
 #include <linux/uaccess.h>
@@ -114,6 +116,28 @@ static const struct iommufd_ioctl *iommufd_find_ioctl(unsigned int cmd)
 	return op->handler && op->cmd == cmd ? op : NULL;
 }
 
+/*
+ * Copy the structure. What follows has to be zeroes, up to 4 GiB of them: they are
+ * looked at in steps.
+ */
+static int iommufd_copy_cmd(struct iommufd_ucmd *ucmd, size_t size)
+{
+	size_t n, done = min_t(size_t, ucmd->user_size, PAGE_SIZE);
+	int rc;
+
+	rc = copy_struct_from_user(ucmd->cmd, size, ucmd->ubuffer, done);
+	for (; !rc && done < ucmd->user_size; done += n) {
+		n = min_t(size_t, ucmd->user_size - done, SZ_64K);
+		rc = check_zeroed_user(ucmd->ubuffer + done, n);
+		if (rc >= 0)
+			rc = rc ? 0 : -E2BIG;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return rc;
+}
+
 static long iommufd_fops_ioctl(struct file *file, unsigned int cmd,
 			       unsigned long arg)
 {
@@ -133,25 +157,8 @@ static long iommufd_fops_ioctl(struct file *file, unsigned int cmd,
 		return -EFAULT;
 	if (ucmd.user_size < op->min_size)
 		return -EINVAL;
-	rc = copy_struct_from_user(buffer, op->size, ucmd.ubuffer,
-				   ucmd.user_size);
+	rc = iommufd_copy_cmd(&ucmd, op->size);
 	return rc ?: op->handler(&ucmd);
-}
-
-/**
- * iommufd_ucmd_respond - give the caller of an ioctl its structure back
- * @ucmd: the ioctl
- * @cmd_len: bytes of the kernel's structure; a caller that knows less of it
- *	gets no more than that
- *
- * Return: 0; -EFAULT where the caller's memory cannot be written.
- * Context: may sleep.
- */
-int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len)
-{
-	size_t len = min_t(size_t, cmd_len, ucmd->user_size);
-
-	return copy_to_user(ucmd->ubuffer, ucmd->cmd, len) ? -EFAULT : 0;
 }
 
 #if IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER)
@@ -180,7 +187,6 @@ static int iommufd_fops_open(struct inode *inode, struct file *file)
 	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	xa_init(&ictx->groups);
 	init_waitqueue_head(&ictx->destroy_wait);
-	type1_init(&ictx->type1, &iommufd_vfio_flavour);
 
 	ictx->account_mode = IOPT_PAGES_ACCOUNT_USER;
 	if (is_vfio_container(file)) {
@@ -200,10 +206,8 @@ static int iommufd_fops_release(struct inode *inode, struct file *file)
 	WARN_ON(!xa_empty(&ictx->groups));
 
 	/* Whoever still uses an object, by a bug, also uses the context. */
-	if (xa_empty(&ictx->objects)) {
-		type1_destroy(&ictx->type1);
+	if (xa_empty(&ictx->objects))
 		kfree(ictx);
-	}
 	return 0;
 }
 
@@ -213,30 +217,6 @@ static const struct file_operations iommufd_fops = {
 	.release = iommufd_fops_release,
 	.unlocked_ioctl = iommufd_fops_ioctl,
 };
-
-/**
- * iommufd_ctx_get - take another reference to a context
- * @ictx: the context; the caller has a reference to it
- *
- * Context: any.
- */
-void iommufd_ctx_get(struct iommufd_ctx *ictx)
-{
-	get_file(ictx->file);
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_ctx_get, IOMMUFD);
-
-/**
- * iommufd_ctx_put - give back a reference to a context
- * @ictx: the context
- *
- * Context: as fput().
- */
-void iommufd_ctx_put(struct iommufd_ctx *ictx)
-{
-	fput(ictx->file);
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_ctx_put, IOMMUFD);
 
 /**
  * iommufd_ctx_from_file - the context of an open file, with a reference

@@ -5,7 +5,6 @@
 #define pr_fmt(fmt) "iommufd: " fmt
 
 #include <linux/err.h>
-#include <linux/jiffies.h>
 #include <linux/lockdep.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
@@ -23,30 +22,21 @@
  * so that zero means that no ioctl is inside any more, and nobody gets in after
  * that.
  *
+ * That wait has no limit, since unbinding a device cannot fail. It is short,
+ * because an ioctl puts its short-term reference on a device before it waits for
+ * user memory, which userfaultfd or FUSE may never deliver. References on IOASes
+ * and page tables may be kept over such waits: IOMMU_DESTROY returns EBUSY.
+ *
  * A short-term user counts itself in @shortterm_users first and out of it last.
  * So while somebody is seen in @users for a moment only, @shortterm_users is
  * not zero.
  */
 
-/* An ioctl that takes longer than that to let go of an object never will. */
-#define SHORTTERM_TIMEOUT	(60 * HZ)
-
-static const struct iommufd_object_ops object_ops[IOMMUFD_OBJ_MAX] = {
-	[IOMMUFD_OBJ_DEVICE].destroy = iommufd_device_destroy,
-	[IOMMUFD_OBJ_HWPT_PAGING].destroy = iommufd_hwpt_paging_destroy,
-	[IOMMUFD_OBJ_HWPT_PAGING].abort = iommufd_hwpt_paging_abort,
-	[IOMMUFD_OBJ_IOAS].destroy = iommufd_ioas_destroy,
-	[IOMMUFD_OBJ_ACCESS].destroy = iommufd_access_destroy_object,
-#ifdef CONFIG_IOMMUFD_TEST
-	[IOMMUFD_OBJ_SELFTEST].destroy = iommufd_selftest_destroy,
-#endif
-};
-
 /**
  * _iommufd_object_alloc - make an object that nobody can find yet
  * @ictx: the context
  * @size: bytes of the structure around the object
- * @type: what it is
+ * @ops: what it is, and how it ends
  *
  * The ID is taken, but leads nowhere until iommufd_object_finalize(). Whoever
  * finds an object can keep it from being destroyed, so all that can fail comes
@@ -60,7 +50,7 @@ static const struct iommufd_object_ops object_ops[IOMMUFD_OBJ_MAX] = {
  */
 struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 					     size_t size,
-					     enum iommufd_object_type type)
+					     const struct iommufd_object_ops *ops)
 {
 	struct iommufd_object *obj = kzalloc(size, GFP_KERNEL_ACCOUNT);
 	int rc;
@@ -74,7 +64,7 @@ struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 		kfree(obj);
 		return ERR_PTR(rc);
 	}
-	obj->type = type;
+	obj->ops = ops;
 	refcount_set(&obj->users, 1);
 	refcount_set(&obj->shortterm_users, 1);
 	return obj;
@@ -136,12 +126,10 @@ void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 				      struct iommufd_object *obj)
 {
-	const struct iommufd_object_ops *ops = &object_ops[obj->type];
-
-	if (ops->abort)
-		ops->abort(obj);
+	if (obj->ops->abort)
+		obj->ops->abort(obj);
 	else
-		ops->destroy(obj);
+		obj->ops->destroy(obj);
 	iommufd_object_abort(ictx, obj);
 }
 
@@ -192,7 +180,7 @@ static struct iommufd_object *object_find(struct iommufd_ctx *ictx, u32 id,
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
 	obj = xa_load(&ictx->objects, id);
-	if (!obj || type == IOMMUFD_OBJ_ANY || type == obj->type)
+	if (!obj || type == IOMMUFD_OBJ_ANY || type == obj->ops->type)
 		return obj;
 	return NULL;
 }
@@ -212,7 +200,7 @@ struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 {
 	struct iommufd_object *obj;
 
-	if (iommufd_should_fail())
+	if (iopt_should_fail())
 		return ERR_PTR(-ENOENT);
 
 	xa_lock(&ictx->objects);
@@ -224,24 +212,17 @@ struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 }
 
 /*
- * Give back the xarray's short-term count and wait until no other one is left.
- * Return: false, with the count taken again, where somebody does not let go.
+ * Put the xarray's short-term count and wait for all others. The caller cannot
+ * fail, so this is neither killable nor limited in time.
  */
-static bool object_drain(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+static void object_drain(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	if (refcount_dec_and_test(&obj->shortterm_users))
-		return true;
+		return;
 
-	if (!wait_event_timeout(ictx->destroy_wait,
-				!refcount_read(&obj->shortterm_users),
-				SHORTTERM_TIMEOUT) &&
-	    refcount_inc_not_zero(&obj->shortterm_users)) {
-		pr_crit("object %u is in use for a minute, it stays\n", obj->id);
-		return false;
-	}
+	wait_event(ictx->destroy_wait, !refcount_read(&obj->shortterm_users));
 	/* What the last user did comes before what the caller will do. */
 	smp_acquire__after_ctrl_dep();
-	return true;
 }
 
 /*
@@ -263,23 +244,19 @@ static int object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 
 static void object_free(struct iommufd_object *obj)
 {
-	object_ops[obj->type].destroy(obj);
+	obj->ops->destroy(obj);
 	kfree(obj);
 }
 
 /*
- * Free what object_remove() removed. Nobody uses it, so whoever is counted as a
- * short-term user is between the two steps of iommufd_put_object().
+ * Free what object_remove() removed. It had no other user, so a short-term user
+ * that is left is between the two steps of iommufd_put_object().
  */
-static int object_drain_and_free(struct iommufd_ctx *ictx,
-				 struct iommufd_object *obj)
+static void object_drain_and_free(struct iommufd_ctx *ictx,
+				  struct iommufd_object *obj)
 {
-	/* Leaked, as a user that is not counted may still be at it. */
-	if (WARN_ON(!object_drain(ictx, obj)))
-		return -EBUSY;
-
+	object_drain(ictx, obj);
 	object_free(obj);
-	return 0;
 }
 
 /**
@@ -300,7 +277,9 @@ int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
 	obj = object_find(ictx, id, IOMMUFD_OBJ_ANY);
 	rc = obj ? object_remove(ictx, obj) : -ENOENT;
 	xa_unlock(&ictx->objects);
-	return rc ?: object_drain_and_free(ictx, obj);
+	if (!rc)
+		object_drain_and_free(ictx, obj);
+	return rc;
 }
 
 /**
@@ -312,17 +291,14 @@ int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
  * somebody else still use the object, which is a bug and warned about, it is
  * left to the close of the context.
  *
- * Context: may sleep, up to a minute.
+ * Context: may sleep, uninterruptibly.
  */
 void iommufd_object_destroy_user(struct iommufd_ctx *ictx,
 				 struct iommufd_object *obj)
 {
 	int rc;
 
-	if (WARN_ON(!object_drain(ictx, obj))) {
-		refcount_dec(&obj->users);
-		return;
-	}
+	object_drain(ictx, obj);
 
 	xa_lock(&ictx->objects);
 	refcount_dec(&obj->users);

@@ -60,14 +60,39 @@ static int option_rlimit_mode(struct iommufd_ctx *ictx,
 	return -EOPNOTSUPP;
 }
 
+/**
+ * iommufd_disable_huge_pages() - have a leaf for each page from now on
+ * @iopt: of an IOAS
+ *
+ * Mostly does not wait for a map that waits for memory, or make others wait for
+ * that: a map into a domain is a reason to fail.
+ *
+ * Return: 0; -EINTR if the process was killed; from iopt_disable_large_pages().
+ * Context: may sleep.
+ */
+int iommufd_disable_huge_pages(struct io_pagetable *iopt)
+{
+	scoped_cond_guard(rwsem_read_kill, return -EINTR, &iopt->iova_rwsem) {
+		if (iopt->disable_large_pages)
+			return 0;
+		if (!xa_empty(&iopt->domains) &&
+		    !RB_EMPTY_ROOT(&iopt->area_itree.rb_root))
+			return -EINVAL;
+	}
+	return iopt_disable_large_pages(iopt);
+}
+
 static int huge_pages_set(struct io_pagetable *iopt, u64 val)
 {
 	switch (val) {
 	case 0:
-		return iopt_disable_large_pages(iopt);
+		return iommufd_disable_huge_pages(iopt);
 	case 1:
-		iopt_enable_large_pages(iopt);
-		return 0;
+		scoped_cond_guard(rwsem_read_kill, return -EINTR,
+				  &iopt->iova_rwsem)
+			if (!iopt->disable_large_pages)
+				return 0;
+		return iopt_enable_large_pages(iopt);
 	}
 	return -EINVAL;
 }
@@ -85,8 +110,11 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 		rc = huge_pages_set(&ioas->iopt, cmd->val64);
 		break;
 	case IOMMU_OPTION_OP_GET:
-		scoped_guard(rwsem_read, &ioas->iopt.iova_rwsem)
-			cmd->val64 = !ioas->iopt.disable_large_pages;
+		rc = down_read_killable(&ioas->iopt.iova_rwsem);
+		if (rc)
+			break;
+		cmd->val64 = !ioas->iopt.disable_large_pages;
+		up_read(&ioas->iopt.iova_rwsem);
 		break;
 	default:
 		rc = -EOPNOTSUPP;
@@ -104,7 +132,7 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
  * have, or huge pages that are in use; -EADDRINUSE for pages with something
  * mapped that is not aligned to them; -EBUSY and -EPERM for a change of
  * IOMMU_OPTION_RLIMIT_MODE with objects there, or without CAP_SYS_RESOURCE;
- * -EFAULT, with the option set.
+ * -EINTR; -EFAULT, with the option set.
  * Context: may sleep.
  */
 int iommufd_option(struct iommufd_ucmd *ucmd)

@@ -25,14 +25,6 @@
  * it for.
  */
 
-/* Memory is what limits mappings here, not their number. */
-static const unsigned int compat_max_areas = U32_MAX;
-
-const struct type1_flavour iommufd_vfio_flavour = {
-	.max_areas = &compat_max_areas,
-	.cut = true,
-};
-
 /*
  * Become a short-term user of the container's IOAS.
  * Return: the IOAS, for iommufd_put_object(); ERR_PTR(-ENODEV) where there is
@@ -201,10 +193,14 @@ static int compat_is_coherent(struct iommufd_ctx *ictx)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	scoped_guard(mutex, &ioas->mutex)
+	if (!mutex_lock_killable(&ioas->mutex)) {
 		list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item)
 			if (!hwpt->enforce_cache_coherency)
 				coherent = 0;
+		mutex_unlock(&ioas->mutex);
+	} else {
+		coherent = -EINTR;
+	}
 	iommufd_put_object(ictx, &ioas->obj);
 	return coherent;
 }
@@ -241,14 +237,36 @@ static int compat_check_extension(struct iommufd_ctx *ictx,
 }
 
 /*
+ * Version 1 has no dirty pages, so it could not stop tracking either. And it
+ * splits mappings, for which no leaf may be huge. The latter stays when the
+ * container becomes one of version 2.
+ * Return: 0; -EBUSY; -EINTR; from iommufd_disable_huge_pages().
+ */
+static int compat_set_version(struct iommufd_ioas *ioas, bool v2)
+{
+	int rc;
+
+	rc = mutex_lock_killable(&ioas->type1.dirty_lock);
+	if (rc)
+		return rc;
+	if (!v2)
+		rc = READ_ONCE(ioas->iopt.tracking) ?
+			     -EBUSY : iommufd_disable_huge_pages(&ioas->iopt);
+	if (!rc)
+		WRITE_ONCE(ioas->type1.v2, v2);
+	mutex_unlock(&ioas->type1.dirty_lock);
+	return rc;
+}
+
+/*
  * Return: 0; -EINVAL for a type that the container does not have; -EPERM for
  * no-IOMMU mode without CAP_SYS_RAWIO; -ENODEV without an IOAS; from
- * iopt_disable_large_pages().
+ * compat_set_version().
  */
 static int compat_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 {
 	struct iommufd_ioas *ioas;
-	int rc = 0;
+	int rc;
 
 	if (READ_ONCE(ictx->no_iommu_mode)) {
 		if (!IS_ENABLED(CONFIG_VFIO_NOIOMMU) ||
@@ -263,9 +281,7 @@ static int compat_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	ioas = compat_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	/* Version 1 cuts mappings, and no IOMMU driver can cut a huge page. */
-	if (type == VFIO_TYPE1_IOMMU)
-		rc = iopt_disable_large_pages(&ioas->iopt);
+	rc = compat_set_version(ioas, type == VFIO_TYPE1v2_IOMMU);
 	iommufd_put_object(ictx, &ioas->obj);
 	return rc;
 }
@@ -276,7 +292,7 @@ static int compat_type1_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 {
 	struct iommufd_ioas *ioas = compat_get_ioas(ictx);
 	struct type1_call call = {
-		.type1 = &ictx->type1,
+		.type1 = IS_ERR(ioas) ? NULL : &ioas->type1,
 		.iopt = IS_ERR(ioas) ? NULL : &ioas->iopt,
 		.account_mode = READ_ONCE(ictx->account_mode),
 		.arg = arg,

@@ -14,21 +14,22 @@
 /**
  * DOC: Mock DMA
  *
- * An access is cut into pieces that lie within a granule and a page of memory,
- * and every piece goes as on a bus: translate, set the bits, then touch memory,
- * with the lock of the IOTLB held all the time. A flush takes that lock, so a
- * piece is either wholly before a flush or wholly behind it.
+ * A transfer is split at the boundaries of granules and pages of memory. Each
+ * part goes through the steps of a bus access: translate the IOVA, set the
+ * accessed and dirty bits, then read or write memory. The lock of the IOTLB is
+ * held for all three steps. A flush takes the same lock, so each part happens
+ * entirely before or entirely after a flush.
  */
 
 /**
- * struct mock_dma - an access of a device
+ * struct mock_dma_transfer - state of a DMA transfer
  * @mdev: the device
- * @iova: where it goes on
- * @length: bytes that are left
- * @from: they come from there if it is a write, else NULL
- * @to: they go there if it is a read, else NULL
+ * @iova: IOVA of the next byte
+ * @length: remaining bytes
+ * @from: next byte of the source buffer for a write, NULL for a read
+ * @to: next byte of the destination buffer for a read, NULL for a write
  */
-struct mock_dma {
+struct mock_dma_transfer {
 	struct mock_dev *mdev;
 	unsigned long iova;
 	size_t length;
@@ -36,9 +37,9 @@ struct mock_dma {
 	void *to;
 };
 
-/* As much as lies in one granule and one page of memory. */
-static enum iommu_mock_fault_reason mock_dma_access(struct mock_dma *dma,
-						    size_t *done)
+/* Transfer up to the end of the granule or the page of memory. */
+static enum iommu_mock_fault_reason
+mock_dma_access(struct mock_dma_transfer *dma, size_t *done)
 {
 	struct mock_dev *mdev = dma->mdev;
 	struct mock_domain *md = mdev->domain;
@@ -68,7 +69,7 @@ static enum iommu_mock_fault_reason mock_dma_access(struct mock_dma *dma,
 	return IOMMU_MOCK_FAULT_NONE;
 }
 
-static int mock_dma_run(struct device *dev, struct mock_dma *dma,
+static int mock_dma_run(struct device *dev, struct mock_dma_transfer *dma,
 			struct iommu_mock_fault *fault)
 {
 	*fault = (struct iommu_mock_fault){};
@@ -100,52 +101,64 @@ static int mock_dma_run(struct device *dev, struct mock_dma *dma,
 }
 
 /**
- * iommu_mock_dma_read() - let a device read memory
+ * iommu_mock_dma_read() - read memory by DMA of a device
  * @dev: a device behind a mock IOMMU
- * @iova: from where; no alignment is asked for
- * @buf: to where
- * @length: how many bytes; a range that reaches past the last IOVA faults there
- * @fault: set to what stopped the access, to zeroes if nothing did
+ * @iova: first IOVA; need not be aligned
+ * @buf: destination
+ * @length: number of bytes; a range that ends above the last IOVA faults there
+ * @fault: set to the fault that stopped the transfer, or to zeroes
  *
- * Return: 0; -EFAULT if it was stopped, with everything in front of
- * @fault->iova read and @buf unchanged behind that; -ENODEV if @dev is not
- * behind a mock IOMMU.
+ * Return:
+ * * 0: success
+ * * -EFAULT: a fault stopped the transfer. The bytes below @fault->iova have
+ *   been read, and the rest of @buf is unchanged.
+ * * -ENODEV: @dev is not behind a mock IOMMU
  *
- * Context: Process context, may sleep. The caller sees to it that @dev stays
+ * Context: Process context, may sleep. The caller ensures that @dev stays
  * registered.
  */
 int iommu_mock_dma_read(struct device *dev, unsigned long iova, void *buf,
 			size_t length, struct iommu_mock_fault *fault)
 {
-	struct mock_dma dma = { .iova = iova, .length = length, .to = buf };
+	struct mock_dma_transfer dma = {
+		.iova = iova,
+		.length = length,
+		.to = buf,
+	};
 
 	return mock_dma_run(dev, &dma, fault);
 }
 EXPORT_SYMBOL_GPL(iommu_mock_dma_read);
 
 /**
- * iommu_mock_dma_write() - let a device write memory
+ * iommu_mock_dma_write() - write memory by DMA of a device
  * @dev: a device behind a mock IOMMU
- * @iova: to where; no alignment is asked for
- * @buf: from where
- * @length: how many bytes; a range that reaches past the last IOVA faults there
- * @fault: set to what stopped the access, to zeroes if nothing did
+ * @iova: first IOVA; need not be aligned
+ * @buf: source
+ * @length: number of bytes; a range that ends above the last IOVA faults there
+ * @fault: set to the fault that stopped the transfer, or to zeroes
  *
- * The dirty bit of a leaf is set before its memory changes, and the memory is
- * not marked dirty: that is up to who pinned it.
+ * The dirty bit of a leaf is set before the memory changes. The pages of the
+ * memory are not marked dirty: the owner of the pins marks them at unpin.
  *
- * Return: 0; -EFAULT if it was stopped, with everything in front of
- * @fault->iova written and memory unchanged behind that; -ENODEV if @dev is not
- * behind a mock IOMMU.
+ * Return:
+ * * 0: success
+ * * -EFAULT: a fault stopped the transfer. The bytes below @fault->iova have
+ *   been written, and memory from @fault->iova on is unchanged.
+ * * -ENODEV: @dev is not behind a mock IOMMU
  *
- * Context: Process context, may sleep. The caller sees to it that @dev stays
+ * Context: Process context, may sleep. The caller ensures that @dev stays
  * registered.
  */
 int iommu_mock_dma_write(struct device *dev, unsigned long iova,
 			 const void *buf, size_t length,
 			 struct iommu_mock_fault *fault)
 {
-	struct mock_dma dma = { .iova = iova, .length = length, .from = buf };
+	struct mock_dma_transfer dma = {
+		.iova = iova,
+		.length = length,
+		.from = buf,
+	};
 
 	return mock_dma_run(dev, &dma, fault);
 }

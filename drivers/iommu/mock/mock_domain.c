@@ -12,33 +12,59 @@
 /**
  * DOC: Mock domains
  *
- * A paging domain is a page table and the list of devices that walk it. To
- * flush is to go through that list and flush the IOTLB of each device; that
- * also waits for the accesses under way, so tables that were taken out are
- * freed after a flush.
+ * A paging domain has a page table and a list of the attached devices. A flush
+ * of the domain flushes the IOTLB of each device in the list. This also waits
+ * for accesses in progress, so removed tables are freed after a flush.
  *
- * The identity and the blocked domain have no page table. The mock's DMA does
- * not know physical addresses, so both stop it.
+ * IOMMU drivers use different parts of a struct iommu_iotlb_gather. By default
+ * the mock flushes as VT-d and AMD do: it flushes the gathered range for all
+ * page sizes, or the whole domain if nothing was gathered. With the module
+ * parameter exact_flush it flushes as SMMUv3 does: only leaves of the gathered
+ * page size in the gathered range, and nothing if either is not set. Callers
+ * must be correct for both. The sysfs attribute flushes of an instance counts
+ * its flushes.
+ *
+ * The identity and the blocked domain have no page table. Mock devices cannot
+ * access physical addresses, so both domains block their DMA.
  */
 
 /*
- * The proof that tests see lost dirty bits: every test that tracks writes
- * through an IOTLB has to fail with this set.
+ * Fault injection: with drop_flush set, every test that tracks writes through
+ * an IOTLB must fail because it misses dirty bits.
  */
 bool mock_drop_flush;
 module_param_named(drop_flush, mock_drop_flush, bool, 0644);
 MODULE_PARM_DESC(drop_flush,
-		 "Test knob: lose the IOTLB flush behind a dirty query, so that dirty bits get lost");
+		 "Test knob: skip the IOTLB flush after a dirty query, so that dirty bits are lost");
 
-static void mock_domain_flush(struct mock_domain *md, unsigned long start,
-			      unsigned long last)
+bool mock_exact_flush;
+module_param_named(exact_flush, mock_exact_flush, bool, 0644);
+MODULE_PARM_DESC(exact_flush,
+		 "Flush leaves of the gathered page size in the gathered range, and nothing if either is not set, as SMMUv3 does (default: off, as VT-d)");
+
+/* Page size of a gather whose flush must invalidate leaves of all sizes. */
+#define MOCK_GATHER_ALL_SIZES	1
+
+static void mock_domain_flush_leaves(struct mock_domain *md,
+				     unsigned long start, unsigned long last,
+				     size_t leaf)
 {
 	struct mock_attachment *attachment;
 
 	spin_lock(&md->lock);
-	list_for_each_entry(attachment, &md->devices, node)
-		mock_iotlb_flush(&attachment->mdev->tlb, start, last);
+	list_for_each_entry(attachment, &md->devices, node) {
+		struct mock_dev *mdev = attachment->mdev;
+
+		mock_iotlb_flush_leaves(&mdev->tlb, start, last, leaf);
+		atomic_long_inc(&mdev->mi->flushes);
+	}
 	spin_unlock(&md->lock);
+}
+
+static void mock_domain_flush(struct mock_domain *md, unsigned long start,
+			      unsigned long last)
+{
+	mock_domain_flush_leaves(md, start, last, 0);
 }
 
 static void mock_domain_flush_all(struct iommu_domain *domain)
@@ -46,17 +72,22 @@ static void mock_domain_flush_all(struct iommu_domain *domain)
 	mock_domain_flush(to_mock_domain(domain), 0, ULONG_MAX);
 }
 
-/*
- * A dirty query leaves gather->pgsize alone, unmap sets it: only where a
- * mapping went away memory is at stake.
- */
 static void mock_domain_iotlb_sync(struct iommu_domain *domain,
 				   struct iommu_iotlb_gather *gather)
 {
-	if (gather->start <= gather->end &&
-	    (gather->pgsize || !READ_ONCE(mock_drop_flush)))
-		mock_domain_flush(to_mock_domain(domain), gather->start,
-				  gather->end);
+	struct mock_domain *md = to_mock_domain(domain);
+	bool empty = gather->start > gather->end;
+	size_t leaf = gather->pgsize;
+
+	if (leaf == MOCK_GATHER_ALL_SIZES)
+		mock_domain_flush(md, gather->start, gather->end);
+	else if (empty && !READ_ONCE(mock_exact_flush) &&
+		 !READ_ONCE(mock_drop_flush))
+		mock_domain_flush_all(domain);
+	else if (!empty && !READ_ONCE(mock_exact_flush))
+		mock_domain_flush(md, gather->start, gather->end);
+	else if (!empty && leaf)
+		mock_domain_flush_leaves(md, gather->start, gather->end, leaf);
 	mock_pt_free_list(&gather->freelist);
 }
 
@@ -99,7 +130,8 @@ static size_t mock_domain_unmap_pages(struct iommu_domain *domain,
 	if (unmapped) {
 		iommu_iotlb_gather_add_range(gather, start,
 					     iova + unmapped - start);
-		gather->pgsize = pgsize;
+		/* The leaves may be of any size, whatever @pgsize is. */
+		gather->pgsize = MOCK_GATHER_ALL_SIZES;
 	}
 	return unmapped;
 }
@@ -116,7 +148,7 @@ static phys_addr_t mock_domain_iova_to_phys(struct iommu_domain *domain,
 
 static bool mock_domain_enforce_cache_coherency(struct iommu_domain *domain)
 {
-	/* All DMA is done by a CPU. */
+	/* CPUs do all DMA of mock devices. */
 	return true;
 }
 
@@ -139,15 +171,22 @@ static int mock_domain_set_dirty_tracking(struct iommu_domain *domain,
 	spin_lock(&md->lock);
 	WRITE_ONCE(md->tracking, enabled);
 	spin_unlock(&md->lock);
-	/* What was dirty while it was off, or before that, counts no more. */
+	/* Invalidate dirty bits that the IOTLBs cached before this call. */
 	mock_domain_flush_all(domain);
 	return 0;
 }
 
-static void mock_domain_record(unsigned long start, unsigned long last,
-			       void *opaque)
+/* With drop_flush, record the range without adding it to the gather. */
+static void mock_domain_record_dirty(unsigned long start, unsigned long last,
+				     void *opaque)
 {
-	iommu_dirty_bitmap_record(opaque, start, last - start + 1);
+	struct iommu_dirty_bitmap *dirty = opaque, ungathered;
+
+	if (READ_ONCE(mock_drop_flush)) {
+		iommu_dirty_bitmap_init(&ungathered, dirty->bitmap, NULL);
+		dirty = &ungathered;
+	}
+	iommu_dirty_bitmap_record(dirty, start, last - start + 1);
 }
 
 static int mock_domain_read_and_clear_dirty(struct iommu_domain *domain,
@@ -163,11 +202,11 @@ static int mock_domain_read_and_clear_dirty(struct iommu_domain *domain,
 		return -EINVAL;
 	if (check_add_overflow(iova, size - 1, &last))
 		return -EOVERFLOW;
-	/* Without a bitmap this tidies up before tracking is turned on. */
+	/* Without a bitmap, the caller clears dirty bits to enable tracking. */
 	if (!READ_ONCE(md->tracking) && dirty->bitmap)
 		return -EINVAL;
 
-	mock_pt_read_dirty(&md->pt, iova, last, clear, mock_domain_record,
+	mock_pt_read_dirty(&md->pt, iova, last, clear, mock_domain_record_dirty,
 			   dirty);
 	if (clear && !dirty->gather)
 		mock_domain_flush(md, iova, last);
@@ -180,9 +219,10 @@ static const struct iommu_dirty_ops mock_domain_dirty_ops = {
 };
 
 /*
- * Let the device's DMA go through another domain, or none. The new one learns
- * of the device before its first access and the old one forgets it after its
- * last, so that neither misses a flush.
+ * Change the domain that translates DMA of a device; NULL blocks DMA. Add the
+ * device to the new domain before its first access through that domain, and
+ * remove it from the old domain after its last, so that it misses no flush of
+ * either domain.
  */
 static void mock_dev_set_domain(struct mock_dev *mdev, struct mock_domain *md)
 {
@@ -198,7 +238,7 @@ static void mock_dev_set_domain(struct mock_dev *mdev, struct mock_domain *md)
 	}
 	spin_lock(&mdev->tlb.lock);
 	mdev->domain = md;
-	mock_iotlb_drop(&mdev->tlb, 0, ULONG_MAX);
+	mock_iotlb_invalidate(&mdev->tlb, 0, ULONG_MAX);
 	spin_unlock(&mdev->tlb.lock);
 	if (old) {
 		spin_lock(&old->lock);
@@ -214,7 +254,7 @@ static int mock_domain_attach_dev(struct iommu_domain *domain,
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
 	const struct iommu_mock_model *model = mdev->mi->model;
 
-	/* That the granules are the same follows, as both are leaf sizes. */
+	/* Models of different granules share no leaf size. */
 	if (domain->pgsize_bitmap & ~(model->walks ?: model->pgsizes))
 		return -EINVAL;
 	if (domain->dirty_ops && !model->dirty)
@@ -260,39 +300,42 @@ static struct iommu_domain *mock_domain_alloc(struct device *dev, bool dirty)
 	md->domain.geometry.aperture_end =
 		model->aperture_last ?: MOCK_PT_LAST_IOVA;
 	md->domain.geometry.force_aperture = true;
-	/* The device holds one already. */
+	/* The device holds a reference on the module, so this cannot fail. */
 	__module_get(THIS_MODULE);
 	return &md->domain;
 }
 
 /**
- * mock_domain_alloc_paging() - allocate a domain for use by the kernel
- * @dev: a device that it will be attached to
+ * mock_domain_alloc_paging() - allocate a paging domain without dirty tracking
+ * @dev: a device that the domain will be attached to
  *
- * It has dirty bits if the instance of @dev has.
+ * As with other IOMMU drivers, only mock_domain_alloc_user() allocates domains
+ * that support dirty tracking. A domain without it can be attached to all
+ * devices of a group.
  *
- * Return: the domain; -EOPNOTSUPP without a device, whose instance is what
- * tells the leaf sizes; -ENOMEM.
+ * Return: the domain, or an ERR_PTR():
+ * * -EOPNOTSUPP: @dev is NULL, so the leaf sizes are not known
+ * * -ENOMEM: out of memory
  */
 struct iommu_domain *mock_domain_alloc_paging(struct device *dev)
 {
-	struct mock_dev *mdev;
-
 	if (!dev)
 		return ERR_PTR(-EOPNOTSUPP);
-	mdev = dev_iommu_priv_get(dev);
-	return mock_domain_alloc(dev, mdev->mi->model->dirty);
+	return mock_domain_alloc(dev, false);
 }
 
 /**
- * mock_domain_alloc_user() - allocate a domain as userspace asks for it
- * @dev: a device that it will be attached to
- * @flags: IOMMU_HWPT_ALLOC_DIRTY_TRACKING gives it dirty bits;
- *	IOMMU_HWPT_ALLOC_NEST_PARENT changes nothing, where the model takes it
+ * mock_domain_alloc_user() - allocate a domain with caller-supplied flags
+ * @dev: a device that the domain will be attached to
+ * @flags: IOMMU_HWPT_ALLOC_DIRTY_TRACKING for a domain that supports dirty
+ *	tracking; IOMMU_HWPT_ALLOC_NEST_PARENT is accepted if the model has
+ *	nest_parent set, and has no effect
  * @parent: must be NULL
  * @user_data: must be NULL
  *
- * Return: the domain; -EOPNOTSUPP for anything that @dev cannot have; -ENOMEM.
+ * Return: the domain, or an ERR_PTR():
+ * * -EOPNOTSUPP: the instance of @dev does not support the arguments
+ * * -ENOMEM: out of memory
  */
 struct iommu_domain *
 mock_domain_alloc_user(struct device *dev, u32 flags,
@@ -313,15 +356,15 @@ mock_domain_alloc_user(struct device *dev, u32 flags,
 	return mock_domain_alloc(dev, dirty);
 }
 
-static int mock_domain_attach_none(struct iommu_domain *domain,
-				   struct device *dev)
+static int mock_domain_attach_static(struct iommu_domain *domain,
+				     struct device *dev)
 {
 	mock_dev_set_domain(dev_iommu_priv_get(dev), NULL);
 	return 0;
 }
 
 static const struct iommu_domain_ops mock_static_domain_ops = {
-	.attach_dev = mock_domain_attach_none,
+	.attach_dev = mock_domain_attach_static,
 };
 
 struct iommu_domain mock_identity_domain = {

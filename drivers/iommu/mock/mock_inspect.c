@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What tests see of a domain of the mock IOMMU.
+ * Inspection of mock domains by tests.
  */
 #include <linux/export.h>
 #include <linux/iommu_mock.h>
@@ -8,19 +8,20 @@
 #include "mock_private.h"
 
 /**
- * DOC: Looking into mock domains
+ * DOC: Inspection of mock domains
  *
- * A test knows what it mapped and asks the page table whether it is so, or says
- * that a device wrote without having a device do it. These walk the page table
- * for it, with the lock of the domain held, which a flush takes: so a table
- * that somebody unmaps meanwhile is not freed before the walk has ended.
+ * Tests compare the page table of a domain with the mappings that they expect,
+ * and set dirty bits without a device. The functions that walk the page table
+ * hold the lock of the domain. A flush takes the same lock, so a concurrent
+ * unmap frees no table before the walk has ended.
  */
 
 /**
- * iommu_mock_domain_model() - tell the model that a domain was made for
+ * iommu_mock_domain_model() - get the model that a domain was allocated for
  * @domain: any domain
  *
- * Return: the model; NULL if @domain is no paging domain of the mock IOMMU.
+ * Return: the model, or NULL if @domain is not a paging domain of the mock
+ * IOMMU.
  */
 const struct iommu_mock_model *
 iommu_mock_domain_model(const struct iommu_domain *domain)
@@ -32,10 +33,10 @@ iommu_mock_domain_model(const struct iommu_domain *domain)
 EXPORT_SYMBOL_GPL(iommu_mock_domain_model);
 
 /**
- * iommu_mock_domain_tracks() - tell whether dirty tracking is on
+ * iommu_mock_domain_tracks() - check whether dirty tracking is enabled
  * @domain: a paging domain of the mock IOMMU
  *
- * Return: whether it is.
+ * Return: true if dirty tracking is enabled.
  */
 bool iommu_mock_domain_tracks(struct iommu_domain *domain)
 {
@@ -44,15 +45,15 @@ bool iommu_mock_domain_tracks(struct iommu_domain *domain)
 EXPORT_SYMBOL_GPL(iommu_mock_domain_tracks);
 
 /**
- * iommu_mock_domain_translate() - look an IOVA up, leaving no mark
+ * iommu_mock_domain_translate() - translate an IOVA without setting its bits
  * @domain: a paging domain of the mock IOMMU
  * @iova: any IOVA
- * @phys: set to what @iova translates to, if to anything
+ * @phys: set to the physical address, if @iova is mapped
  *
- * Return: whether something is mapped there.
+ * Return: true if @iova is mapped.
  *
- * Context: Any but interrupts. Unmapping meanwhile is no danger, unlike with
- * iommu_iova_to_phys().
+ * Context: Any but interrupt context. Unlike iommu_iova_to_phys(), safe against
+ * a concurrent unmap.
  */
 bool iommu_mock_domain_translate(struct iommu_domain *domain,
 				 unsigned long iova, phys_addr_t *phys)
@@ -71,17 +72,17 @@ bool iommu_mock_domain_translate(struct iommu_domain *domain,
 EXPORT_SYMBOL_GPL(iommu_mock_domain_translate);
 
 /**
- * iommu_mock_domain_set_dirty() - mark a leaf as a device's write does
+ * iommu_mock_domain_set_dirty() - set the dirty bit of a leaf
  * @domain: a paging domain of the mock IOMMU
  * @iova: any IOVA in the leaf
  *
- * No IOTLB has to know: one that holds the leaf as clean walks again before it
- * lets a write through, and one that holds it as dirty has done so before.
+ * Sets the accessed and the dirty bit as a write by a device does. IOTLBs need
+ * no flush: the next write through a clean entry walks the page table.
  *
- * Return: whether there is a leaf that a device may write; it is dirty now, and
- * may have been before.
+ * Return: true if a writable leaf contains @iova; the leaf is dirty on return,
+ * and may have been dirty before.
  *
- * Context: Any but interrupts. Unmapping meanwhile is no danger.
+ * Context: Any but interrupt context. Safe against a concurrent unmap.
  */
 bool iommu_mock_domain_set_dirty(struct iommu_domain *domain,
 				 unsigned long iova)

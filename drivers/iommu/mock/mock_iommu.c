@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mock IOMMU: instances, and what the IOMMU core asks of them.
+ * The mock IOMMU: instances and IOMMU operations.
  */
+#include <linux/cleanup.h>
 #include <linux/iommu_mock.h>
+#include <linux/list.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/platform_device.h>
 #include <linux/property.h>
 #include <linux/slab.h>
@@ -15,15 +18,15 @@
 /**
  * DOC: The mock IOMMU
  *
- * An IOMMU driver whose hardware is software too. Devices without hardware
- * (see iommu_mock_dma_write()) are put behind it, and then everything above,
- * from the IOMMU core to VFIO and iommufd, works as with any other IOMMU, dirty
- * tracking included.
+ * The mock IOMMU is an IOMMU driver that implements the hardware in software.
+ * Mock devices do their DMA through it with iommu_mock_dma_write() and
+ * iommu_mock_dma_read(). The IOMMU core, VFIO and iommufd use it as any other
+ * IOMMU, including dirty tracking.
  *
- * There are several instances, of different models. Each has a software node;
- * a device is behind the instance whose node its fwspec names. So an IOMMU
- * that is found without firmware nodes, such as VT-d, and this one do not get
- * in each other's way.
+ * The driver has several instances of different models. Each instance has a
+ * software node, and the fwspec of a device selects the instance by this node.
+ * IOMMU drivers that use no firmware nodes, such as VT-d, ignore these devices,
+ * so the mock IOMMU works beside them.
  */
 
 #define MOCK_MAX_INSTANCES	16
@@ -34,106 +37,125 @@ static const struct iommu_mock_model mock_models[] = {
 	{ .name = "1g", .pgsizes = SZ_4K | SZ_2M | SZ_1G, .dirty = true },
 	{ .name = "2k", .pgsizes = SZ_2K | SZ_1M, .dirty = true },
 	{ .name = "nodirty", .pgsizes = SZ_4K },
+	{ .name = "mixed4k", .pgsizes = SZ_4K, .dirty = true,
+	  .shared_group = true },
+	{ .name = "mixednodirty", .pgsizes = SZ_4K, .shared_group = true },
 };
 
-static char *instances = "4k,2m,1g,2k,nodirty";
+static char *instances = "4k,2m,1g,2k,nodirty,mixed4k,mixednodirty";
 module_param(instances, charp, 0444);
 MODULE_PARM_DESC(instances,
-		 "Models of the instances, separated by commas: 4k, 2m and 1g have leaves of 4 KiB up to that, 2k has leaves of 2 KiB and 1 MiB, nodirty is 4k without dirty bits");
+		 "Models of the instances, separated by commas: 4k, 2m and 1g have leaves from 4 KiB to that size, 2k has leaves of 2 KiB and 1 MiB, nodirty is 4k without dirty bits, mixed4k and mixednodirty are 4k and nodirty with all devices of both in one IOMMU group");
 
-/* Written while the module is loaded and unloaded, and not in between. */
+/* Change only while the module is loaded or unloaded. */
 static struct mock_iommu *mock_iommus[MOCK_MAX_INSTANCES];
-static unsigned int mock_iommu_number;
+static unsigned int mock_num_iommus;
 
 /* All instances; guarded by iommu_probe_device_lock. */
 static LIST_HEAD(mock_iommu_list);
 
+/*
+ * Devices that share a group. release_device() removes a device from the list
+ * before the core drops the device's reference on the group, so the group of a
+ * listed device exists.
+ */
+static LIST_HEAD(mock_shared_devices);
+static DEFINE_MUTEX(mock_shared_lock); /* guards mock_shared_devices */
+
 /**
- * iommu_mock_count() - count the instances
+ * iommu_mock_count() - count the instances of the module parameter
  *
- * Return: how many there are.
+ * Return: the number of instances.
  */
 unsigned int iommu_mock_count(void)
 {
-	return mock_iommu_number;
+	return mock_num_iommus;
 }
 EXPORT_SYMBOL_GPL(iommu_mock_count);
 
 /**
- * iommu_mock_model() - tell the model of an instance
- * @index: of the instance, less than iommu_mock_count()
+ * iommu_mock_model() - get the model name of an instance
+ * @index: index of the instance, less than iommu_mock_count()
  *
- * Return: the name, valid while the caller may call this; NULL if there is no
+ * Return: the name, valid until the module is unloaded, or NULL if there is no
  * such instance.
  */
 const char *iommu_mock_model(unsigned int index)
 {
-	if (index >= mock_iommu_number)
+	if (index >= mock_num_iommus)
 		return NULL;
 	return mock_iommus[index]->model->name;
 }
 EXPORT_SYMBOL_GPL(iommu_mock_model);
 
 /**
- * iommu_mock_adopt() - put a device behind an instance
- * @dev: a platform device that was not added to its bus yet
- * @index: of the instance, less than iommu_mock_count()
+ * iommu_mock_init_fwspec() - initialize a device's fwspec with an instance
+ * @dev: a platform device that has not been added to its bus
+ * @index: index of the instance, less than iommu_mock_count()
  *
- * Adding the device to its bus then attaches it. If it is never added, or if
- * this failed, iommu_mock_disown() takes back what there is.
+ * Puts @dev behind the instance. The IOMMU core probes @dev when the caller
+ * adds it to its bus. If this function fails, or if @dev is never added, the
+ * caller must call iommu_mock_free_fwspec().
  *
- * Return: 0; -ENODEV if there is no such instance, -EINVAL if @dev is behind
- * another IOMMU, -ENOMEM.
+ * Return:
+ * * 0: success
+ * * -ENODEV: there is no such instance
+ * * -EINVAL: @dev is behind another IOMMU
+ * * -ENOMEM: out of memory
  *
  * Context: Process context, takes iommu_probe_device_lock.
  */
-int iommu_mock_adopt(struct device *dev, unsigned int index)
+int iommu_mock_init_fwspec(struct device *dev, unsigned int index)
 {
-	if (index >= mock_iommu_number)
+	if (index >= mock_num_iommus)
 		return -ENODEV;
-	return iommu_mock_adopt_to(dev, mock_iommus[index]);
+	return iommu_mock_init_fwspec_of(dev, mock_iommus[index]);
 }
-EXPORT_SYMBOL_GPL(iommu_mock_adopt);
+EXPORT_SYMBOL_GPL(iommu_mock_init_fwspec);
 
 /**
- * iommu_mock_adopt_to() - put a device behind an instance of the caller's
- * @dev: a platform device that was not added to its bus yet
- * @mi: the instance
+ * iommu_mock_init_fwspec_of() - initialize a device's fwspec with a registered
+ *	instance
+ * @dev: a platform device that has not been added to its bus
+ * @mi: the instance, from iommu_mock_register()
  *
- * As iommu_mock_adopt(). @dev has to be removed before @mi is unregistered.
+ * Puts @dev behind @mi, see iommu_mock_init_fwspec(). @dev must be
+ * removed before @mi is unregistered.
  *
- * Return: 0; -EINVAL if @dev is behind another IOMMU, -ENOMEM. iommu_mock_disown()
- * takes back what there is, also after a failure.
+ * Return:
+ * * 0: success
+ * * -EINVAL: @dev is behind another IOMMU
+ * * -ENOMEM: out of memory
  *
  * Context: Process context, takes iommu_probe_device_lock.
  */
-int iommu_mock_adopt_to(struct device *dev, struct mock_iommu *mi)
+int iommu_mock_init_fwspec_of(struct device *dev, struct mock_iommu *mi)
 {
 	guard(mutex)(&iommu_probe_device_lock);
 	return iommu_fwspec_init(dev, mi->fwnode);
 }
-EXPORT_SYMBOL_GPL(iommu_mock_adopt_to);
+EXPORT_SYMBOL_GPL(iommu_mock_init_fwspec_of);
 
 /**
- * iommu_mock_disown() - take back that a device was put behind an instance
+ * iommu_mock_free_fwspec() - free the fwspec and IOMMU data of a device
  * @dev: a device that could not be added to its bus
  *
- * The IOMMU core frees what it keeps of a device when that leaves its bus,
- * which a device that never got there does not.
+ * The IOMMU core frees dev->iommu when a device is removed from its bus, so it
+ * does not free dev->iommu of a device that was never added.
  *
  * Context: Process context, takes iommu_probe_device_lock.
  */
-void iommu_mock_disown(struct device *dev)
+void iommu_mock_free_fwspec(struct device *dev)
 {
 	guard(mutex)(&iommu_probe_device_lock);
-	/* The core may have had it, and have freed it, for a moment. */
+	/* If adding the device failed late, the core has freed dev->iommu. */
 	if (!dev->iommu)
 		return;
 	iommu_fwspec_free(dev);
 	kfree(dev->iommu);
 	dev->iommu = NULL;
 }
-EXPORT_SYMBOL_GPL(iommu_mock_disown);
+EXPORT_SYMBOL_GPL(iommu_mock_free_fwspec);
 
 static bool mock_iommu_capable(struct device *dev, enum iommu_cap cap)
 {
@@ -168,21 +190,46 @@ static struct iommu_device *mock_iommu_probe_device(struct device *dev)
 	if (!mdev)
 		return ERR_PTR(-ENOMEM);
 	mdev->mi = mi;
+	mdev->dev = dev;
+	INIT_LIST_HEAD(&mdev->node);
 	mdev->attachments[0].mdev = mdev;
 	mdev->attachments[1].mdev = mdev;
 	mock_iotlb_init(&mdev->tlb);
 	dev_iommu_priv_set(dev, mdev);
+	if (mi->model->shared_group) {
+		guard(mutex)(&mock_shared_lock);
+		list_add_tail(&mdev->node, &mock_shared_devices);
+	}
 	return &mi->iommu;
 }
 
 static void mock_iommu_release_device(struct device *dev)
 {
-	kvfree(dev_iommu_priv_get(dev));
+	struct mock_dev *mdev = dev_iommu_priv_get(dev);
+
+	scoped_guard(mutex, &mock_shared_lock)
+		list_del(&mdev->node);
+	kvfree(mdev);
+}
+
+static struct iommu_group *mock_iommu_device_group(struct device *dev)
+{
+	struct mock_dev *mdev = dev_iommu_priv_get(dev), *other;
+
+	lockdep_assert_held(&iommu_probe_device_lock);
+
+	if (mdev->mi->model->shared_group) {
+		guard(mutex)(&mock_shared_lock);
+		list_for_each_entry(other, &mock_shared_devices, node)
+			if (other->dev->iommu_group)
+				return iommu_group_ref_get(other->dev->iommu_group);
+	}
+	return generic_device_group(dev);
 }
 
 static int mock_iommu_def_domain_type(struct device *dev)
 {
-	/* DMA needs a paging domain that a driver asks for; see mock_dma.c. */
+	/* Mock DMA needs a paging domain, which a driver has to attach. */
 	return IOMMU_DOMAIN_IDENTITY;
 }
 
@@ -193,7 +240,7 @@ static void *mock_iommu_hw_info(struct device *dev, u32 *length, u32 *type)
 	return mdev->mi->model->hw_info(dev, length, type);
 }
 
-/* Every domain says for itself which sizes of pages it has. */
+/* Domains overwrite pgsize_bitmap with the leaf sizes of their model. */
 #define MOCK_IOMMU_OPS							\
 	.owner = THIS_MODULE,						\
 	.capable = mock_iommu_capable,					\
@@ -201,7 +248,7 @@ static void *mock_iommu_hw_info(struct device *dev, u32 *length, u32 *type)
 	.domain_alloc_user = mock_domain_alloc_user,			\
 	.probe_device = mock_iommu_probe_device,			\
 	.release_device = mock_iommu_release_device,			\
-	.device_group = generic_device_group,				\
+	.device_group = mock_iommu_device_group,			\
 	.def_domain_type = mock_iommu_def_domain_type,			\
 	.identity_domain = &mock_identity_domain,			\
 	.blocked_domain = &mock_blocked_domain,				\
@@ -213,8 +260,8 @@ const struct iommu_ops mock_iommu_ops = {
 };
 
 /*
- * For models with something to tell: having a hw_info is all that the core
- * goes by, so those without must not have one.
+ * For models with a hw_info callback. iommufd calls hw_info whenever it is set,
+ * so models without the callback use mock_iommu_ops.
  */
 const struct iommu_ops mock_iommu_info_ops = {
 	MOCK_IOMMU_OPS,
@@ -231,7 +278,18 @@ static ssize_t model_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(model);
 
+static ssize_t flushes_show(struct device *dev, struct device_attribute *attr,
+			    char *buf)
+{
+	struct mock_iommu *mi = container_of(dev_to_iommu_device(dev),
+					     struct mock_iommu, iommu);
+
+	return sysfs_emit(buf, "%ld\n", atomic_long_read(&mi->flushes));
+}
+static DEVICE_ATTR_RO(flushes);
+
 static struct attribute *mock_iommu_attrs[] = {
+	&dev_attr_flushes.attr,
 	&dev_attr_model.attr,
 	NULL,
 };
@@ -320,14 +378,16 @@ err_free:
 }
 
 /**
- * iommu_mock_register() - add an instance
- * @model: what it can do
+ * iommu_mock_register() - register an instance
+ * @model: model of the instance
  *
- * It is there beside those of the module parameter, not counted among them.
- * This may be called before the mock IOMMU was initialized.
+ * The instance is not included in iommu_mock_count(). May be called before the
+ * mock IOMMU is initialized. Leaf sizes that no page table supports make the
+ * allocation of a domain fail with -EINVAL.
  *
- * Return: the instance, or an ERR_PTR(): -ENOMEM, or what the driver core
- * says. Domains are where leaf sizes that cannot be are told: -EINVAL.
+ * Return: the instance, or an ERR_PTR():
+ * * -ENOMEM: out of memory
+ * * or an errno of the driver core
  *
  * Context: Process context, takes iommu_probe_device_lock.
  */
@@ -338,8 +398,8 @@ struct mock_iommu *iommu_mock_register(const struct iommu_mock_model *model)
 EXPORT_SYMBOL_GPL(iommu_mock_register);
 
 /**
- * iommu_mock_unregister() - take an instance away
- * @mi: from iommu_mock_register(), with no device behind it any more
+ * iommu_mock_unregister() - unregister an instance
+ * @mi: the instance, from iommu_mock_register(); no device is behind it
  *
  * Context: Process context, takes iommu_probe_device_lock.
  */
@@ -363,8 +423,8 @@ static const struct iommu_mock_model *mock_model_find(const char *name,
 
 static void mock_iommu_exit(void)
 {
-	while (mock_iommu_number)
-		mock_iommu_destroy(mock_iommus[--mock_iommu_number]);
+	while (mock_num_iommus)
+		mock_iommu_destroy(mock_iommus[--mock_num_iommus]);
 	WARN_ON(mock_pt_live_tables());
 }
 
@@ -373,16 +433,16 @@ static int __init mock_iommu_add(const char *name, size_t length)
 	const struct iommu_mock_model *model = mock_model_find(name, length);
 	struct mock_iommu *mi;
 
-	if (!model || mock_iommu_number == MOCK_MAX_INSTANCES) {
+	if (!model || mock_num_iommus == MOCK_MAX_INSTANCES) {
 		pr_err("iommu-mock: %s: '%.*s'\n",
 		       model ? "too many instances at" : "no such model",
 		       (int)length, name);
 		return -EINVAL;
 	}
-	mi = mock_iommu_create(model, mock_iommu_number);
+	mi = mock_iommu_create(model, mock_num_iommus);
 	if (IS_ERR(mi))
 		return PTR_ERR(mi);
-	mock_iommus[mock_iommu_number++] = mi;
+	mock_iommus[mock_num_iommus++] = mi;
 	return 0;
 }
 
@@ -406,6 +466,6 @@ static int __init mock_iommu_init(void)
 module_init(mock_iommu_init);
 module_exit(mock_iommu_exit);
 
-MODULE_DESCRIPTION("IOMMU in software, with dirty tracking, for tests");
+MODULE_DESCRIPTION("Software IOMMU with dirty tracking, for tests");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS(IOMMUFD);

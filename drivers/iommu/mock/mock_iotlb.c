@@ -10,20 +10,21 @@
 /**
  * DOC: The mock IOTLB
  *
- * Hardware does not walk the page table for every access. It remembers
- * translations, what they permit, and that a leaf is dirty: the next write
- * through the same entry then leaves the page table alone. So whoever clears a
- * dirty bit has to flush, or later writes go unseen, and whoever takes a
- * mapping away has to flush, or the device keeps its access. This IOTLB is
- * there so that both mistakes show.
+ * Hardware does not walk the page table for every access. An IOTLB caches
+ * translations, their permissions, and the dirty bit of the leaf. A write
+ * through an entry that is already dirty does not access the page table. So the
+ * IOTLB must be flushed after a query has cleared dirty bits, or later writes
+ * set no dirty bit; and after an unmap, or the device keeps its access. The
+ * mock IOTLB makes tests fail if either flush is missing.
  *
- * It is direct-mapped, by granule. An entry inside a large leaf remembers the
- * whole leaf: flushing any part of a leaf drops every entry made from it.
+ * The mock IOTLB is direct-mapped by granule. An entry caches the whole leaf
+ * that contains its granule: a flush of any part of a leaf invalidates all
+ * entries of the leaf.
  */
 
 /**
- * mock_iotlb_init() - make an empty IOTLB
- * @tlb: to initialize
+ * mock_iotlb_init() - initialize an empty IOTLB
+ * @tlb: the IOTLB
  */
 void mock_iotlb_init(struct mock_iotlb *tlb)
 {
@@ -31,7 +32,7 @@ void mock_iotlb_init(struct mock_iotlb *tlb)
 	spin_lock_init(&tlb->lock);
 }
 
-/* Walk the page table and remember what came out. */
+/* Walk the page table and cache the result. */
 static enum iommu_mock_fault_reason
 mock_iotlb_fill(struct mock_iotlb *tlb, struct mock_iotlb_entry *entry,
 		struct mock_pt *pt, unsigned long iova, bool write,
@@ -55,16 +56,17 @@ mock_iotlb_fill(struct mock_iotlb *tlb, struct mock_iotlb_entry *entry,
 /**
  * mock_iotlb_translate() - translate an access of a device
  * @tlb: the IOTLB of the device
- * @pt: page table to walk if @tlb does not know
- * @iova: where the access starts; it may reach to the end of the granule
- * @write: the access is a write
- * @tracking: writes set dirty bits
+ * @pt: page table to walk if @tlb has no entry for @iova
+ * @iova: first IOVA of the access, which must end within the same granule
+ * @write: whether the access is a write
+ * @tracking: whether writes set dirty bits
  * @phys: set to the physical address, if the access is allowed
  *
- * Return: IOMMU_MOCK_FAULT_NONE if the access is allowed, otherwise why not.
+ * Return: IOMMU_MOCK_FAULT_NONE if the access is allowed, or the reason of the
+ * fault.
  *
- * Context: Holds @tlb->lock, and does not let go of it before the memory at
- * @phys has been read or written.
+ * Context: The caller holds @tlb->lock until it has read or written the memory
+ * at @phys.
  */
 enum iommu_mock_fault_reason
 mock_iotlb_translate(struct mock_iotlb *tlb, struct mock_pt *pt,
@@ -97,15 +99,19 @@ mock_iotlb_translate(struct mock_iotlb *tlb, struct mock_pt *pt,
 }
 
 /**
- * mock_iotlb_drop() - forget the leaves that overlap a range
+ * mock_iotlb_invalidate_leaves() - invalidate the leaves of one size in a range
  * @tlb: the IOTLB
- * @start: start of the range
- * @last: end of the range, inclusive; ULONG_MAX from 0 forgets everything
+ * @start: first IOVA of the range
+ * @last: last IOVA of the range, inclusive
+ * @leaf: size of the leaves to invalidate; 0 for leaves of all sizes
  *
- * Context: Holds @tlb->lock.
+ * A leaf of another size stays cached also if it overlaps the range: hardware
+ * that gets the level of the leaves invalidates no other level.
+ *
+ * Context: The caller holds @tlb->lock.
  */
-void mock_iotlb_drop(struct mock_iotlb *tlb, unsigned long start,
-		     unsigned long last)
+void mock_iotlb_invalidate_leaves(struct mock_iotlb *tlb, unsigned long start,
+				  unsigned long last, size_t leaf)
 {
 	struct mock_iotlb_entry *entry;
 
@@ -116,25 +122,59 @@ void mock_iotlb_drop(struct mock_iotlb *tlb, unsigned long start,
 		if (!entry->valid || entry->leaf.start > last ||
 		    entry->leaf.last < start)
 			continue;
+		if (leaf && entry->leaf.last - entry->leaf.start != leaf - 1)
+			continue;
 		entry->valid = false;
 		tlb->used--;
 	}
 }
 
 /**
- * mock_iotlb_flush() - forget a range and wait for the accesses under way
+ * mock_iotlb_invalidate() - invalidate the leaves that overlap a range
  * @tlb: the IOTLB
- * @start: start of the range
- * @last: end of the range, inclusive; ULONG_MAX from 0 forgets everything
+ * @start: first IOVA of the range
+ * @last: last IOVA of the range, inclusive; 0 to ULONG_MAX is the whole IOTLB
  *
- * When this returns, every access that began before it has ended.
+ * Context: The caller holds @tlb->lock.
+ */
+void mock_iotlb_invalidate(struct mock_iotlb *tlb, unsigned long start,
+			   unsigned long last)
+{
+	mock_iotlb_invalidate_leaves(tlb, start, last, 0);
+}
+
+/**
+ * mock_iotlb_flush() - invalidate a range and wait for accesses in progress
+ * @tlb: the IOTLB
+ * @start: first IOVA of the range
+ * @last: last IOVA of the range, inclusive; 0 to ULONG_MAX is the whole IOTLB
+ *
+ * On return, every access that began before the call has ended.
  *
  * Context: Takes @tlb->lock.
  */
 void mock_iotlb_flush(struct mock_iotlb *tlb, unsigned long start,
 		      unsigned long last)
 {
+	mock_iotlb_flush_leaves(tlb, start, last, 0);
+}
+
+/**
+ * mock_iotlb_flush_leaves() - invalidate the leaves of one size in a range and
+ *	wait for accesses in progress
+ * @tlb: the IOTLB
+ * @start: first IOVA of the range
+ * @last: last IOVA of the range, inclusive
+ * @leaf: size of the leaves to invalidate; 0 for leaves of all sizes
+ *
+ * On return, every access that began before the call has ended.
+ *
+ * Context: Takes @tlb->lock.
+ */
+void mock_iotlb_flush_leaves(struct mock_iotlb *tlb, unsigned long start,
+			     unsigned long last, size_t leaf)
+{
 	spin_lock(&tlb->lock);
-	mock_iotlb_drop(tlb, start, last);
+	mock_iotlb_invalidate_leaves(tlb, start, last, leaf);
 	spin_unlock(&tlb->lock);
 }

@@ -12,11 +12,11 @@
 #define MOCK_IOTLB_ENTRIES	256
 
 /**
- * struct mock_iotlb_entry - a translation that the IOTLB remembers
- * @page: number of the granule that it was made for
- * @leaf: the leaf that @page lies in, with the permissions and the dirty bit
- *	that the walk saw
- * @valid: it is one
+ * struct mock_iotlb_entry - a cached translation
+ * @page: IOVA of the translation, in granules
+ * @leaf: the leaf that contains @page, with the permissions and the dirty bit
+ *	at the time of the walk
+ * @valid: whether the entry is in use
  */
 struct mock_iotlb_entry {
 	unsigned long page;
@@ -26,12 +26,12 @@ struct mock_iotlb_entry {
 
 /**
  * struct mock_iotlb - the IOTLB of one device
- * @lock: guards the entries, and is held from the lookup until the access to
- *	memory has ended, so that a flush waits for accesses under way
+ * @lock: guards the entries. DMA holds it from the lookup until the access to
+ *	memory has ended, so a flush waits for accesses in progress.
  * @used: number of valid entries
- * @entries: every granule has one place
+ * @entries: the cache, direct-mapped by granule
  *
- * Owner: a mock_dev, or a test. Lifetime: its owner's.
+ * Owner: a mock_dev, or a test. Lifetime: that of the owner.
  */
 struct mock_iotlb {
 	/* guards everything below */
@@ -45,9 +45,13 @@ enum iommu_mock_fault_reason
 mock_iotlb_translate(struct mock_iotlb *tlb, struct mock_pt *pt,
 		     unsigned long iova, bool write, bool tracking,
 		     phys_addr_t *phys);
-void mock_iotlb_drop(struct mock_iotlb *tlb, unsigned long start,
-		     unsigned long last);
+void mock_iotlb_invalidate(struct mock_iotlb *tlb, unsigned long start,
+			   unsigned long last);
+void mock_iotlb_invalidate_leaves(struct mock_iotlb *tlb, unsigned long start,
+				  unsigned long last, size_t leaf);
 void mock_iotlb_flush(struct mock_iotlb *tlb, unsigned long start,
 		      unsigned long last);
+void mock_iotlb_flush_leaves(struct mock_iotlb *tlb, unsigned long start,
+			     unsigned long last, size_t leaf);
 
 #endif

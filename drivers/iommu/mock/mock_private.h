@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the mock IOMMU share.
+ * Structures and functions shared by the files of the mock IOMMU.
  */
 #ifndef _IOMMU_MOCK_PRIVATE_H
 #define _IOMMU_MOCK_PRIVATE_H
 
+#include <linux/atomic.h>
 #include <linux/iommu.h>
 #include <linux/iommu_mock.h>
 #include <linux/spinlock.h>
@@ -15,16 +16,20 @@
 struct platform_device;
 
 /**
- * struct mock_iommu - an instance
- * @iommu: what the core knows
- * @model: what it can do
- * @fwnode: software node that devices behind it name it by
- * @pdev: gives it a place in sysfs
- * @node: in the list of all instances; guarded by iommu_probe_device_lock
+ * struct mock_iommu - an instance of the mock IOMMU
+ * @iommu: the IOMMU core's object for the instance
+ * @model: capabilities of the instance
+ * @fwnode: software node that the fwspec of a device behind the instance
+ *	refers to
+ * @pdev: parent device of the instance in sysfs
+ * @node: entry in the list of all instances; guarded by
+ *	iommu_probe_device_lock
+ * @flushes: number of IOTLB flushes of devices behind the instance; for tests
  *
- * Owner: the module, or who called iommu_mock_register(). Lifetime: from
- * loading to unloading, or to iommu_mock_unregister(); nothing but @node
- * changes in between. A device behind it holds a reference of the module.
+ * Owner: the module, or the caller of iommu_mock_register(). Lifetime: until
+ * the module is unloaded, or until iommu_mock_unregister(). Only @node and
+ * @flushes change in between. Each device behind the instance holds a reference
+ * on the module.
  */
 struct mock_iommu {
 	struct iommu_device iommu;
@@ -32,13 +37,14 @@ struct mock_iommu {
 	struct fwnode_handle *fwnode;
 	struct platform_device *pdev;
 	struct list_head node;
+	atomic_long_t flushes;
 };
 
 struct mock_dev;
 
 /**
- * struct mock_attachment - a device in the list of a domain
- * @node: in the list
+ * struct mock_attachment - an attachment of a device to a domain
+ * @node: entry in &mock_domain.devices
  * @mdev: the device
  */
 struct mock_attachment {
@@ -48,20 +54,27 @@ struct mock_attachment {
 
 /**
  * struct mock_dev - a device behind the mock IOMMU
- * @mi: its instance
- * @tlb: its IOTLB; @tlb.lock guards @domain for the DMA
- * @domain: paging domain that its DMA goes through; NULL while it is attached
- *	to the identity or the blocked domain. Written with @tlb.lock and the
- *	mutex of the IOMMU group held, so either is enough to read it.
- * @attachments: one is in the list of @domain. There are two so that a change
- *	from one domain to another needs no memory and leaves no gap.
- * @current_attachment: the one in use; guarded by the mutex of the group
+ * @mi: the instance
+ * @dev: the device
+ * @node: entry in the list of devices that share an IOMMU group, see
+ *	mock_iommu_device_group(); empty if the device has its own group
+ * @tlb: the IOTLB of the device; @tlb.lock guards @domain during DMA
+ * @domain: paging domain that translates DMA of the device; NULL while the
+ *	device is attached to the identity or the blocked domain. Writers hold
+ *	both @tlb.lock and the mutex of the IOMMU group; readers hold either.
+ * @attachments: one of them is in the list of @domain. The second one is added
+ *	to the new domain before the first is removed from the old domain, so
+ *	a change of domains allocates no memory and misses no flush.
+ * @current_attachment: index of the attachment in use; guarded by the mutex of
+ *	the IOMMU group
  *
  * Owner: the struct device, as its IOMMU driver data. Lifetime: from
  * probe_device() to release_device().
  */
 struct mock_dev {
 	struct mock_iommu *mi;
+	struct device *dev;
+	struct list_head node;
 	struct mock_iotlb tlb;
 	struct mock_domain *domain;
 	struct mock_attachment attachments[2];
@@ -70,25 +83,26 @@ struct mock_dev {
 
 /**
  * struct mock_domain - a paging domain
- * @domain: what the core knows
- * @model: of the instance that it was made for
+ * @domain: the IOMMU core's object for the domain
+ * @model: model of the instance that the domain was allocated for
  * @pt: the page table
- * @tracking: DMA sets dirty bits. Written with @lock held; the DMA reads it
- *	without, and may use the old value until its IOTLB was flushed.
- * @lock: guards @devices; an unmap waits for who walks @pt with it held
+ * @tracking: whether DMA sets dirty bits. Writers hold @lock. DMA reads it
+ *	without @lock, and may use the old value until the IOTLB is flushed.
+ * @lock: guards @devices. A flush takes @lock, so page table walks under @lock
+ *	finish before an unmap frees the tables that it removed.
  * @devices: attachments of all devices whose DMA may use @pt
  *
- * Owner: whoever allocated it. Lifetime: it holds a reference of the module,
- * as it may live longer than the last device.
+ * Owner: the caller that allocated the domain. Lifetime: the domain may outlive
+ * the last device, so it holds a reference on the module.
  *
- * Lock order: mutex of the IOMMU group, then @lock, then the lock of an IOTLB.
+ * Lock order: mutex of the IOMMU group, then @lock, then &mock_iotlb.lock.
  */
 struct mock_domain {
 	struct iommu_domain domain;
 	const struct iommu_mock_model *model;
 	struct mock_pt pt;
 	bool tracking;
-	/* guards the list */
+	/* guards devices */
 	spinlock_t lock;
 	struct list_head devices;
 };
@@ -99,6 +113,7 @@ extern const struct iommu_domain_ops mock_domain_ops;
 extern struct iommu_domain mock_identity_domain;
 extern struct iommu_domain mock_blocked_domain;
 extern bool mock_drop_flush;
+extern bool mock_exact_flush;
 
 static inline struct mock_domain *to_mock_domain(struct iommu_domain *domain)
 {

@@ -20,17 +20,17 @@
 /**
  * DOC: The mock page table
  *
- * A radix tree as IOMMU hardware has it: tables of 512 entries of 64 bits, a
- * page each. An entry is empty, leads to the table below, or is a leaf and
- * translates its whole part of the IOVA space. The smallest leaf size, the
- * granule, gives the size of everything above: with 4 KiB these are 2 MiB and
- * 1 GiB leaves, with 2 KiB there is one level more, and the larger leaves are
- * of 1 MiB and 512 MiB.
+ * The page table is a radix tree with the layout of IOMMU hardware. Each table
+ * is one page of 512 entries of 64 bits. An entry is empty, points to a table
+ * of the next lower level, or is a leaf that translates the entry's whole IOVA
+ * range. The smallest leaf size is the granule, and determines the larger
+ * sizes: 2 MiB and 1 GiB for a granule of 4 KiB. A granule of 2 KiB needs one
+ * more level, and its larger leaves are 1 MiB and 512 MiB.
  *
- * A table is taken out when one unmap covers all of the IOVA space below it.
- * One that was emptied bit by bit stays until a leaf takes its place or the
- * page table is destroyed: to find out that the last entry has gone would need
- * a counter that all who map and unmap below contend for.
+ * An unmap removes a table if it covers the whole IOVA range of the table. A
+ * table that several unmaps have emptied stays until a leaf replaces it or the
+ * page table is destroyed: detecting that the last entry is gone would need a
+ * counter that every concurrent map and unmap below the table contends for.
  */
 
 #define MOCK_PT_INDEX_BITS	9
@@ -41,8 +41,8 @@ static atomic_long_t mock_pt_tables;
 /**
  * mock_pt_live_tables() - count the tables of all page tables
  *
- * Return: how many tables are allocated and not freed. 0 when there is no page
- * table: anything else is a leak.
+ * Return: the number of allocated tables. A nonzero number while no page table
+ * exists is a leak.
  */
 long mock_pt_live_tables(void)
 {
@@ -83,16 +83,17 @@ static unsigned long *mock_pte_table(unsigned long pte)
 	return phys_to_virt(pte & MOCK_PTE_ADDRESS);
 }
 
-static void mock_pt_defer(unsigned long *table, struct list_head *freelist)
+static void mock_pt_defer_free(unsigned long *table, struct list_head *freelist)
 {
 	list_add_tail(&virt_to_page(table)->lru, freelist);
 }
 
 /**
- * mock_pt_free_list() - free tables that were taken out
- * @freelist: list that mock_pt_map() or mock_pt_unmap() added to; empty after
+ * mock_pt_free_list() - free removed tables
+ * @freelist: list that mock_pt_map() or mock_pt_unmap() added tables to; empty
+ *	on return
  *
- * Context: No walk that began before the tables were taken out may be running.
+ * Context: All walks that began before the tables were removed have ended.
  */
 void mock_pt_free_list(struct list_head *freelist)
 {
@@ -105,13 +106,16 @@ void mock_pt_free_list(struct list_head *freelist)
 }
 
 /**
- * mock_pt_init() - make an empty page table
- * @pt: to initialize
+ * mock_pt_init() - initialize an empty page table
+ * @pt: the page table
  * @pgsizes: bitmap of leaf sizes; the smallest is the granule, 2 KiB or more,
  *	and the others are the granule times powers of 512
- * @gfp: to allocate the root with
+ * @gfp: flags for the allocation of the root
  *
- * Return: 0; -EINVAL if no radix tree has such leaves; -ENOMEM.
+ * Return:
+ * * 0: success
+ * * -EINVAL: no radix tree has leaves of the sizes in @pgsizes
+ * * -ENOMEM: out of memory
  */
 int mock_pt_init(struct mock_pt *pt, unsigned long pgsizes, gfp_t gfp)
 {
@@ -133,9 +137,9 @@ int mock_pt_init(struct mock_pt *pt, unsigned long pgsizes, gfp_t gfp)
 	return pt->root ? 0 : -ENOMEM;
 }
 
-/* Take out a table that nothing leads to any more, with all below it. */
-static void mock_pt_collect(unsigned long *table, unsigned int level,
-			    struct list_head *freelist)
+/* Add an unlinked table and all tables below it to a freelist. */
+static void mock_pt_defer_free_tree(unsigned long *table, unsigned int level,
+				    struct list_head *freelist)
 {
 	unsigned int i;
 
@@ -143,23 +147,23 @@ static void mock_pt_collect(unsigned long *table, unsigned int level,
 		unsigned long pte = READ_ONCE(table[i]);
 
 		if (pte && !(pte & MOCK_PTE_LEAF))
-			mock_pt_collect(mock_pte_table(pte), level - 1,
-					freelist);
+			mock_pt_defer_free_tree(mock_pte_table(pte), level - 1,
+						freelist);
 	}
-	mock_pt_defer(table, freelist);
+	mock_pt_defer_free(table, freelist);
 }
 
 /**
- * mock_pt_destroy() - free a page table with whatever is mapped in it
+ * mock_pt_destroy() - free a page table and its mappings
  * @pt: the page table
  *
- * Context: Nobody else uses @pt, and no walk runs.
+ * Context: No other call that uses @pt, and no walk, is running.
  */
 void mock_pt_destroy(struct mock_pt *pt)
 {
 	LIST_HEAD(freelist);
 
-	mock_pt_collect(pt->root, pt->top, &freelist);
+	mock_pt_defer_free_tree(pt->root, pt->top, &freelist);
 	mock_pt_free_list(&freelist);
 	pt->root = NULL;
 }
@@ -181,12 +185,12 @@ static bool mock_pt_table_empty(const unsigned long *table, unsigned int level)
 }
 
 /**
- * mock_pt_empty() - tell whether nothing is mapped
+ * mock_pt_empty() - check whether a page table has no leaf
  * @pt: the page table
  *
- * Return: whether there is no leaf; tables that were emptied do not count.
+ * Return: true if @pt has no leaf. Empty tables do not matter.
  *
- * Context: Nobody maps or unmaps.
+ * Context: No concurrent map or unmap.
  */
 bool mock_pt_empty(const struct mock_pt *pt)
 {
@@ -194,8 +198,9 @@ bool mock_pt_empty(const struct mock_pt *pt)
 }
 
 /*
- * The table that an entry leads to, newly made if there is none. Others may
- * make it at the same time, for a range beside the caller's; the first wins.
+ * Get the table that an entry points to, and allocate it if the entry is empty.
+ * A concurrent map of another range may allocate the table, too; the first one
+ * to link its table wins.
  */
 static unsigned long *mock_pt_descend(unsigned long *entry, gfp_t gfp)
 {
@@ -216,7 +221,7 @@ static unsigned long *mock_pt_descend(unsigned long *entry, gfp_t gfp)
 	return mock_pte_table(pte);
 }
 
-/* Where the leaf of that level for that IOVA is or belongs. */
+/* Find the entry of @iova at @level, and allocate the tables above it. */
 static unsigned long *mock_pt_slot(struct mock_pt *pt, unsigned long iova,
 				   unsigned int level, gfp_t gfp)
 {
@@ -232,7 +237,10 @@ static unsigned long *mock_pt_slot(struct mock_pt *pt, unsigned long iova,
 	return &table[mock_pt_index(pt, iova, level)];
 }
 
-/* Write leaves to neighbouring slots until one is taken; return how many. */
+/*
+ * Write leaves to consecutive slots up to the first used slot. Returns the
+ * number of leaves written.
+ */
 static size_t mock_pt_fill(unsigned long *slot, size_t count,
 			   unsigned int level, unsigned long pte, size_t pgsize,
 			   struct list_head *freelist)
@@ -245,12 +253,12 @@ static size_t mock_pt_fill(unsigned long *slot, size_t count,
 		if (old) {
 			unsigned long *below = mock_pte_table(old);
 
-			/* A table that was emptied bit by bit gives way. */
+			/* A leaf may replace a table without leaves. */
 			if (old & MOCK_PTE_LEAF ||
 			    !mock_pt_table_empty(below, level - 1))
 				break;
 			WRITE_ONCE(slot[i], pte);
-			mock_pt_collect(below, level - 1, freelist);
+			mock_pt_defer_free_tree(below, level - 1, freelist);
 			continue;
 		}
 		WRITE_ONCE(slot[i], pte);
@@ -261,20 +269,25 @@ static size_t mock_pt_fill(unsigned long *slot, size_t count,
 /**
  * mock_pt_map() - map leaves of one size
  * @pt: the page table
- * @iova: where, a multiple of @pgsize
- * @paddr: to what, a multiple of @pgsize
+ * @iova: first IOVA, a multiple of @pgsize
+ * @paddr: physical address, a multiple of @pgsize
  * @pgsize: leaf size
- * @pgcount: how many leaves
+ * @pgcount: number of leaves
  * @perm: MOCK_PTE_READ, MOCK_PTE_WRITE or both
- * @gfp: to allocate tables with
- * @mapped: set to the bytes that are mapped now, also on failure
- * @freelist: tables that leaves have replaced are added to it; see struct
+ * @gfp: flags for the allocation of tables
+ * @mapped: set to the number of mapped bytes, also on failure
+ * @freelist: list that takes tables that leaves have replaced; see struct
  *	mock_pt for when to free them
  *
- * Return: 0; -EINVAL for a size that the page table does not have, addresses
- * that are not aligned to it, or no permission; -ERANGE for addresses that do
- * not fit; -EADDRINUSE where something is mapped already, with all in front of
- * it mapped; -ENOMEM.
+ * After an error, the leaves below the failing IOVA stay mapped.
+ *
+ * Return:
+ * * 0: success
+ * * -EINVAL: @pgsize is not a leaf size of @pt, @iova or @paddr is not aligned
+ *   to it, or @perm is no permission
+ * * -ERANGE: the IOVA range or the physical range ends above the last address
+ * * -EADDRINUSE: an IOVA in the range is mapped already
+ * * -ENOMEM: out of memory
  */
 int mock_pt_map(struct mock_pt *pt, unsigned long iova, phys_addr_t paddr,
 		size_t pgsize, size_t pgcount, unsigned long perm, gfp_t gfp,
@@ -315,17 +328,17 @@ int mock_pt_map(struct mock_pt *pt, unsigned long iova, phys_addr_t paddr,
 	return 0;
 }
 
-/* How far an unmap got. */
+/* State of an unmap: iova is the next IOVA to unmap. */
 struct mock_pt_unmap {
 	const struct mock_pt *pt;
 	struct list_head *freelist;
-	/* what comes next, the end of the range, and the first IOVA gone */
 	unsigned long iova;
+	/* last IOVA of the range, and first IOVA of the first unmapped leaf */
 	unsigned long last;
 	unsigned long start;
 };
 
-/* Return: false if there was a hole, which ends the unmap. */
+/* Returns false at a hole, which ends the unmap. */
 static bool mock_pt_unmap_table(struct mock_pt_unmap *unmap,
 				unsigned long *table, unsigned int level)
 {
@@ -351,24 +364,25 @@ static bool mock_pt_unmap_table(struct mock_pt_unmap *unmap,
 			return false;
 		if (whole) {
 			WRITE_ONCE(table[i], 0);
-			mock_pt_defer(mock_pte_table(pte), unmap->freelist);
+			mock_pt_defer_free(mock_pte_table(pte),
+					   unmap->freelist);
 		}
 	}
 	return true;
 }
 
 /**
- * mock_pt_unmap() - unmap whatever leaves overlap a range, up to a hole
+ * mock_pt_unmap() - unmap the leaves that overlap a range, up to a hole
  * @pt: the page table
- * @iova: start of the range
- * @length: its bytes
- * @start: set to the first IOVA that is no longer mapped, which is in front of
- *	@iova if that lies inside a leaf
- * @freelist: tables that are not needed any more are added to it; see struct
- *	mock_pt for when to free them
+ * @iova: first IOVA of the range
+ * @length: length of the range in bytes
+ * @start: set to the first IOVA of the first unmapped leaf, which is below
+ *	@iova if @iova lies inside a leaf
+ * @freelist: list that takes removed tables; see struct mock_pt for when to
+ *	free them
  *
- * Return: bytes from @iova to the end of the last leaf that was unmapped, more
- * than @length if that leaf reaches further; 0 if nothing is mapped at @iova.
+ * Return: number of bytes from @iova to the end of the last unmapped leaf, more
+ * than @length if that leaf ends above the range; 0 if @iova is not mapped.
  */
 size_t mock_pt_unmap(struct mock_pt *pt, unsigned long iova, size_t length,
 		     unsigned long *start, struct list_head *freelist)
@@ -389,7 +403,7 @@ size_t mock_pt_unmap(struct mock_pt *pt, unsigned long iova, size_t length,
 	return unmap.iova - iova;
 }
 
-/* The entry that translates an IOVA, or the empty one that does not. */
+/* Find the leaf that translates an IOVA, or the empty entry in its place. */
 static unsigned long *mock_pt_find(const struct mock_pt *pt, unsigned long iova,
 				   unsigned int *level, unsigned long *pte)
 {
@@ -421,12 +435,12 @@ static void mock_pt_set_leaf(const struct mock_pt *pt, unsigned long iova,
 }
 
 /**
- * mock_pt_lookup() - translate as software does, leaving no mark
+ * mock_pt_lookup() - translate an IOVA without setting accessed or dirty bits
  * @pt: the page table
  * @iova: any IOVA
- * @leaf: set to the leaf that translates @iova if there is one
+ * @leaf: set to the leaf that translates @iova, if @iova is mapped
  *
- * Return: whether there is one.
+ * Return: true if @iova is mapped.
  */
 bool mock_pt_lookup(const struct mock_pt *pt, unsigned long iova,
 		    struct mock_pt_leaf *leaf)
@@ -444,17 +458,18 @@ bool mock_pt_lookup(const struct mock_pt *pt, unsigned long iova,
 }
 
 /**
- * mock_pt_walk() - translate as hardware does
+ * mock_pt_walk() - translate an IOVA as hardware does
  * @pt: the page table
  * @iova: any IOVA
- * @write: the access is a write
- * @tracking: a write sets the dirty bit
+ * @write: whether the access is a write
+ * @tracking: whether a write sets the dirty bit
  * @leaf: set to the leaf that translates @iova, if the access is allowed
  *
- * The accessed bit, and the dirty bit where asked for, are set before this
- * returns; an access that is not allowed sets none.
+ * Sets the accessed bit, and the dirty bit for a write with @tracking. An
+ * access that is not allowed sets no bit.
  *
- * Return: IOMMU_MOCK_FAULT_NONE if the access is allowed, otherwise why not.
+ * Return: IOMMU_MOCK_FAULT_NONE if the access is allowed, or the reason of the
+ * fault.
  */
 enum iommu_mock_fault_reason mock_pt_walk(struct mock_pt *pt,
 					  unsigned long iova, bool write,
@@ -471,7 +486,7 @@ enum iommu_mock_fault_reason mock_pt_walk(struct mock_pt *pt,
 	if (write && tracking)
 		set |= MOCK_PTE_DIRTY;
 
-	/* An entry that changes under the walk is walked to again. */
+	/* Walk again if the entry changes before its bits are set. */
 	do {
 		entry = mock_pt_find(pt, iova, &level, &pte);
 		if (!pte)
@@ -486,7 +501,7 @@ enum iommu_mock_fault_reason mock_pt_walk(struct mock_pt *pt,
 	return IOMMU_MOCK_FAULT_NONE;
 }
 
-/* What one dirty query is after. */
+/* Arguments of a dirty query. */
 struct mock_pt_query {
 	const struct mock_pt *pt;
 	mock_pt_dirty_fn fn;
@@ -501,8 +516,8 @@ static bool mock_pte_read_dirty(unsigned long *entry, bool clear)
 	return true;
 }
 
-/* Four leaves, all clean, as most are. */
-static bool mock_pt_clean_leaves(const unsigned long *table)
+/* Check four entries at once: most entries of a query are clean leaves. */
+static bool mock_pt_four_leaves_clean(const unsigned long *table)
 {
 	unsigned long a = READ_ONCE(table[0]), b = READ_ONCE(table[1]);
 	unsigned long c = READ_ONCE(table[2]), d = READ_ONCE(table[3]);
@@ -511,8 +526,8 @@ static bool mock_pt_clean_leaves(const unsigned long *table)
 	       !((a | b | c | d) & MOCK_PTE_DIRTY);
 }
 
-static void mock_pt_dirty_table(const struct mock_pt_query *query,
-				unsigned long *table, unsigned int level,
+static void mock_pt_read_dirty_table(const struct mock_pt_query *query,
+				     unsigned long *table, unsigned int level,
 				unsigned long iova, unsigned long last)
 {
 	unsigned int shift = mock_pt_shift(query->pt, level);
@@ -523,7 +538,7 @@ static void mock_pt_dirty_table(const struct mock_pt_query *query,
 	for (unsigned int i = first; i <= end; i++) {
 		unsigned long pte, start, stop;
 
-		while (i + 3 <= end && mock_pt_clean_leaves(&table[i]))
+		while (i + 3 <= end && mock_pt_four_leaves_clean(&table[i]))
 			i += 4;
 		if (i > end)
 			break;
@@ -534,8 +549,8 @@ static void mock_pt_dirty_table(const struct mock_pt_query *query,
 		start = base + ((unsigned long)(i - first) << shift);
 		stop = start + BIT(shift) - 1;
 		if (!(pte & MOCK_PTE_LEAF)) {
-			mock_pt_dirty_table(query, mock_pte_table(pte),
-					    level - 1, max(start, iova),
+			mock_pt_read_dirty_table(query, mock_pte_table(pte),
+						 level - 1, max(start, iova),
 					    min(stop, last));
 			if (level == 2)
 				cond_resched();
@@ -546,19 +561,20 @@ static void mock_pt_dirty_table(const struct mock_pt_query *query,
 }
 
 /**
- * mock_pt_read_dirty() - tell which leaves in a range are dirty
+ * mock_pt_read_dirty() - report the dirty leaves of a range
  * @pt: the page table
- * @iova: start of the range
- * @last: end of the range, inclusive
- * @clear: make them clean
- * @fn: called for every dirty leaf that overlaps the range, in order
- * @opaque: for @fn
+ * @iova: first IOVA of the range
+ * @last: last IOVA of the range, inclusive
+ * @clear: whether to clear the dirty bits
+ * @fn: called for every dirty leaf that overlaps the range, in ascending order
+ * @opaque: last argument of @fn
  *
- * A leaf has one dirty bit, so clearing it for a part of the leaf clears it
- * for all. What is behind @last is told to @fn, what is in front of @iova is
- * not: a caller that clears has to start where a leaf starts, or loses that.
+ * A leaf has one dirty bit, and @clear clears it also if the range covers only
+ * part of the leaf. @fn gets the part of the leaf above @last, but not the part
+ * below @iova: a caller that clears dirty bits loses the dirty state of that
+ * part unless @iova is the first IOVA of a leaf.
  *
- * Context: May sleep, and so may @fn.
+ * Context: May sleep. @fn may sleep.
  */
 void mock_pt_read_dirty(struct mock_pt *pt, unsigned long iova,
 			unsigned long last, bool clear, mock_pt_dirty_fn fn,
@@ -573,5 +589,5 @@ void mock_pt_read_dirty(struct mock_pt *pt, unsigned long iova,
 
 	last = min(last, MOCK_PT_LAST_IOVA);
 	if (iova <= last)
-		mock_pt_dirty_table(&query, pt->root, pt->top, iova, last);
+		mock_pt_read_dirty_table(&query, pt->root, pt->top, iova, last);
 }

@@ -10,14 +10,14 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
-/* IOVAs are of 48 bits whatever the granule is. */
+/* IOVAs have 48 bits for every granule. */
 #define MOCK_PT_IOVA_BITS	48
 #define MOCK_PT_LAST_IOVA	(BIT(MOCK_PT_IOVA_BITS) - 1)
 
 /*
- * What an entry holds. Software writes whole entries; hardware (mock_pt_walk())
- * sets ACCESSED and DIRTY in a present leaf, so whoever clears one of these
- * must do it atomically.
+ * Bits of a page table entry. Software writes whole entries. Hardware
+ * (mock_pt_walk()) sets ACCESSED and DIRTY in a present leaf at any time, so
+ * software must clear these two bits atomically.
  */
 #define MOCK_PTE_PRESENT	BIT(0)
 #define MOCK_PTE_READ		BIT(1)
@@ -29,9 +29,9 @@
 #define MOCK_PTE_ADDRESS	GENMASK(51, 11)
 
 /**
- * struct mock_pt - one page table
- * @root: the uppermost table
- * @pgsizes: bitmap of the leaf sizes that may be mapped
+ * struct mock_pt - a page table
+ * @root: the table of the top level
+ * @pgsizes: bitmap of the supported leaf sizes
  * @granule_shift: log2 of the smallest leaf size
  * @top: level of @root; leaves of the smallest size are at level 0
  *
@@ -39,12 +39,12 @@
  * mock_pt_destroy(); the members do not change in between.
  *
  * Locks: none. Entries are read and written with single copy atomicity, and
- * new tables are hung in with cmpxchg(). Any number of callers may map, unmap
- * and query at a time as long as their IOVA ranges, extended to whole leaves,
- * do not overlap. A walk may run at any time. It may still read a table that
- * was just taken out, so those go to a list, and the one who called waits for
- * all walks that may have begun before (that is what an IOTLB flush does) and
- * only then calls mock_pt_free_list().
+ * new tables are linked with cmpxchg(). Concurrent calls that map, unmap and
+ * query are allowed as long as their IOVA ranges, extended to whole leaves, do
+ * not overlap. A walk may run at any time, and may still read a table that an
+ * unmap has just removed. Removed tables therefore go to a freelist, which the
+ * caller passes to mock_pt_free_list() after all earlier walks have ended. An
+ * IOTLB flush waits for these walks.
  */
 struct mock_pt {
 	unsigned long *root;
@@ -54,11 +54,11 @@ struct mock_pt {
 };
 
 /**
- * struct mock_pt_leaf - what a walk found
+ * struct mock_pt_leaf - result of a walk
  * @start: first IOVA of the leaf
  * @last: last IOVA of the leaf, inclusive
  * @phys: physical address that @start translates to
- * @pte: the entry, as it was when the walk ended
+ * @pte: value of the entry at the end of the walk
  */
 struct mock_pt_leaf {
 	unsigned long start;
@@ -68,11 +68,10 @@ struct mock_pt_leaf {
 };
 
 /**
- * typedef mock_pt_dirty_fn - called for every dirty leaf of a query
- * @start: first dirty IOVA, not in front of the query
- * @last: last dirty IOVA, the end of the leaf even where that is behind the
- *	end of the query
- * @opaque: the caller's
+ * typedef mock_pt_dirty_fn - record a dirty leaf of a query
+ * @start: first dirty IOVA, not below the first IOVA of the query
+ * @last: last IOVA of the leaf, which may be above the last IOVA of the query
+ * @opaque: caller's pointer
  */
 typedef void (*mock_pt_dirty_fn)(unsigned long start, unsigned long last,
 				 void *opaque);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Parts of the mock DMA device that its files share.
+ * Structures and functions shared by the files of the mock DMA device.
  */
 #ifndef _MOCK_DMA_H
 #define _MOCK_DMA_H
@@ -23,16 +23,15 @@ struct mock_dma_truth;
 struct task_struct;
 
 /**
- * struct mock_dma_ops - how a kind of device reaches memory
- * @read: memory at @iova to @buf. Returns 0, or a negative errno with @fault
- *	telling the first byte that could not be read; everything in front of
- *	it has arrived.
- * @write: the same from @buf to memory.
- * @release: give back what earlier calls hold on to. Called with the device
- *	open, the workload stopped and no command running. May be NULL.
+ * struct mock_dma_ops - memory access of a kind of device
+ * @read: copy memory at @iova to @buf. Returns 0, or a negative errno and sets
+ *	@fault. The bytes below @fault->iova have been copied.
+ * @write: copy @buf to memory at @iova. Returns as @read.
+ * @release: unpin all pages. Called with the device open, the workload stopped
+ *	and no command running. May be NULL.
  *
- * @length is never 0 and the range never wraps. All are called in process
- * context and may sleep.
+ * @length is never 0 and the range never wraps. All operations are called in
+ * process context and may sleep.
  */
 struct mock_dma_ops {
 	int (*read)(struct mock_dma *md, unsigned long iova, void *buf,
@@ -43,10 +42,10 @@ struct mock_dma_ops {
 };
 
 /**
- * struct mock_dma_kind - what is different between the kinds of devices
- * @ops: the way to memory
- * @vfio_ops: what VFIO calls
- * @add: makes the device known to VFIO
+ * struct mock_dma_kind - a kind of device, physical or emulated
+ * @ops: operations for memory access
+ * @vfio_ops: VFIO device operations
+ * @add: register the device with VFIO
  */
 struct mock_dma_kind {
 	const struct mock_dma_ops *ops;
@@ -57,22 +56,21 @@ struct mock_dma_kind {
 extern const struct mock_dma_kind mock_dma_physical;
 extern const struct mock_dma_kind mock_dma_emulated;
 
-/* mock_dma_emulated.c: pins, also of other devices */
+/* mock_dma_pins.c */
+extern const struct mock_dma_ops mock_dma_pins_ops;
 void mock_dma_unpin_work(struct work_struct *work);
 int mock_dma_pin_range(struct mock_dma *md, unsigned long iova, size_t length);
 void mock_dma_pins_unmap(struct vfio_device *vdev, u64 iova, u64 length);
 void mock_dma_pins_release(struct mock_dma *md);
 
 /**
- * struct mock_dma_sequence - the writes of a workload, as a function of seed
- * @key: what the seed was turned into
- * @iova: first byte of unit 0
- * @hot: units of the hot set, which are the first ones
- * @cold: units behind the hot set
- * @shift: log2 of the bytes of a unit
- * @hot_percent: how many of 100 writes go to the hot set
- *
- * A plain value: whoever holds it owns it.
+ * struct mock_dma_sequence - the sequence of writes of a workload
+ * @key: hash of the seed
+ * @iova: first IOVA of unit 0
+ * @hot: number of units in the hot set, which starts with unit 0
+ * @cold: number of units above the hot set
+ * @shift: log2 of the size of a unit in bytes
+ * @hot_percent: percentage of writes to the hot set
  */
 struct mock_dma_sequence {
 	u64 key;
@@ -88,11 +86,12 @@ struct mock_dma_sequence {
 
 /**
  * struct mock_dma_work - the background workload
- * @task: the thread, or NULL; guarded by the device's lock
- * @sequence: what it writes; set while there is no thread
- * @rate: writes a second, 0 for no limit; set while there is no thread
- * @writes: how many it made; stored by the thread alone, loaded by anyone
- * @data: MOCK_DMA_UNIT_MAX bytes, for the thread alone
+ * @task: the thread, or NULL; guarded by &mock_dma.lock
+ * @sequence: sequence of writes; changes only while there is no thread
+ * @rate: writes per second, 0 for no limit; changes only while there is no
+ *	thread
+ * @writes: number of writes; only the thread writes it, without a lock
+ * @data: buffer of MOCK_DMA_UNIT_MAX bytes; only the thread uses it
  */
 struct mock_dma_work {
 	struct task_struct *task;
@@ -103,51 +102,53 @@ struct mock_dma_work {
 };
 
 /**
- * struct mock_dma_pins - pages that a device wrote and holds pinned
- * @lock: is held while memory of @pages is written and while one of them is
- *	taken out, so that what was taken out may be unpinned. Never while
- *	VFIO pins or unpins: it calls dma_unmap with locks that those need.
- * @pages: struct page by IOVA >> PAGE_SHIFT; each was pinned alone
- * @under_way: how many pages are pinned but not in @pages, or about to be so
- * @unpin: takes out and unpins those of @pages that are marked for it
- * @unpinned: how many pages were unpinned so far; only its changing matters
- * @wait: for @under_way to become 0, and for no page to be marked
- * @quiet_until: jiffies; no new pin before, see mock_dma_wait_quiet()
+ * struct mock_dma_pins - pages that a device has pinned
+ * @lock: held to write to a page of @pages, and to remove a page from @pages,
+ *	so a removed page can be unpinned. Not held during calls of VFIO that
+ *	pin or unpin: VFIO calls dma_unmap with locks held that these calls
+ *	take.
+ * @pages: struct page by IOVA >> PAGE_SHIFT; each page is pinned separately
+ * @in_flight: number of pages that may be pinned but are not in @pages
+ * @unpin: work that unpins the pages marked with UNPIN in @pages
+ * @unpinned: number of pages unpinned so far, to detect progress
+ * @wait: woken when @in_flight becomes 0, or no page is marked with UNPIN
+ * @backoff_until: time in jiffies before which the device pins no page, see
+ *	mock_dma_wait_backoff()
  */
 struct mock_dma_pins {
-	struct mutex lock;	/* see above */
+	struct mutex lock;	/* guards pages against concurrent removal */
 	struct xarray pages;
-	atomic_t under_way;
+	atomic_t in_flight;
 	atomic_t unpinned;
 	struct work_struct unpin;
 	wait_queue_head_t wait;
-	unsigned long quiet_until;
+	unsigned long backoff_until;
 };
 
 /**
- * struct mock_dma - one mock DMA device
- * @vdev: its VFIO device, which owns the memory of this structure
- * @ops: how it reaches memory; never changes
- * @lock: one register access or command at a time
- * @regs: the registers that keep a value; those that tell a state are made
- *	up when they are read. Guarded by @lock.
- * @buffer: VFIO_MOCK_DMA_BUFFER bytes of the device's own. Guarded by @lock.
- * @bounce: as many, for a command that is running. Guarded by @lock.
+ * struct mock_dma - a mock DMA device
+ * @vdev: the VFIO device, which owns the memory of this structure
+ * @ops: operations for memory access; never changes
+ * @lock: serializes register accesses and commands
+ * @regs: registers with a stored value; mock_dma_snapshot_regs() sets the
+ *	others when they are read. Guarded by @lock.
+ * @buffer: VFIO_MOCK_DMA_BUFFER bytes of device memory. Guarded by @lock.
+ * @bounce: buffer of the same size for the running command. Guarded by @lock.
  * @work: the workload
  * @fault_lock: guards @fault and @fault_count, which both a command and the
  *	workload may change
  * @fault: the latest fault
- * @fault_count: faults since the reset
- * @truth_lock: guards the readers of @truth, and setting it
- * @truth: the truth log, or NULL. Writers of memory mark it under RCU.
- * @log_lock: guards the readers of @log, and setting it
- * @log: what DMA logging keeps, or NULL. Writers of memory mark it under RCU.
- * @pins: pinned pages; of physical devices only where they were told to pin
+ * @fault_count: number of faults since the reset
+ * @truth_lock: serializes readers of the truth log, and changes of @truth
+ * @truth: the truth log, or NULL. Writes to memory mark it under RCU.
+ * @log_lock: serializes reports of DMA logging, and changes of @log
+ * @log: state of DMA logging, or NULL. Writes to memory mark it under RCU.
+ * @pins: pinned pages; physical devices pin only with physical_pin set
  *
- * Owner: the driver from probe to remove; after that, open files keep it.
- * Lock order: dev_set->lock of the VFIO core, @lock, then one of @truth_lock,
- * @log_lock, and mmap_lock; what VFIO and IOMMUFD take when pages are pinned
- * comes behind @lock. @pins.lock and @fault_lock are innermost.
+ * Owner: the driver from probe to remove; after that, open files hold a
+ * reference. Lock order: dev_set->lock of the VFIO core, @lock, then one of
+ * @truth_lock, @log_lock, mmap_lock, or the locks that VFIO and iommufd take to
+ * pin pages. @pins.lock and @fault_lock are innermost.
  */
 struct mock_dma {
 	struct vfio_device vdev;
@@ -163,10 +164,10 @@ struct mock_dma {
 	struct iommu_mock_fault fault;
 	u64 fault_count;
 
-	struct mutex truth_lock;	/* readers of the truth log */
+	struct mutex truth_lock;	/* serializes truth log readers */
 	struct mock_dma_truth __rcu *truth;
 
-	struct mutex log_lock;	/* readers of DMA logging */
+	struct mutex log_lock;	/* serializes reports of DMA logging */
 	struct mock_dma_log __rcu *log;
 
 	struct mock_dma_pins pins;
@@ -180,20 +181,24 @@ static inline struct mock_dma *to_mock_dma(struct vfio_device *vdev)
 /* mock_dma_bits.c */
 void mock_dma_bits_set(atomic_long_t *bits, unsigned long first,
 		       unsigned long last);
-unsigned long mock_dma_bits_take(atomic_long_t *word, unsigned long show,
-				 unsigned long clear);
+unsigned long mock_dma_bits_test_and_clear(atomic_long_t *word,
+					   unsigned long mask,
+					   unsigned long clear);
 
 /* mock_dma_engine.c */
 int mock_dma_write(struct mock_dma *md, unsigned long iova, const void *buf,
 		   size_t length, struct iommu_mock_fault *fault);
-void mock_dma_note_fault(struct mock_dma *md,
-			 const struct iommu_mock_fault *fault);
+void mock_dma_record_fault(struct mock_dma *md,
+			   const struct iommu_mock_fault *fault);
 int mock_dma_command(struct mock_dma *md, u64 command);
 
-/* mock_dma_info.c */
+/* mock_dma_region.c */
 u64 mock_dma_region_offset(unsigned int index);
 unsigned int mock_dma_region_index(u64 offset);
 u64 mock_dma_region_size(unsigned int index);
+u32 mock_dma_region_flags(unsigned int index);
+
+/* mock_dma_info.c */
 long mock_dma_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		    unsigned long arg);
 
@@ -209,7 +214,7 @@ int mock_dma_log_report(struct mock_dma *md, unsigned long iova,
 void mock_dma_log_mark(struct mock_dma *md, unsigned long iova,
 		       unsigned long last);
 
-/* mock_dma_main.c */
+/* mock_dma_device.c */
 int mock_dma_init(struct vfio_device *vdev);
 void mock_dma_release(struct vfio_device *vdev);
 int mock_dma_open(struct vfio_device *vdev);
@@ -224,7 +229,7 @@ ssize_t mock_dma_vfio_write(struct vfio_device *vdev, const char __user *buf,
 
 /* mock_dma_truth.c */
 int mock_dma_truth_start(struct mock_dma *md);
-void mock_dma_truth_end(struct mock_dma *md);
+void mock_dma_truth_stop(struct mock_dma *md);
 void mock_dma_truth_mark(struct mock_dma *md, unsigned long iova,
 			 unsigned long last);
 ssize_t mock_dma_truth_read(struct mock_dma *md, char __user *buf,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: bits that many set and one takes away
+ * DOC: Bitmaps with concurrent writers and a reader
  *
- * The truth log and DMA logging keep a bit for every unit of memory. A write
- * sets bits while a reader takes them: a bit that is set is either in what the
- * reader gets or still there afterwards. No lock is needed for that, only that
- * a word is never changed in two steps.
+ * The truth log and DMA logging have a bit for each unit of memory. Writes set
+ * bits while a reader tests and clears them. A bit that a write sets is either
+ * in the result of the reader, or still set afterwards. Atomic operations on
+ * words ensure this without a lock.
  */
 #include <linux/bits.h>
 #include <linux/minmax.h>
@@ -13,16 +13,17 @@
 #include "mock_dma.h"
 
 /**
- * mock_dma_bits_set() - set bits @first to @last
+ * mock_dma_bits_set() - set a range of bits
  * @bits: the bitmap
  * @first: number of the first bit
  * @last: number of the last bit, inclusive
  *
- * A word that has its bits already is left alone, which keeps its cache line
- * shared. The caller must have a full barrier between the memory write that
- * the bits tell of and this call: it is what makes that test safe.
+ * A word that has all bits set already is not written, so its cache line stays
+ * shared. For this test, the caller needs a full barrier between the write to
+ * memory that it records and this call.
  *
- * Context: any; against mock_dma_bits_take() and itself.
+ * Context: any; may run concurrently with itself and with
+ * mock_dma_bits_test_and_clear().
  */
 void mock_dma_bits_set(atomic_long_t *bits, unsigned long first,
 		       unsigned long last)
@@ -42,24 +43,25 @@ void mock_dma_bits_set(atomic_long_t *bits, unsigned long first,
 }
 
 /**
- * mock_dma_bits_take() - look at a word and clear some of its bits
+ * mock_dma_bits_test_and_clear() - test and clear bits of a word
  * @word: the word
- * @show: bits to look at
- * @clear: bits to clear, a part of @show
+ * @mask: bits to test
+ * @clear: bits to clear, a subset of @mask
  *
- * Return: those of @show that were set.
- * Context: any. A full barrier where a bit was cleared.
+ * Return: the bits of @mask that were set.
+ * Context: any. A full barrier if @clear is not 0 and a bit of @mask was set.
  */
-unsigned long mock_dma_bits_take(atomic_long_t *word, unsigned long show,
-				 unsigned long clear)
+unsigned long mock_dma_bits_test_and_clear(atomic_long_t *word,
+					   unsigned long mask,
+					   unsigned long clear)
 {
 	unsigned long old = atomic_long_read(word);
 
-	if (!(old & show))
+	if (!(old & mask))
 		return 0;
 	if (clear == ~0UL)
 		old = atomic_long_xchg(word, 0);
 	else if (clear)
 		old = atomic_long_fetch_andnot(clear, word);
-	return old & show;
+	return old & mask;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: what the mock DMA device does with memory
+ * DOC: Memory accesses of the mock DMA device
  *
- * Every write of the device, by a command or by the workload, goes through
- * mock_dma_write(). The order there is what users of the truth log rely on:
- * memory first (with it the dirty bit of the IOMMU), then DMA logging, then
- * the truth log. Whoever sees a bit of the truth log finds the write in
- * everything that came before.
+ * Commands and the workload write memory with mock_dma_write(). It first
+ * writes memory, which sets the dirty bit of the IOMMU, then marks the log of
+ * DMA logging, and then the truth log. Users of the truth log rely on this
+ * order: if a bit of the truth log is set, the write is also visible in
+ * memory, in the dirty bits, and in DMA logging.
  */
 #include <linux/minmax.h>
 #include <linux/overflow.h>
@@ -16,13 +16,13 @@
 
 #include "mock_dma.h"
 
-static void mock_dma_wrote(struct mock_dma *md, unsigned long iova,
-			   size_t length)
+static void mock_dma_log_write(struct mock_dma *md, unsigned long iova,
+			       size_t length)
 {
 	/*
-	 * Pairs with the barrier in starting a log, and with taking a bit:
-	 * either the log or bit is seen here, or the other side sees memory as
-	 * it is after the write.
+	 * Pairs with the barrier after the start of a log, and with the
+	 * clearing of a bit: either this CPU sees the new log or the cleared
+	 * bit, or the other CPU sees memory as it is after the write.
 	 */
 	smp_mb();
 	mock_dma_log_mark(md, iova, iova + length - 1);
@@ -30,15 +30,16 @@ static void mock_dma_wrote(struct mock_dma *md, unsigned long iova,
 }
 
 /**
- * mock_dma_write() - write to memory and log what was written
+ * mock_dma_write() - write memory and log the range
  * @md: the device
- * @iova: first byte
- * @buf: what to write
- * @length: bytes, not 0; the range must not wrap
- * @fault: where it stopped, if it did
+ * @iova: first IOVA
+ * @buf: source
+ * @length: number of bytes, not 0; the range must not wrap
+ * @fault: set to the fault, if the function fails
  *
- * Return: 0, or a negative errno with @fault filled in; what is in front of
- * the fault was written and logged.
+ * Return: 0, or a negative errno. After an error, the bytes below @fault->iova
+ * have been written and logged.
+ *
  * Context: process, may sleep. The device must be open.
  */
 int mock_dma_write(struct mock_dma *md, unsigned long iova, const void *buf,
@@ -49,19 +50,19 @@ int mock_dma_write(struct mock_dma *md, unsigned long iova, const void *buf,
 	if (rc)
 		length = fault->iova - iova;
 	if (length)
-		mock_dma_wrote(md, iova, length);
+		mock_dma_log_write(md, iova, length);
 	return rc;
 }
 
 /**
- * mock_dma_note_fault() - make a fault readable in the registers
+ * mock_dma_record_fault() - record a fault in the fault registers
  * @md: the device
  * @fault: the fault
  *
  * Context: any that may spin.
  */
-void mock_dma_note_fault(struct mock_dma *md,
-			 const struct iommu_mock_fault *fault)
+void mock_dma_record_fault(struct mock_dma *md,
+			   const struct iommu_mock_fault *fault)
 {
 	spin_lock(&md->fault_lock);
 	md->fault = *fault;
@@ -77,7 +78,7 @@ static int mock_dma_fill(struct mock_dma *md, struct iommu_mock_fault *fault)
 
 	memset64(md->bounce, regs->pattern, VFIO_MOCK_DMA_BUFFER / sizeof(u64));
 	for (done = 0; done < regs->length; done += part) {
-		/* Parts of whole patterns: each starts where one begins. */
+		/* All parts but the last are a multiple of the pattern. */
 		part = min(regs->length - done, VFIO_MOCK_DMA_BUFFER);
 		rc = mock_dma_write(md, regs->dst + done, md->bounce, part,
 				    fault);
@@ -91,8 +92,8 @@ static int mock_dma_fill(struct mock_dma *md, struct iommu_mock_fault *fault)
 }
 
 /*
- * What was read in front of a fault is written before the command ends, as a
- * device does that reads ahead of its writes.
+ * Copy in parts. The bytes that were read before a fault are written before the
+ * command ends, as by a device that reads ahead of its writes.
  */
 static int mock_dma_copy(struct mock_dma *md, struct iommu_mock_fault *fault)
 {
@@ -123,8 +124,8 @@ static int mock_dma_copy(struct mock_dma *md, struct iommu_mock_fault *fault)
 	return 0;
 }
 
-static int mock_dma_run(struct mock_dma *md, u64 command,
-			struct iommu_mock_fault *fault)
+static int mock_dma_run_command(struct mock_dma *md, u64 command,
+				struct iommu_mock_fault *fault)
 {
 	const struct vfio_mock_dma_regs *regs = &md->regs;
 
@@ -142,8 +143,8 @@ static int mock_dma_run(struct mock_dma *md, u64 command,
 	}
 }
 
-static bool mock_dma_command_is_good(const struct vfio_mock_dma_regs *regs,
-				     u64 command)
+static bool mock_dma_command_is_valid(const struct vfio_mock_dma_regs *regs,
+				      u64 command)
 {
 	bool reads = command == VFIO_MOCK_DMA_CMD_READ ||
 		     command == VFIO_MOCK_DMA_CMD_COPY;
@@ -160,22 +161,25 @@ static bool mock_dma_command_is_good(const struct vfio_mock_dma_regs *regs,
 		return false;
 	if (check_add_overflow(regs->dst, regs->length - 1, &dst_last) && writes)
 		return false;
-	/* Ranges that overlap would make the size of the pieces visible. */
+	/* The result of overlapping ranges would depend on the part size. */
 	return !(reads && writes && regs->src <= dst_last &&
 		 regs->dst <= src_last);
 }
 
 /**
- * mock_dma_command() - run a command to its end
+ * mock_dma_command() - run a command and wait for its end
  * @md: the device
  * @command: enum vfio_mock_dma_command
  *
- * The other operands are in the registers.
+ * The registers src, dst, length and pattern are the operands.
  *
- * Return: 0, also when it ended in a fault; -EINVAL for a command or operands
- * that are no good and -EBUSY while the workload runs, with nothing changed;
- * -EINTR when the caller is being killed.
- * Context: process, may sleep; the lock of the device is held.
+ * Return:
+ * * 0: the command has ended, possibly with a fault
+ * * -EINVAL: @command or an operand is not valid; nothing has changed
+ * * -EBUSY: the workload is running; nothing has changed
+ * * -EINTR: a fatal signal is pending
+ *
+ * Context: process, may sleep. The caller holds &mock_dma.lock.
  */
 int mock_dma_command(struct mock_dma *md, u64 command)
 {
@@ -184,17 +188,17 @@ int mock_dma_command(struct mock_dma *md, u64 command)
 
 	lockdep_assert_held(&md->lock);
 
-	if (!mock_dma_command_is_good(&md->regs, command))
+	if (!mock_dma_command_is_valid(&md->regs, command))
 		return -EINVAL;
 	if (md->work.task)
 		return -EBUSY;
 
 	md->regs.command = command;
 	md->regs.status = VFIO_MOCK_DMA_OK;
-	rc = mock_dma_run(md, command, &fault);
+	rc = mock_dma_run_command(md, command, &fault);
 	if (!rc || rc == -EINTR)
 		return rc;
 	md->regs.status = VFIO_MOCK_DMA_FAULT;
-	mock_dma_note_fault(md, &fault);
+	mock_dma_record_fault(md, &fault);
 	return 0;
 }

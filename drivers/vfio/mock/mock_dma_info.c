@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: what the mock DMA device tells of itself
+ * DOC: VFIO ioctls of the mock DMA device
  *
- * Three regions, none of which can be mapped, no interrupts, and a reset. The
- * upper bits of an offset in the device file tell the region.
+ * The device has three regions, none of which can be mapped, no interrupts, and
+ * a reset. The upper bits of an offset in the device file are the region index.
  */
 #include <linux/cleanup.h>
 #include <linux/minmax.h>
@@ -12,64 +12,7 @@
 
 #include "mock_dma.h"
 
-#define REGION_SHIFT	40
-
-static const struct {
-	u64 size;
-	u32 flags;
-} mock_dma_regions[] = {
-	[VFIO_MOCK_DMA_REGION_REGS] = {
-		.size = sizeof(struct vfio_mock_dma_regs),
-		.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
-	},
-	[VFIO_MOCK_DMA_REGION_BUFFER] = {
-		.size = VFIO_MOCK_DMA_BUFFER,
-		.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
-	},
-	[VFIO_MOCK_DMA_REGION_TRUTH] = {
-		.size = VFIO_MOCK_DMA_TRUTH_MAX / BITS_PER_BYTE,
-		.flags = VFIO_REGION_INFO_FLAG_READ,
-	},
-};
-
-static_assert(ARRAY_SIZE(mock_dma_regions) == VFIO_MOCK_DMA_NUM_REGIONS);
-
-/**
- * mock_dma_region_offset() - where a region is in the device file
- * @index: enum vfio_mock_dma_region
- *
- * Return: the offset of its first byte.
- */
-u64 mock_dma_region_offset(unsigned int index)
-{
-	return (u64)index << REGION_SHIFT;
-}
-
-/**
- * mock_dma_region_index() - the region that an offset is in
- * @offset: offset in the device file
- *
- * Return: what may be the index of a region, or too large for one.
- */
-unsigned int mock_dma_region_index(u64 offset)
-{
-	return offset >> REGION_SHIFT;
-}
-
-/**
- * mock_dma_region_size() - bytes of a region
- * @index: enum vfio_mock_dma_region, or any other number
- *
- * Return: its bytes, or 0 if there is no such region.
- */
-u64 mock_dma_region_size(unsigned int index)
-{
-	if (index >= VFIO_MOCK_DMA_NUM_REGIONS)
-		return 0;
-	return mock_dma_regions[index].size;
-}
-
-/* Fetch the first @size bytes of a structure that starts with its argsz. */
+/* Copy the first @size bytes of a user structure that starts with argsz. */
 static int mock_dma_get_arg(void *to, const void __user *from, size_t size)
 {
 	if (copy_from_user(to, from, size))
@@ -103,7 +46,7 @@ static int mock_dma_get_region_info(void __user *arg)
 		return -EINVAL;
 	info.size = mock_dma_region_size(info.index);
 	info.offset = mock_dma_region_offset(info.index);
-	info.flags = mock_dma_regions[info.index].flags;
+	info.flags = mock_dma_region_flags(info.index);
 	info.cap_offset = 0;
 	return copy_to_user(arg, &info, size) ? -EFAULT : 0;
 }
@@ -116,13 +59,19 @@ static int mock_dma_user_reset(struct mock_dma *md)
 }
 
 /**
- * mock_dma_ioctl() - the ioctls of the device file
+ * mock_dma_ioctl() - handle an ioctl of the device file
  * @vdev: the VFIO device
- * @cmd: which one
- * @arg: its argument
+ * @cmd: VFIO_DEVICE_*
+ * @arg: argument of the ioctl
  *
- * Return: 0; -EINVAL for a structure that is too short, a region that there is
- * not, and every interrupt; -ENOTTY for other ioctls; -EFAULT; -EINTR.
+ * Return:
+ * * 0: success
+ * * -EINVAL: argsz is too small, there is no such region, or @cmd is an ioctl
+ *   for interrupts
+ * * -ENOTTY: the device does not support @cmd
+ * * -EFAULT: @arg is not accessible memory
+ * * -EINTR: a signal is pending
+ *
  * Context: process.
  */
 long mock_dma_ioctl(struct vfio_device *vdev, unsigned int cmd,

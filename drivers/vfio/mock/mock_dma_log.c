@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: DMA logging
+ * DOC: DMA logging of the mock DMA device
  *
- * The device tells by itself which memory it wrote, as
- * VFIO_DEVICE_FEATURE_DMA_LOGGING_START and its relatives ask for.
+ * The device logs the memory that it has written, for
+ * VFIO_DEVICE_FEATURE_DMA_LOGGING_START, _STOP and _REPORT.
  *
- * Bits are kept for units of 4 KiB, whatever page size was agreed on: a write
- * marks all units of the page that it is in. So a report may cover a part of a
- * page; it clears the units that it tells of and the others stay. A unit that
- * a report covers in part only is told and stays, too.
+ * The log has a bit per unit of 4 KiB for every page size. A write marks all
+ * units of its page. So a report may cover part of a page: it clears the units
+ * that it covers, and the other units of the page stay marked. A unit that a
+ * report covers in part is reported and stays marked.
  */
 #include <linux/cleanup.h>
 #include <linux/interval_tree.h>
@@ -24,14 +24,14 @@
 #define UNIT_SHIFT	12
 #define UNIT		BIT(UNIT_SHIFT)
 
-/* What one log may cover: a TiB, which takes 32 MiB. */
+/* Maximum size of a log: 1 TiB, which needs 32 MiB of bits. */
 #define UNITS_MAX	BIT(28)
 
 /**
- * struct mock_dma_log_range - one range that is logged
- * @iova: first byte
- * @last: last byte, inclusive
- * @bits: a bit for every unit that the range touches
+ * struct mock_dma_log_range - a range of a log
+ * @iova: first IOVA
+ * @last: last IOVA, inclusive
+ * @bits: bits of the units that overlap the range
  */
 struct mock_dma_log_range {
 	unsigned long iova;
@@ -40,13 +40,13 @@ struct mock_dma_log_range {
 };
 
 /**
- * struct mock_dma_log - DMA logging that was started
- * @page_size: bytes that a write marks at least
+ * struct mock_dma_log - state of DMA logging
+ * @page_size: page size of the log; a write marks whole pages
  * @bits: memory for the bits of all ranges
- * @nr: how many ranges
- * @ranges: in ascending order, without overlap
+ * @nr: number of ranges
+ * @ranges: the ranges, in ascending order, without overlap
  *
- * Owner: the device, from start to stop. Only the bits ever change.
+ * Owner: the device, from start to stop. Only the bits change.
  */
 struct mock_dma_log {
 	unsigned long page_size;
@@ -56,13 +56,13 @@ struct mock_dma_log {
 };
 
 /**
- * struct mock_dma_run - dirty memory on the way to whoever asked
- * @iova: first byte
- * @length: bytes; 0 if there is none on the way
- * @emit: where it goes
+ * struct mock_dma_dirty_run - adjacent dirty units that are not yet reported
+ * @iova: first IOVA
+ * @length: number of bytes; 0 for no unit
+ * @emit: function that reports a run
  * @arg: first argument of @emit
  */
-struct mock_dma_run {
+struct mock_dma_dirty_run {
 	unsigned long iova;
 	unsigned long length;
 	mock_dma_emit_t emit;
@@ -90,7 +90,7 @@ static void mock_dma_log_free(struct mock_dma_log *log)
 
 DEFINE_FREE(mock_dma_log, struct mock_dma_log *, mock_dma_log_free(_T))
 
-/* The page size that comes closest, 0 if what was asked for is none. */
+/* Get the nearest supported page size, or 0 if @page_size is not valid. */
 static u64 mock_dma_page_size(u64 page_size)
 {
 	if (!page_size)
@@ -100,7 +100,7 @@ static u64 mock_dma_page_size(u64 page_size)
 	return clamp_t(u64, page_size, SZ_4K, SZ_1G);
 }
 
-/* Copy the ranges. Returns how many words of bits they take, 0 if too many. */
+/* Copy the ranges. Returns the number of words for their bits, 0 if invalid. */
 static unsigned long mock_dma_log_fill(struct mock_dma_log *log,
 				       struct rb_root_cached *tree)
 {
@@ -110,7 +110,7 @@ static unsigned long mock_dma_log_fill(struct mock_dma_log *log,
 
 	for (node = interval_tree_iter_first(tree, 0, ULONG_MAX); node;
 	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
-		/* A length of 0 comes as a last byte in front of the first. */
+		/* For a range of length 0, last is first - 1. */
 		if (range == log->ranges + log->nr || node->last < node->start ||
 		    node->last - node->start == ULONG_MAX)
 			return 0;
@@ -151,16 +151,20 @@ static struct mock_dma_log *mock_dma_log_alloc(struct rb_root_cached *tree,
 }
 
 /**
- * mock_dma_log_start() - start logging
+ * mock_dma_log_start() - start DMA logging
  * @md: the device
  * @ranges: interval tree of the ranges, without overlap
- * @nnodes: how many there are
- * @page_size: what a bit shall stand for; gives back what it will stand for: a
- *	power of two from 4 KiB to 1 GiB, the nearest one
+ * @nnodes: number of ranges
+ * @page_size: requested page size; set to the nearest supported one, a power of
+ *	two from 4 KiB to 1 GiB
  *
- * Return: 0; -EINVAL if logging is on, for a page size that is no power of
- * two, an empty range, or more than a TiB; -ENOMEM.
- * Context: process; takes the log lock.
+ * Return:
+ * * 0: success
+ * * -EINVAL: logging is running, @page_size is not a power of two, a range is
+ *   empty, or the ranges are more than 1 TiB
+ * * -ENOMEM: out of memory
+ *
+ * Context: process; takes &mock_dma.log_lock.
  */
 int mock_dma_log_start(struct mock_dma *md, struct rb_root_cached *ranges,
 		       u32 nnodes, u64 *page_size)
@@ -179,17 +183,17 @@ int mock_dma_log_start(struct mock_dma *md, struct rb_root_cached *ranges,
 		return PTR_ERR(log);
 	*page_size = size;
 	rcu_assign_pointer(md->log, log);
-	smp_mb(); /* Pairs with mock_dma_wrote() */
+	smp_mb(); /* Pairs with mock_dma_log_write() */
 	return 0;
 }
 
 /**
- * mock_dma_log_stop() - stop logging, if it is on
+ * mock_dma_log_stop() - stop DMA logging, if it is running
  * @md: the device
  *
- * What was not reported is gone.
+ * Discards unreported dirty units.
  *
- * Context: process; takes the log lock.
+ * Context: process; takes &mock_dma.log_lock.
  */
 void mock_dma_log_stop(struct mock_dma *md)
 {
@@ -205,13 +209,13 @@ void mock_dma_log_stop(struct mock_dma *md)
 }
 
 /**
- * mock_dma_log_mark() - note that a range was written
+ * mock_dma_log_mark() - record a write in the log of DMA logging
  * @md: the device
- * @iova: first byte
- * @last: last byte, inclusive
+ * @iova: first IOVA of the write
+ * @last: last IOVA of the write, inclusive
  *
- * Nothing is noted outside the ranges that are logged. The memory must have
- * been written already, with a full barrier behind it.
+ * Ignores the part of the write outside of the logged ranges. The caller has
+ * written the memory, and has executed a full barrier after the write.
  *
  * Context: any.
  */
@@ -240,26 +244,26 @@ void mock_dma_log_mark(struct mock_dma *md, unsigned long iova,
 	}
 }
 
-static void mock_dma_run_end(struct mock_dma_run *run)
+static void mock_dma_dirty_run_flush(struct mock_dma_dirty_run *run)
 {
 	if (run->length)
 		run->emit(run->arg, run->iova, run->length);
 	run->length = 0;
 }
 
-static void mock_dma_run_add(struct mock_dma_run *run, unsigned long iova,
-			     unsigned long last)
+static void mock_dma_dirty_run_add(struct mock_dma_dirty_run *run,
+				   unsigned long iova, unsigned long last)
 {
 	if (run->length && run->iova + run->length == iova) {
 		run->length += last - iova + 1;
 		return;
 	}
-	mock_dma_run_end(run);
+	mock_dma_dirty_run_flush(run);
 	run->iova = iova;
 	run->length = last - iova + 1;
 }
 
-/* Mask of those bits of @word that are in @first to @last. */
+/* Get the mask of the bits of @word that are in @first to @last. */
 static unsigned long mock_dma_mask(unsigned long word, unsigned long first,
 				   unsigned long last)
 {
@@ -272,20 +276,20 @@ static unsigned long mock_dma_mask(unsigned long word, unsigned long first,
 }
 
 /*
- * Tell of the units of one range that [@iova, @last] touches, a word at a
- * time. The bits to clear are those of units that it covers as far as the
- * range goes; without the first and last unit that is all but them.
+ * Report the dirty units of a range that overlap [@iova, @last], word by word,
+ * and clear the bits of units that [@iova, @last] covers. The first and the
+ * last unit may be covered in part; their bits stay set then.
  */
 static void mock_dma_range_report(const struct mock_dma_log_range *range,
 				  unsigned long iova, unsigned long last,
-				  struct mock_dma_run *run)
+				  struct mock_dma_dirty_run *run)
 {
 	unsigned long base = range->iova & ~(UNIT - 1);
 	unsigned long first_unit = mock_dma_unit(range, iova);
 	unsigned long last_unit = mock_dma_unit(range, last);
 	unsigned long keep_first = iova != range->iova && iova % UNIT;
 	unsigned long keep_last = last != range->last && (last + 1) % UNIT;
-	unsigned long word, bits, bit, clear;
+	unsigned long word, mask, bits, bit, clear;
 
 	for (word = first_unit / BITS_PER_LONG;
 	     word <= last_unit / BITS_PER_LONG; word++) {
@@ -293,15 +297,15 @@ static void mock_dma_range_report(const struct mock_dma_log_range *range,
 		if (last_unit - first_unit + 1 > keep_first + keep_last)
 			clear = mock_dma_mask(word, first_unit + keep_first,
 					      last_unit - keep_last);
-		bits = mock_dma_bits_take(&range->bits[word],
-					  mock_dma_mask(word, first_unit, last_unit),
-					  clear);
+		mask = mock_dma_mask(word, first_unit, last_unit);
+		bits = mock_dma_bits_test_and_clear(&range->bits[word], mask,
+						    clear);
 		for_each_set_bit(bit, &bits, BITS_PER_LONG) {
 			unsigned long unit = word * BITS_PER_LONG + bit;
 			unsigned long start = base + (unit << UNIT_SHIFT);
 
-			mock_dma_run_add(run, max(start, iova),
-					 min(start + UNIT - 1, last));
+			mock_dma_dirty_run_add(run, max(start, iova),
+					       min(start + UNIT - 1, last));
 		}
 		if (!(word % SZ_4K))
 			cond_resched();
@@ -309,23 +313,25 @@ static void mock_dma_range_report(const struct mock_dma_log_range *range,
 }
 
 /**
- * mock_dma_log_report() - tell what was written and forget it
+ * mock_dma_log_report() - report and clear dirty units of the log
  * @md: the device
- * @iova: first byte asked for
- * @last: last byte, inclusive
- * @emit: called for each run of written memory, ascending, within the range
+ * @iova: first IOVA of the range to report
+ * @last: last IOVA of the range, inclusive
+ * @emit: called for each run of adjacent dirty units, in ascending order,
+ *	clipped to the range
  * @arg: first argument of @emit
  *
- * Every write that was made before this was called is told, unless an earlier
- * report told it. What is logged outside the range stays.
+ * Reports every write that ended before the call, unless an earlier report has
+ * reported it. Units outside of the range stay marked.
  *
- * Return: 0, or -EINVAL if logging is off.
- * Context: process; takes the log lock, under which @emit is called.
+ * Return: 0, or -EINVAL if logging is not running.
+ *
+ * Context: process; takes &mock_dma.log_lock, and calls @emit with it held.
  */
 int mock_dma_log_report(struct mock_dma *md, unsigned long iova,
 			unsigned long last, mock_dma_emit_t emit, void *arg)
 {
-	struct mock_dma_run run = { .emit = emit, .arg = arg };
+	struct mock_dma_dirty_run run = { .emit = emit, .arg = arg };
 	struct mock_dma_log_range *range;
 	struct mock_dma_log *log;
 
@@ -340,7 +346,7 @@ int mock_dma_log_report(struct mock_dma *md, unsigned long iova,
 		mock_dma_range_report(range, max(iova, range->iova),
 				      min(last, range->last), &run);
 	}
-	mock_dma_run_end(&run);
+	mock_dma_dirty_run_flush(&run);
 	return 0;
 }
 
@@ -351,7 +357,7 @@ static int mock_dma_vfio_log_start(struct vfio_device *vdev,
 	return mock_dma_log_start(to_mock_dma(vdev), ranges, nnodes, page_size);
 }
 
-/* Stopping twice is no error: closing the device may have been first. */
+/* A second stop is no error: mock_dma_close() may have stopped logging. */
 static int mock_dma_vfio_log_stop(struct vfio_device *vdev)
 {
 	mock_dma_log_stop(to_mock_dma(vdev));

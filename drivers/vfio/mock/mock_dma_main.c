@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: the mock DMA device
+ * DOC: The mock DMA device
  *
- * VFIO devices without hardware, for tests of everything that follows a
- * device's writes: platform devices "vfio-mock-dma.N" behind each mock IOMMU,
- * and "vfio-mock-mdev.N" which pin pages as mediated devices do. They share
- * all but the way to memory. <uapi/linux/vfio_mock_dma.h> has the registers.
+ * The driver provides VFIO devices without hardware for tests of dirty page
+ * tracking. There are two kinds. Platform devices "vfio-mock-dma.N" are behind
+ * an instance of the mock IOMMU. Platform devices "vfio-mock-mdev.N" have no
+ * IOMMU, and pin pages as mediated devices do. Both have the same registers,
+ * described in <uapi/linux/vfio_mock_dma.h>, and differ only in how they access
+ * memory.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -19,7 +21,7 @@
 
 #include "mock_dma.h"
 
-/* Keeps the numbers of devices far from overflowing anything. */
+/* Upper limit of both parameters, so that sums do not overflow. */
 #define DEVICES_MAX	64U
 
 static unsigned int devices_per_iommu = 2;
@@ -30,89 +32,12 @@ MODULE_PARM_DESC(devices_per_iommu,
 static unsigned int emulated = 1;
 module_param(emulated, uint, 0444);
 MODULE_PARM_DESC(emulated,
-		 "Devices that pin pages instead (default: 1, at most 64)");
+		 "Devices without an IOMMU, which pin pages (default: 1, at most 64)");
 
-/* Platform data: what the model attribute shows. */
+/* Platform data of a device, with the value of the sysfs attribute model. */
 struct mock_dma_model {
 	const char *name;
 };
-
-/**
- * mock_dma_init() - set up what belongs to the device (vfio_device_ops.init)
- * @vdev: the VFIO device, all zero but for what VFIO keeps there
- *
- * Return: 0 or -ENOMEM.
- */
-int mock_dma_init(struct vfio_device *vdev)
-{
-	struct mock_dma *md = to_mock_dma(vdev);
-
-	mutex_init(&md->lock);
-	mutex_init(&md->truth_lock);
-	mutex_init(&md->log_lock);
-	mutex_init(&md->pins.lock);
-	spin_lock_init(&md->fault_lock);
-	xa_init(&md->pins.pages);
-	init_waitqueue_head(&md->pins.wait);
-	INIT_WORK(&md->pins.unpin, mock_dma_unpin_work);
-
-	md->buffer = kvzalloc(VFIO_MOCK_DMA_BUFFER, GFP_KERNEL);
-	md->bounce = kvmalloc(VFIO_MOCK_DMA_BUFFER, GFP_KERNEL);
-	md->work.data = kmalloc(MOCK_DMA_UNIT_MAX, GFP_KERNEL);
-	if (md->buffer && md->bounce && md->work.data)
-		return 0;
-	kfree(md->work.data);
-	kvfree(md->bounce);
-	kvfree(md->buffer);
-	return -ENOMEM;
-}
-
-/**
- * mock_dma_release() - undo mock_dma_init() (vfio_device_ops.release)
- * @vdev: the VFIO device, which nobody uses any more
- */
-void mock_dma_release(struct vfio_device *vdev)
-{
-	struct mock_dma *md = to_mock_dma(vdev);
-
-	kfree(md->work.data);
-	kvfree(md->bounce);
-	kvfree(md->buffer);
-	xa_destroy(&md->pins.pages);
-	mutex_destroy(&md->pins.lock);
-	mutex_destroy(&md->log_lock);
-	mutex_destroy(&md->truth_lock);
-	mutex_destroy(&md->lock);
-}
-
-/**
- * mock_dma_open() - begin with a device as new (vfio_device_ops.open_device)
- * @vdev: the VFIO device, which had no user so far
- *
- * Return: 0.
- */
-int mock_dma_open(struct vfio_device *vdev)
-{
-	struct mock_dma *md = to_mock_dma(vdev);
-
-	guard(mutex)(&md->lock);
-	mock_dma_reset(md);
-	return 0;
-}
-
-/**
- * mock_dma_close() - the last user is gone (vfio_device_ops.close_device)
- * @vdev: the VFIO device
- *
- * Nothing of the device touches memory or holds pages after this.
- */
-void mock_dma_close(struct vfio_device *vdev)
-{
-	struct mock_dma *md = to_mock_dma(vdev);
-
-	guard(mutex)(&md->lock);
-	mock_dma_reset(md);
-}
 
 static int mock_dma_probe(struct platform_device *pdev)
 {
@@ -121,7 +46,7 @@ static int mock_dma_probe(struct platform_device *pdev)
 	struct mock_dma *md;
 	int rc;
 
-	/* Only this module's own devices carry what the driver goes by. */
+	/* Reject platform devices that this module did not create. */
 	if (!dev_get_platdata(&pdev->dev))
 		return -ENODEV;
 	md = vfio_alloc_device(mock_dma, vdev, &pdev->dev, kind->vfio_ops);
@@ -174,15 +99,15 @@ static struct platform_driver mock_dma_driver = {
 	.probe = mock_dma_probe,
 	.remove = mock_dma_remove,
 	.id_table = mock_dma_ids,
-	/* VFIO hands the devices to its users, never to the DMA API. */
+	/* Only VFIO manages DMA of these devices, not the DMA API. */
 	.driver_managed_dma = true,
 };
 
-/* The devices that the module made; set up before and torn down after use. */
+/* The devices that this module created. */
 static struct platform_device **mock_dma_devices;
 static unsigned int mock_dma_count;
 
-/* @iommu: instance of the mock IOMMU in front of it, negative for none */
+/* Create a device; @iommu is the index of its mock IOMMU, negative for none. */
 static int mock_dma_add(const char *name, unsigned int id, int iommu)
 {
 	struct mock_dma_model model = {
@@ -198,18 +123,18 @@ static int mock_dma_add(const char *name, unsigned int id, int iommu)
 	if (rc)
 		goto err_put;
 	if (iommu >= 0) {
-		rc = iommu_mock_adopt(&pdev->dev, iommu);
+		rc = iommu_mock_init_fwspec(&pdev->dev, iommu);
 		if (rc)
-			goto err_disown;
+			goto err_fwspec;
 	}
 	rc = platform_device_add(pdev);
 	if (rc)
-		goto err_disown;
+		goto err_fwspec;
 	mock_dma_devices[mock_dma_count++] = pdev;
 	return 0;
 
-err_disown:
-	iommu_mock_disown(&pdev->dev);
+err_fwspec:
+	iommu_mock_free_fwspec(&pdev->dev);
 err_put:
 	platform_device_put(pdev);
 	return rc;

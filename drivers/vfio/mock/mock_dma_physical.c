@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: a mock DMA device behind the mock IOMMU
+ * DOC: Mock DMA devices behind the mock IOMMU
  *
- * Its DMA goes through the IOTLB and page table of the domain that VFIO
- * attached it to, which sets the dirty bits. It can be told to pin what it
- * writes all the same, as drivers do whose devices have an IOMMU that cannot
- * tell dirty pages: a container of type1 then knows that nothing else was
- * written. No other one lets a device with an IOMMU pin.
+ * DMA of a physical device goes through the IOTLB and the page table of the
+ * attached domain, and sets dirty bits there. With the module parameter
+ * physical_pin, the device also pins pages before it writes to them, as
+ * drivers do whose IOMMU does not support dirty tracking. If the
+ * IOMMU lacks dirty tracking, a type1 container then reports only pinned pages
+ * as dirty. Only type1 containers allow devices with an IOMMU to pin pages.
  */
 #include <linux/moduleparam.h>
 
@@ -28,7 +29,7 @@ static int mock_dma_physical_write(struct mock_dma *md, unsigned long iova,
 				   const void *buf, size_t length,
 				   struct iommu_mock_fault *fault)
 {
-	/* What cannot be pinned cannot be mapped, or may not be pinned. */
+	/* Ignore errors: the page is not mapped, or pins are not supported. */
 	if (READ_ONCE(physical_pin))
 		mock_dma_pin_range(md, iova, length);
 	return iommu_mock_dma_write(md->vdev.dev, iova, buf, length, fault);
@@ -56,7 +57,7 @@ static const struct vfio_device_ops mock_dma_physical_vfio_ops = {
 	.detach_ioas = vfio_iommufd_physical_detach_ioas,
 };
 
-/* What the driver makes a "vfio-mock-dma" of. */
+/* Devices "vfio-mock-dma". */
 const struct mock_dma_kind mock_dma_physical = {
 	.ops = &mock_dma_physical_ops,
 	.vfio_ops = &mock_dma_physical_vfio_ops,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: the registers and the buffer of the mock DMA device
+ * DOC: Registers and buffer of the mock DMA device
  *
- * Registers are described by a table: where, how long, and when they may be
- * written. Most just keep their value; writing a control register does
- * something.
+ * A table describes each register: its position, its length, and when it may be
+ * written. Most registers store the value that is written. A write to a control
+ * register calls a function.
  */
 #include <linux/cleanup.h>
 #include <linux/mm.h>
@@ -16,11 +16,11 @@
 #include "mock_dma.h"
 
 /**
- * enum mock_dma_reg_kind - when a register may be written
- * @REG_RO: never
- * @REG_RW: always
- * @REG_WORK: while the workload is stopped
- * @REG_TRUTH: while there is no truth log
+ * enum mock_dma_reg_kind - condition for a write to a register
+ * @REG_RO: never allowed
+ * @REG_RW: always allowed
+ * @REG_WORK: allowed while the workload is stopped
+ * @REG_TRUTH: allowed while there is no truth log
  */
 enum mock_dma_reg_kind {
 	REG_RO,
@@ -30,10 +30,10 @@ enum mock_dma_reg_kind {
 };
 
 /**
- * struct mock_dma_reg - one register
- * @end: offset behind its last byte; it begins where the one before it ends
- * @kind: when it may be written
- * @store: what to do instead of keeping the value; the device's lock is held
+ * struct mock_dma_reg - a register
+ * @end: offset of the first byte above the register, where the next one starts
+ * @kind: condition for a write
+ * @store: called with &mock_dma.lock held instead of storing the value, or NULL
  */
 struct mock_dma_reg {
 	unsigned int end;
@@ -57,7 +57,7 @@ static int mock_dma_store_truth(struct mock_dma *md, u64 value)
 		return -EINVAL;
 	if (value)
 		return mock_dma_truth_start(md);
-	mock_dma_truth_end(md);
+	mock_dma_truth_stop(md);
 	return 0;
 }
 
@@ -96,8 +96,9 @@ static const struct mock_dma_reg mock_dma_regs[] = {
 };
 
 /*
- * The register that bytes at @offset belong to; NULL if they are two. Where
- * two 4 byte registers are neighbours one of them is read only.
+ * Find the register that contains @size bytes at @offset. Returns NULL if the
+ * bytes belong to two registers: of two adjacent 4 byte registers, one is
+ * read-only, so the write must fail.
  */
 static const struct mock_dma_reg *mock_dma_find_reg(u64 offset, size_t size)
 {
@@ -108,7 +109,7 @@ static const struct mock_dma_reg *mock_dma_find_reg(u64 offset, size_t size)
 	return offset + size <= reg->end ? reg : NULL;
 }
 
-/* Why a register cannot be written now, or 0. */
+/* Check whether a register may be written. Returns 0 or a negative errno. */
 static int mock_dma_reg_check(struct mock_dma *md,
 			      const struct mock_dma_reg *reg)
 {
@@ -121,15 +122,15 @@ static int mock_dma_reg_check(struct mock_dma *md,
 	return 0;
 }
 
-/* Registers as they are now: those with a state of their own are filled in. */
-static void mock_dma_snapshot(struct mock_dma *md,
-			      struct vfio_mock_dma_regs *regs)
+/* Copy all registers, including those without a stored value. */
+static void mock_dma_snapshot_regs(struct mock_dma *md,
+				   struct vfio_mock_dma_regs *regs)
 {
 	lockdep_assert_held(&md->lock);
 
 	*regs = md->regs;
 	regs->work_control = !!md->work.task;
-	/* Whoever sees a write counted sees it logged. */
+	/* A reader that sees a write counted must see it logged, too. */
 	regs->work_writes = smp_load_acquire(&md->work.writes);
 	regs->truth_control = !!rcu_access_pointer(md->truth);
 
@@ -146,7 +147,7 @@ static ssize_t mock_dma_regs_read(struct mock_dma *md, char __user *buf,
 	struct vfio_mock_dma_regs regs;
 
 	scoped_cond_guard(mutex_intr, return -EINTR, &md->lock)
-		mock_dma_snapshot(md, &regs);
+		mock_dma_snapshot_regs(md, &regs);
 	if (copy_to_user(buf, (void *)&regs + offset, count))
 		return -EFAULT;
 	return count;
@@ -171,7 +172,7 @@ static ssize_t mock_dma_regs_write(struct mock_dma *md, const char __user *buf,
 			memcpy((void *)&md->regs + offset, &value, count);
 			return count;
 		}
-		/* All registers that do something have 4 bytes. */
+		/* All control registers have 4 bytes. */
 		memcpy(&low, &value, sizeof(low));
 		rc = reg->store(md, low);
 	}
@@ -205,9 +206,9 @@ static ssize_t mock_dma_buffer_write(struct mock_dma *md,
 	return count;
 }
 
-/* Whether an access is one that a region takes. */
-static bool mock_dma_access_is_good(unsigned int index, u64 offset,
-				    size_t count)
+/* Check alignment and range of an access to a region. */
+static bool mock_dma_access_is_valid(unsigned int index, u64 offset,
+				     size_t count)
 {
 	u64 size = mock_dma_region_size(index);
 
@@ -229,12 +230,17 @@ static bool mock_dma_access_is_good(unsigned int index, u64 offset,
 /**
  * mock_dma_vfio_read() - read from a region
  * @vdev: the VFIO device
- * @buf: where to
- * @count: bytes
- * @ppos: offset in the device file; moved by what was read
+ * @buf: destination
+ * @count: number of bytes
+ * @ppos: offset in the device file; increased by the number of bytes read
  *
- * Return: bytes read; -EINVAL for an access that the region does not take or
- * that is not inside it, -EFAULT, -ENOMEM, -EINTR.
+ * Return: the number of bytes read, or a negative errno:
+ * * -EINVAL: the access is not inside a region, its alignment or length is not
+ *   valid for the region, or there is no truth log
+ * * -EFAULT: @buf is not writable memory
+ * * -ENOMEM: out of memory
+ * * -EINTR: a signal is pending
+ *
  * Context: process, may fault.
  */
 ssize_t mock_dma_vfio_read(struct vfio_device *vdev, char __user *buf,
@@ -245,7 +251,7 @@ ssize_t mock_dma_vfio_read(struct vfio_device *vdev, char __user *buf,
 	u64 offset = *ppos - mock_dma_region_offset(index);
 	ssize_t done;
 
-	if (!mock_dma_access_is_good(index, offset, count))
+	if (!mock_dma_access_is_valid(index, offset, count))
 		return -EINVAL;
 	if (index == VFIO_MOCK_DMA_REGION_REGS)
 		done = mock_dma_regs_read(md, buf, count, offset);
@@ -261,14 +267,21 @@ ssize_t mock_dma_vfio_read(struct vfio_device *vdev, char __user *buf,
 /**
  * mock_dma_vfio_write() - write to a region
  * @vdev: the VFIO device
- * @buf: where from
- * @count: bytes
- * @ppos: offset in the device file; moved by what was written
+ * @buf: source
+ * @count: number of bytes
+ * @ppos: offset in the device file; increased by the number of bytes written
  *
- * Return: bytes written; -EINVAL for an access that the region does not take
- * or that is not inside it, -EPERM for a read only register or region, -EBUSY
- * for a register that is in use, -EFAULT, -ENOMEM, -EINTR; what a command or
- * control register refuses.
+ * Return: the number of bytes written, or a negative errno:
+ * * -EINVAL: the access is not inside a region, or its alignment or length is
+ *   not valid for the region
+ * * -EPERM: the register or the region is read-only
+ * * -EBUSY: the workload or the truth log uses the register
+ * * -EFAULT: @buf is not readable memory
+ * * -ENOMEM: out of memory
+ * * -EINTR: a signal is pending
+ * * or an errno of mock_dma_command(), mock_dma_work_start() or
+ *   mock_dma_truth_start()
+ *
  * Context: process, may fault.
  */
 ssize_t mock_dma_vfio_write(struct vfio_device *vdev, const char __user *buf,
@@ -279,7 +292,7 @@ ssize_t mock_dma_vfio_write(struct vfio_device *vdev, const char __user *buf,
 	u64 offset = *ppos - mock_dma_region_offset(index);
 	ssize_t done;
 
-	if (!mock_dma_access_is_good(index, offset, count))
+	if (!mock_dma_access_is_valid(index, offset, count))
 		return -EINVAL;
 	if (index == VFIO_MOCK_DMA_REGION_REGS)
 		done = mock_dma_regs_write(md, buf, count, offset);
@@ -293,18 +306,21 @@ ssize_t mock_dma_vfio_write(struct vfio_device *vdev, const char __user *buf,
 }
 
 /**
- * mock_dma_reset() - stop everything, and make the device as new
+ * mock_dma_reset() - reset a device to its initial state
  * @md: the device
  *
- * Context: process, may sleep; the lock of the device is held, the device is
- * open.
+ * Stops the workload and both logs, unpins all pages, and clears the registers
+ * and the buffer.
+ *
+ * Context: process, may sleep. The caller holds &mock_dma.lock, and the device
+ * is open.
  */
 void mock_dma_reset(struct mock_dma *md)
 {
 	lockdep_assert_held(&md->lock);
 
 	mock_dma_work_stop(md);
-	mock_dma_truth_end(md);
+	mock_dma_truth_stop(md);
 	mock_dma_log_stop(md);
 	if (md->ops->release)
 		md->ops->release(md);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: the truth log
+ * DOC: The truth log of the mock DMA device
  *
- * A bit for every granule of a range of IOVA, set behind each write that the
- * device made there. It knows nothing of IOMMU, VFIO or page sizes, which is
- * why tests hold the answers of these against it.
+ * The truth log has a bit for each granule of a range of IOVA. The device sets
+ * the bit after it has written to the granule. The log does not depend on the
+ * IOMMU, VFIO or page sizes, so tests compare the results of dirty tracking
+ * with it.
  */
 #include <linux/cleanup.h>
 #include <linux/log2.h>
@@ -18,15 +19,15 @@
 #include "mock_dma.h"
 
 /**
- * struct mock_dma_truth - one truth log
- * @rcu: for freeing it
- * @iova: first byte
- * @last: last byte, inclusive
- * @shift: log2 of the bytes for a bit
- * @words: how many @bits there are
- * @bits: the bits; any number of writers, readers under the truth lock
+ * struct mock_dma_truth - a truth log
+ * @rcu: for kvfree_rcu()
+ * @iova: first IOVA
+ * @last: last IOVA, inclusive
+ * @shift: log2 of the granule
+ * @words: number of words in @bits
+ * @bits: the bits; concurrent writers, readers under &mock_dma.truth_lock
  *
- * Owner: the device, from start to end of the log. Only @bits ever change.
+ * Owner: the device, from start to stop of the log. Only @bits change.
  */
 struct mock_dma_truth {
 	struct rcu_head rcu;
@@ -37,7 +38,7 @@ struct mock_dma_truth {
 	atomic_long_t bits[] __counted_by(words);
 };
 
-static bool mock_dma_truth_is_good(const struct vfio_mock_dma_regs *regs)
+static bool mock_dma_truth_is_valid(const struct vfio_mock_dma_regs *regs)
 {
 	u64 granule = regs->truth_granule;
 	u64 last;
@@ -54,11 +55,15 @@ static bool mock_dma_truth_is_good(const struct vfio_mock_dma_regs *regs)
  * mock_dma_truth_start() - start an empty truth log
  * @md: the device
  *
- * Where, how long and how fine is in the registers.
+ * The truth_* registers define the range and the granule.
  *
- * Return: 0; -EINVAL for registers that are no good, -EBUSY if there is one,
- * -ENOMEM.
- * Context: process; the lock of the device is held.
+ * Return:
+ * * 0: success
+ * * -EINVAL: the registers are not valid
+ * * -EBUSY: a truth log is running
+ * * -ENOMEM: out of memory
+ *
+ * Context: process. The caller holds &mock_dma.lock.
  */
 int mock_dma_truth_start(struct mock_dma *md)
 {
@@ -70,7 +75,7 @@ int mock_dma_truth_start(struct mock_dma *md)
 
 	if (rcu_access_pointer(md->truth))
 		return -EBUSY;
-	if (!mock_dma_truth_is_good(regs))
+	if (!mock_dma_truth_is_valid(regs))
 		return -EINVAL;
 
 	words = DIV_ROUND_UP(regs->truth_length / regs->truth_granule,
@@ -85,17 +90,17 @@ int mock_dma_truth_start(struct mock_dma *md)
 
 	guard(mutex)(&md->truth_lock);
 	rcu_assign_pointer(md->truth, truth);
-	smp_mb(); /* Pairs with mock_dma_wrote() */
+	smp_mb(); /* Pairs with mock_dma_log_write() */
 	return 0;
 }
 
 /**
- * mock_dma_truth_end() - end the truth log, if there is one
+ * mock_dma_truth_stop() - stop the truth log, if it is running
  * @md: the device
  *
- * Context: process; the lock of the device is held.
+ * Context: process. The caller holds &mock_dma.lock.
  */
-void mock_dma_truth_end(struct mock_dma *md)
+void mock_dma_truth_stop(struct mock_dma *md)
 {
 	struct mock_dma_truth *truth;
 
@@ -109,13 +114,13 @@ void mock_dma_truth_end(struct mock_dma *md)
 }
 
 /**
- * mock_dma_truth_mark() - note that a range was written
+ * mock_dma_truth_mark() - record a write in the truth log
  * @md: the device
- * @iova: first byte
- * @last: last byte, inclusive
+ * @iova: first IOVA of the write
+ * @last: last IOVA of the write, inclusive
  *
- * What is outside the log is left out. The memory must have been written
- * already, with a full barrier behind it.
+ * Ignores the part of the write outside of the log. The caller has written the
+ * memory, and has executed a full barrier after the write.
  *
  * Context: any.
  */
@@ -134,18 +139,21 @@ void mock_dma_truth_mark(struct mock_dma *md, unsigned long iova,
 			  last >> truth->shift);
 }
 
-static void mock_dma_truth_take(struct mock_dma_truth *truth, __le64 *words,
-				unsigned long first, unsigned long count)
+static void mock_dma_truth_fetch(struct mock_dma_truth *truth, __le64 *words,
+				 unsigned long first, unsigned long count)
 {
 	unsigned long i;
 
-	for (i = 0; i < count; i++)
-		words[i] = cpu_to_le64(mock_dma_bits_take(&truth->bits[first + i],
-							  ~0UL, ~0UL));
+	for (i = 0; i < count; i++) {
+		atomic_long_t *word = &truth->bits[first + i];
+
+		words[i] = cpu_to_le64(mock_dma_bits_test_and_clear(word, ~0UL,
+								    ~0UL));
+	}
 }
 
-static void mock_dma_truth_put_back(struct mock_dma_truth *truth,
-				    const __le64 *words, unsigned long first,
+static void mock_dma_truth_restore(struct mock_dma_truth *truth,
+				   const __le64 *words, unsigned long first,
 				    unsigned long count)
 {
 	unsigned long i;
@@ -155,16 +163,20 @@ static void mock_dma_truth_put_back(struct mock_dma_truth *truth,
 }
 
 /**
- * mock_dma_truth_read() - show bits of the truth log and clear them
+ * mock_dma_truth_read() - read and clear bits of the truth log
  * @md: the device
- * @buf: where to
- * @count: bytes, a multiple of 8
- * @offset: byte of the log to begin with, a multiple of 8
+ * @buf: destination
+ * @count: number of bytes, a multiple of 8
+ * @offset: first byte of the log to read, a multiple of 8
  *
- * Bits that could not be copied to @buf stay in the log.
+ * Bits that cannot be copied to @buf stay set in the log.
  *
- * Return: bytes read, which are fewer than @count at the end of the log, and 0
- * behind it; -EINVAL if not aligned or if there is no log, -EFAULT, -ENOMEM.
+ * Return: the number of bytes read, which is less than @count at the end of the
+ * log and 0 above it, or a negative errno:
+ * * -EINVAL: @count or @offset is not aligned, or there is no log
+ * * -EFAULT: @buf is not writable memory
+ * * -ENOMEM: out of memory
+ *
  * Context: process, may fault.
  */
 ssize_t mock_dma_truth_read(struct mock_dma *md, char __user *buf,
@@ -190,9 +202,9 @@ ssize_t mock_dma_truth_read(struct mock_dma *md, char __user *buf,
 	left = min(count / sizeof(*words), truth->words - index);
 	for (done = 0; left; left -= part, index += part) {
 		part = min(left, PAGE_SIZE / sizeof(*words));
-		mock_dma_truth_take(truth, words, index, part);
+		mock_dma_truth_fetch(truth, words, index, part);
 		if (copy_to_user(buf + done, words, part * sizeof(*words))) {
-			mock_dma_truth_put_back(truth, words, index, part);
+			mock_dma_truth_restore(truth, words, index, part);
 			return done ?: -EFAULT;
 		}
 		done += part * sizeof(*words);

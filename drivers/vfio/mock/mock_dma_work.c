@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: the workload
+ * DOC: The workload of the mock DMA device
  *
- * A thread that writes to memory all the time, as a busy device does. What it
- * writes is a function of the seed and of the number of the write: the same
- * seed on the same range writes the same data to the same places.
+ * The workload is a thread that writes memory continuously, as a busy device
+ * does. Address and data of a write are a function of the seed and the number
+ * of the write, so the same seed and range give the same sequence of writes.
  *
- * A word of the data holds the number of its write, multiplied by an odd
- * constant. So a write never stores what an earlier one of the same run left,
- * and a byte that a migration forgot to copy shows.
+ * Each word of the data depends on the number of the write, by a bijection. So
+ * each write changes every word that an earlier write of the same run has
+ * stored, and a comparison finds each word that a migration did not copy.
  */
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
@@ -21,34 +21,35 @@
 
 #include "mock_dma.h"
 
-/* 2^64 divided by the golden ratio: an odd number with its bits well spread. */
-#define SPREAD	0x9e3779b97f4a7c15ULL
+/* 2^64 divided by the golden ratio: odd, with well distributed bits. */
+#define MIX_MULTIPLIER	0x9e3779b97f4a7c15ULL
 
-/* Words of the longest unit, log2: the number of a word takes so many bits. */
+/* log2 of the number of words in the longest unit: bits of a word's number. */
 #define WORD_BITS	9
 
-/* A thread that is early sleeps at least so long, to make its wake-ups few. */
-#define NAP_NS		(500 * NSEC_PER_USEC)
+/* Minimum time that a thread with a rate limit sleeps, to limit wakeups. */
+#define MIN_SLEEP_NS		(500 * NSEC_PER_USEC)
 
 static_assert(sizeof(u64) << WORD_BITS == MOCK_DMA_UNIT_MAX);
 
-/* A bijection on 64 bit values in which every bit depends on all others. */
+/* A bijection on 64 bit values whose result bits depend on all bits of @x. */
 static u64 mock_dma_mix(u64 x)
 {
-	x = (x ^ (x >> 32)) * SPREAD;
-	x = (x ^ (x >> 29)) * SPREAD;
+	x = (x ^ (x >> 32)) * MIX_MULTIPLIER;
+	x = (x ^ (x >> 29)) * MIX_MULTIPLIER;
 	return x ^ (x >> 32);
 }
 
 /**
- * mock_dma_sequence_init() - make a sequence of writes from registers
+ * mock_dma_sequence_init() - initialize a sequence of writes from registers
  * @seq: the sequence
- * @regs: registers; those of the workload are used
+ * @regs: the registers; the work_* registers define the sequence
  *
- * The range must be of whole units and must not wrap. A hot set takes all the
- * writes or leaves units for the others, and is not empty if writes go there.
+ * The range must consist of whole units and must not wrap. The hot set must not
+ * be empty if any writes go there, and must not be the whole range if any do
+ * not.
  *
- * Return: 0, or -EINVAL if the registers are no good.
+ * Return: 0, or -EINVAL if the registers are not valid.
  * Context: any.
  */
 int mock_dma_sequence_init(struct mock_dma_sequence *seq,
@@ -85,18 +86,18 @@ int mock_dma_sequence_init(struct mock_dma_sequence *seq,
 }
 
 /**
- * mock_dma_sequence_iova() - where a write goes to
+ * mock_dma_sequence_iova() - get the IOVA of a write
  * @seq: the sequence
  * @n: number of the write
  *
- * Return: the IOVA of the first byte of the unit that write @n writes.
+ * Return: the first IOVA of the unit that write @n writes.
  * Context: any.
  */
 unsigned long mock_dma_sequence_iova(const struct mock_dma_sequence *seq,
 				     u64 n)
 {
-	u64 set = mock_dma_mix(seq->key + 2 * n * SPREAD);
-	u64 where = mock_dma_mix(seq->key + (2 * n + 1) * SPREAD);
+	u64 set = mock_dma_mix(seq->key + 2 * n * MIX_MULTIPLIER);
+	u64 where = mock_dma_mix(seq->key + (2 * n + 1) * MIX_MULTIPLIER);
 	unsigned long unit;
 
 	if ((set >> 32) % 100 < seq->hot_percent)
@@ -107,10 +108,10 @@ unsigned long mock_dma_sequence_iova(const struct mock_dma_sequence *seq,
 }
 
 /**
- * mock_dma_sequence_data() - what a write stores
+ * mock_dma_sequence_data() - get the data of a write
  * @seq: the sequence
  * @n: number of the write
- * @data: where it is put, a whole unit
+ * @data: set to the data, a whole unit
  *
  * Context: any.
  */
@@ -121,10 +122,11 @@ void mock_dma_sequence_data(const struct mock_dma_sequence *seq, u64 n,
 	unsigned long i;
 
 	for (i = 0; i < words; i++)
-		data[i] = (((n + 1) << WORD_BITS) | i) * SPREAD ^ seq->key;
+		data[i] = (((n + 1) << WORD_BITS) | i) * MIX_MULTIPLIER ^
+			  seq->key;
 }
 
-static void mock_dma_work_one(struct mock_dma *md, u64 n)
+static void mock_dma_work_write(struct mock_dma *md, u64 n)
 {
 	struct mock_dma_work *work = &md->work;
 	const struct mock_dma_sequence *seq = &work->sequence;
@@ -133,12 +135,12 @@ static void mock_dma_work_one(struct mock_dma *md, u64 n)
 	mock_dma_sequence_data(seq, n, work->data);
 	if (mock_dma_write(md, mock_dma_sequence_iova(seq, n), work->data,
 			   BIT(seq->shift), &fault))
-		mock_dma_note_fault(md, &fault);
-	/* A write that is counted is in the logs. */
+		mock_dma_record_fault(md, &fault);
+	/* Count the write after logging; pairs with mock_dma_snapshot_regs() */
 	smp_store_release(&work->writes, n + 1);
 }
 
-/* Sleep until write @n is due, or until the thread shall stop. */
+/* Sleep until write @n is due, or until kthread_stop(). */
 static void mock_dma_work_wait(struct mock_dma_work *work, ktime_t start,
 			       u64 n)
 {
@@ -146,7 +148,7 @@ static void mock_dma_work_wait(struct mock_dma_work *work, ktime_t start,
 	ktime_t until = ktime_add_ns(start, due);
 
 	if (ktime_before(ktime_get(), until)) {
-		until = ktime_add_ns(until, NAP_NS);
+		until = ktime_add_ns(until, MIN_SLEEP_NS);
 		set_current_state(TASK_IDLE);
 		if (!kthread_should_stop())
 			schedule_hrtimeout(&until, HRTIMER_MODE_ABS);
@@ -167,7 +169,7 @@ static int mock_dma_work_thread(void *arg)
 			if (kthread_should_stop())
 				break;
 		}
-		mock_dma_work_one(md, n);
+		mock_dma_work_write(md, n);
 		cond_resched();
 	}
 	return 0;
@@ -177,9 +179,13 @@ static int mock_dma_work_thread(void *arg)
  * mock_dma_work_start() - start the workload
  * @md: the device
  *
- * Return: 0; -EBUSY if it runs, -EINVAL if its registers are no good, -ENOMEM
- * or -EINTR if there is no thread to be had.
- * Context: process; the lock of the device is held, the device is open.
+ * Return:
+ * * 0: success
+ * * -EBUSY: the workload is running
+ * * -EINVAL: the registers of the workload are not valid
+ * * -ENOMEM, -EINTR: the thread cannot be created
+ *
+ * Context: process. The caller holds &mock_dma.lock, and the device is open.
  */
 int mock_dma_work_start(struct mock_dma *md)
 {
@@ -197,7 +203,7 @@ int mock_dma_work_start(struct mock_dma *md)
 		return rc;
 
 	work->sequence = seq;
-	/* Nothing here writes once a nanosecond: that is no limit either. */
+	/* A rate of a write per nanosecond or more is no limit. */
 	work->rate = md->regs.work_rate < NSEC_PER_SEC ? md->regs.work_rate : 0;
 	task = kthread_create(mock_dma_work_thread, md, "%s",
 			      dev_name(md->vdev.dev));
@@ -210,12 +216,12 @@ int mock_dma_work_start(struct mock_dma *md)
 }
 
 /**
- * mock_dma_work_stop() - stop the workload, if it runs
+ * mock_dma_work_stop() - stop the workload, if it is running
  * @md: the device
  *
- * Its last write has ended when this returns.
+ * On return, the last write of the workload has ended.
  *
- * Context: process; the lock of the device is held.
+ * Context: process. The caller holds &mock_dma.lock.
  */
 void mock_dma_work_stop(struct mock_dma *md)
 {

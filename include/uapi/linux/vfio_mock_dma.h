@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * The registers of the mock DMA device, a VFIO device without hardware.
+ * Registers of the mock DMA device, a VFIO device without hardware.
  *
- * A VFIO user reaches it through pread() and pwrite() on the device file, at
- * the offsets that VFIO_DEVICE_GET_REGION_INFO gives for the regions below.
+ * A VFIO user accesses the regions below with pread() and pwrite() on the
+ * device file, at the offsets that VFIO_DEVICE_GET_REGION_INFO returns.
  */
 #ifndef _UAPI_LINUX_VFIO_MOCK_DMA_H
 #define _UAPI_LINUX_VFIO_MOCK_DMA_H
@@ -12,15 +12,15 @@
 
 /**
  * enum vfio_mock_dma_region - region index
- * @VFIO_MOCK_DMA_REGION_REGS: struct vfio_mock_dma_regs; naturally aligned
- *	accesses of 4 or 8 bytes, anything else is EINVAL
- * @VFIO_MOCK_DMA_REGION_BUFFER: the device's own memory, VFIO_MOCK_DMA_BUFFER
- *	bytes, any access
- * @VFIO_MOCK_DMA_REGION_TRUTH: one bit for every @truth_granule bytes from
- *	@truth_iova on: little-endian bytes, bit 0 of byte 0 first; accesses
- *	are of whole 8 byte words. Reading shows the bits and clears the ones
- *	that it showed. Not writable.
- * @VFIO_MOCK_DMA_NUM_REGIONS: how many there are
+ * @VFIO_MOCK_DMA_REGION_REGS: struct vfio_mock_dma_regs. Accesses have 4 or 8
+ *	bytes and are naturally aligned; other accesses fail with -EINVAL.
+ * @VFIO_MOCK_DMA_REGION_BUFFER: device memory of VFIO_MOCK_DMA_BUFFER bytes.
+ *	Any access is valid.
+ * @VFIO_MOCK_DMA_REGION_TRUTH: the truth log, with one bit for each
+ *	@truth_granule bytes from @truth_iova on, in little-endian bytes,
+ *	starting with bit 0 of byte 0. Accesses are whole 8 byte words. A read
+ *	returns the bits and clears the bits that it returned. Not writable.
+ * @VFIO_MOCK_DMA_NUM_REGIONS: number of regions
  */
 enum vfio_mock_dma_region {
 	VFIO_MOCK_DMA_REGION_REGS,
@@ -32,23 +32,28 @@ enum vfio_mock_dma_region {
 #define VFIO_MOCK_DMA_MAGIC	0x414d444d	/* "MDMA" */
 #define VFIO_MOCK_DMA_VERSION	1
 #define VFIO_MOCK_DMA_BUFFER	(64 * 1024)
-/* As many granules as the truth log can hold, and so 8 times its bytes. */
+/* Maximum number of granules in the truth log, which needs 1 bit for each */
 #define VFIO_MOCK_DMA_TRUTH_MAX	0x10000000ULL
 
 /**
- * enum vfio_mock_dma_command - what a write to @command starts
- * @VFIO_MOCK_DMA_CMD_READ: memory at @src to the buffer; @length at most
- *	VFIO_MOCK_DMA_BUFFER
- * @VFIO_MOCK_DMA_CMD_WRITE: the buffer to memory at @dst; same limit
- * @VFIO_MOCK_DMA_CMD_FILL: @length bytes at @dst become the 8 bytes of
- *	@pattern over and over, the first of them at @dst
- * @VFIO_MOCK_DMA_CMD_COPY: @length bytes from @src to @dst, ascending in
- *	pieces; overlapping ranges are EINVAL
+ * enum vfio_mock_dma_command - command started by a write to @command
+ * @VFIO_MOCK_DMA_CMD_READ: copy @length bytes of memory at @src to the buffer;
+ *	@length is at most VFIO_MOCK_DMA_BUFFER
+ * @VFIO_MOCK_DMA_CMD_WRITE: copy @length bytes of the buffer to memory at @dst;
+ *	@length is at most VFIO_MOCK_DMA_BUFFER
+ * @VFIO_MOCK_DMA_CMD_FILL: fill @length bytes at @dst with the 8 bytes of
+ *	@pattern, starting with its first byte at @dst
+ * @VFIO_MOCK_DMA_CMD_COPY: copy @length bytes from @src to @dst in ascending
+ *	order; the ranges must not overlap
  *
- * A command has ended when the write returns: with 0 although it faulted
- * (@status tells), with EINVAL for an unknown command, a zero @length, one
- * over the limit, or a range that wraps; with EBUSY while the workload runs.
- * A refused command changes no register and no memory.
+ * pwrite() returns after the command has ended. It succeeds also if the command
+ * faulted, see @status. Errors, which change no register and no memory:
+ *
+ * * -EINVAL: the command is unknown, @length is 0 or above the limit, a range
+ *   wraps, or the ranges overlap
+ * * -EBUSY: the workload is running
+ *
+ * A fatal signal ends a command early, with -EINTR.
  */
 enum vfio_mock_dma_command {
 	VFIO_MOCK_DMA_CMD_READ = 1,
@@ -58,9 +63,9 @@ enum vfio_mock_dma_command {
 };
 
 /**
- * enum vfio_mock_dma_status - how the last command ended
- * @VFIO_MOCK_DMA_OK: everything was transferred
- * @VFIO_MOCK_DMA_FAULT: it stopped at @fault_iova because of @fault_reason
+ * enum vfio_mock_dma_status - result of the last command
+ * @VFIO_MOCK_DMA_OK: all bytes were transferred
+ * @VFIO_MOCK_DMA_FAULT: the command stopped at @fault_iova with @fault_reason
  */
 enum vfio_mock_dma_status {
 	VFIO_MOCK_DMA_OK,
@@ -68,13 +73,14 @@ enum vfio_mock_dma_status {
 };
 
 /**
- * enum vfio_mock_dma_fault - @fault_reason
- * @VFIO_MOCK_DMA_FAULT_NONE: there was no fault since the reset
- * @VFIO_MOCK_DMA_FAULT_UNMAPPED: no translation for the IOVA
- * @VFIO_MOCK_DMA_FAULT_READ: the IOVA may not be read
- * @VFIO_MOCK_DMA_FAULT_WRITE: the IOVA may not be written
- * @VFIO_MOCK_DMA_FAULT_NO_RAM: the IOVA leads to no memory
- * @VFIO_MOCK_DMA_FAULT_BLOCKED: the device is attached to no IOAS or container
+ * enum vfio_mock_dma_fault - reason of a fault
+ * @VFIO_MOCK_DMA_FAULT_NONE: no fault since the reset
+ * @VFIO_MOCK_DMA_FAULT_UNMAPPED: the IOVA is not mapped
+ * @VFIO_MOCK_DMA_FAULT_READ: the mapping does not allow reads
+ * @VFIO_MOCK_DMA_FAULT_WRITE: the mapping does not allow writes
+ * @VFIO_MOCK_DMA_FAULT_NO_RAM: the IOVA is not mapped to memory
+ * @VFIO_MOCK_DMA_FAULT_BLOCKED: the device is not attached to an IOAS or a
+ *	container
  */
 enum vfio_mock_dma_fault {
 	VFIO_MOCK_DMA_FAULT_NONE,
@@ -87,46 +93,52 @@ enum vfio_mock_dma_fault {
 
 /**
  * struct vfio_mock_dma_regs - layout of VFIO_MOCK_DMA_REGION_REGS
- * @magic: VFIO_MOCK_DMA_MAGIC; read only
- * @version: VFIO_MOCK_DMA_VERSION; read only
- * @src: IOVA that a command reads from
- * @dst: IOVA that a command writes to
- * @length: bytes that a command transfers
- * @pattern: what FILL writes
- * @command: enum vfio_mock_dma_command; writing runs it
- * @status: enum vfio_mock_dma_status; read only
- * @fault_count: faults since the reset, of commands and workload; read only
- * @fault_iova: first byte of the latest fault; read only
- * @fault_reason: enum vfio_mock_dma_fault, of the latest fault; read only
- * @work_control: 1 starts the background workload (EINVAL if the registers
- *	below are no good, EBUSY if it runs), 0 stops it and returns when its
- *	last write has ended; reads 1 while it runs
- * @work_iova: start of the range that the workload writes to
- * @work_length: its bytes
- * @work_stride: the workload writes in units of this many bytes, a power of
- *	two from 8 to 4096: each write is the whole of one aligned unit
- * @work_rate: writes a second; 0 is as fast as it goes
- * @work_hot_length: bytes from @work_iova on that make the hot set
- * @work_hot_percent: how many of 100 writes go to the hot set; 0 to 100
- * @work_seed: the sequence of addresses and data depends on it alone
- * @work_writes: writes since the workload was last started; read only
- * @truth_control: 1 starts an empty truth log (EINVAL if the registers below
- *	are no good, ENOMEM), 0 ends it; reads 1 while there is one
- * @reserved: reads as zero; read only
- * @truth_granule: bytes for a bit of the truth log, a power of two
- * @truth_iova: where the truth log starts, a multiple of @truth_granule
- * @truth_length: its bytes, a multiple of @truth_granule, at most
- *	VFIO_MOCK_DMA_TRUTH_MAX granules
+ * @magic: VFIO_MOCK_DMA_MAGIC; read-only
+ * @version: VFIO_MOCK_DMA_VERSION; read-only
+ * @src: first IOVA that a command reads
+ * @dst: first IOVA that a command writes
+ * @length: number of bytes that a command transfers
+ * @pattern: pattern of VFIO_MOCK_DMA_CMD_FILL
+ * @command: enum vfio_mock_dma_command; a write runs the command
+ * @status: enum vfio_mock_dma_status; read-only
+ * @fault_count: number of faults of commands and the workload since the reset;
+ *	read-only
+ * @fault_iova: IOVA of the latest fault; read-only
+ * @fault_reason: enum vfio_mock_dma_fault of the latest fault; read-only
+ * @work_control: writing 1 starts the workload; fails with -EINVAL if the work
+ *	registers are not valid, and with -EBUSY if the workload is running.
+ *	Writing 0 stops the workload after its current write. Reads as 1 while
+ *	the workload is running.
+ * @work_iova: first IOVA that the workload writes
+ * @work_length: length of the workload's range in bytes
+ * @work_stride: size of a unit in bytes, a power of two from 8 to 4096; each
+ *	write of the workload fills one aligned unit
+ * @work_rate: writes per second; 0 for no limit
+ * @work_hot_length: length of the hot set in bytes, which starts at @work_iova
+ * @work_hot_percent: percentage of writes to the hot set; 0 to 100
+ * @work_seed: seed of the sequence of addresses and data
+ * @work_writes: number of writes since the last start of the workload;
+ *	read-only
+ * @truth_control: writing 1 starts an empty truth log; fails with -EINVAL if
+ *	the truth registers are not valid, with -EBUSY if a truth log is
+ *	running, and with -ENOMEM. Writing 0 stops it. Reads as 1 while the
+ *	truth log is running.
+ * @reserved: reads as 0; read-only
+ * @truth_granule: bytes per bit of the truth log, a power of two
+ * @truth_iova: first IOVA of the truth log, a multiple of @truth_granule
+ * @truth_length: length of the truth log in bytes of IOVA, a multiple of
+ *	@truth_granule, at most VFIO_MOCK_DMA_TRUTH_MAX granules
  *
- * VFIO_DEVICE_RESET, and closing the device, stop the workload, end the truth
- * log and DMA logging, and set every register to zero but @magic, @version,
- * @work_stride (4096) and @truth_granule (4096). Registers of the workload
- * and the truth log are EBUSY to write while these run. Writing a read only
- * register is EPERM.
+ * VFIO_DEVICE_RESET and closing the device stop the workload, the truth log
+ * and DMA logging. They set @work_stride and @truth_granule to 4096, and all
+ * other registers except @magic and @version to 0. A write to a work register
+ * while the workload is running, or to a truth register while the truth log is
+ * running, fails with -EBUSY. A write to a read-only register fails with
+ * -EPERM.
  *
- * A bit of the truth log is set after the write that it tells of has reached
- * memory: reading the log just before a dirty query gives writes that this
- * query or an earlier one has to tell.
+ * A bit of the truth log is set after the write to memory. So a dirty query
+ * must report each write that the truth log contained before the query, unless
+ * an earlier query has reported it.
  */
 struct vfio_mock_dma_regs {
 	__u32 magic;

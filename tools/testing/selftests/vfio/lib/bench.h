@@ -5,9 +5,9 @@
 
 #include "bitmap.h"
 #include "iommu.h"
-#include "memory.h"
-#include "mock_dma.h"
-#include "vfio_device.h"
+#include "lib/memory/memory.h"
+#include "lib/device/mock_dma.h"
+#include "lib/device/vfio_device.h"
 
 #define DROP_FLUSH	"/sys/module/iommu_mock/parameters/drop_flush"
 

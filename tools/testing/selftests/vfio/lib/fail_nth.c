@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../kselftest.h"
+#include "kselftest.h"
 #include "check.h"
 #include "counts.h"
 #include "fail_nth.h"

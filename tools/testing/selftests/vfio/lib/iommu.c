@@ -27,6 +27,13 @@ static void allow_devices_without_msi(void)
 		sysfs_write(knobs[i], "1");
 }
 
+/* Whether the type1-compatible container maps BARs; type1 always does. */
+int iommu_allow_pfnmap(bool allow)
+{
+	return sysfs_write("/sys/module/iommufd/parameters/allow_unsafe_pfnmap",
+			   allow ? "1" : "0");
+}
+
 int __iommu_open(struct iommu *iommu, enum iommu_mode mode)
 {
 	const char *path = "/dev/iommu";

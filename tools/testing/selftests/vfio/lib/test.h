@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "../../kselftest_harness.h"
+#include "kselftest_harness.h"
 #include "bench.h"
 #include "check.h"
 #include "sysfs.h"

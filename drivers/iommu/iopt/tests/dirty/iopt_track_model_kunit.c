@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: model of a tracked table
+ *
+ * Every function does something to a table and to a model of it, which has a
+ * byte for each page, and sees that both say the same of it: to the bit, for a
+ * table neither forgets nor invents anything as long as there is memory. The
+ * domains are those of iopt_model_domain_kunit.c, which mind a query that begins
+ * within a leaf, or an IOTLB that is not flushed.
+ */
+#include <linux/uaccess.h>
+
+#include "tests/dirty/track_kunit.h"
+
+static const struct iommu_dirty_ops *track_driver;
+
+static struct track *track_of(struct iommu_domain *domain)
+{
+	return container_of(domain, struct model_domain, domain)
+		->run->test->priv;
+}
+
+static int track_set_dirty_tracking(struct iommu_domain *domain, bool enabled)
+{
+	if (enabled && track_of(domain)->refuse)
+		return TRACK_ERRNO;
+	return track_driver->set_dirty_tracking(domain, enabled);
+}
+
+static int track_read_and_clear_dirty(struct iommu_domain *domain,
+				      unsigned long iova, size_t size,
+				      unsigned long flags,
+				      struct iommu_dirty_bitmap *dirty)
+{
+	struct track *t = track_of(domain);
+
+	if (t->fail && !--t->fail) {
+		t->driver_failed = true;
+		return TRACK_ERRNO;
+	}
+	return track_driver->read_and_clear_dirty(domain, iova, size, flags,
+						  dirty);
+}
+
+static const struct iommu_dirty_ops track_dirty_ops = {
+	.set_dirty_tracking = track_set_dirty_tracking,
+	.read_and_clear_dirty = track_read_and_clear_dirty,
+};
+
+static bool track_access_get(struct iopt_access *access)
+{
+	return true;
+}
+
+static void track_access_put(struct iopt_access *access)
+{
+}
+
+static void track_access_unmap(struct iopt_access *access, unsigned long iova,
+			       unsigned long length)
+{
+	struct track *t = container_of(access, struct track, access);
+	unsigned int first = (iova - t->run->cfg->base) / PAGE_SIZE;
+	unsigned int end = first + length / PAGE_SIZE;
+
+	t->notified++;
+	/* What is going to be unmapped is not to be had. */
+	if (iopt_pin_pages(&t->iopt, NULL, iova, PAGE_SIZE, t->run->out_pages, 0) !=
+		    -EINVAL ||
+	    iopt_rw(&t->iopt, iova, t->run->data, 1, 0) != -EINVAL)
+		iopt_model_fail(t->run, "got at page %u", first);
+	if (t->ignore) {
+		t->ignore--;
+		return;
+	}
+	for (unsigned int i = 0; i < TRACK_PINS; i++)
+		if (t->pins[i].n && t->pins[i].first >= first &&
+		    t->pins[i].first < end)
+			iopt_tracked_unpin(t, &t->pins[i]);
+}
+
+static const struct iopt_access_ops track_access_ops = {
+	.get = track_access_get,
+	.put = track_access_put,
+	.unmap = track_access_unmap,
+};
+
+/**
+ * iopt_tracked_begin() - an empty table, memory and domains
+ * @test: the test; its priv becomes the struct track
+ * @cfg: what it is like
+ *
+ * Return: what there is.
+ */
+struct track *iopt_tracked_begin(struct kunit *test, const struct model_config *cfg)
+{
+	struct track *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->ik = *(struct iopt_kunit *)test->priv;
+	t->run = iopt_model_alloc(test, cfg);
+	test->priv = t;
+	track_driver = t->run->domains[0].domain.dirty_ops;
+	for (unsigned int i = 0; i < MODEL_DOMAINS; i++)
+		t->run->domains[i].domain.dirty_ops =
+			i == TRACK_NO_DIRTY_OPS ? NULL : &track_dirty_ops;
+	iopt_init_table(&t->iopt);
+	t->access.ops = &track_access_ops;
+	t->access.iova_alignment = PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&t->iopt, &t->access));
+	return t;
+}
+
+/**
+ * iopt_tracked_end() - everything goes
+ * @t: the test
+ */
+void iopt_tracked_end(struct track *t)
+{
+	struct kunit *test = t->run->test;
+
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&t->iopt, NULL));
+	for (unsigned int i = 0; i < MODEL_DOMAINS; i++)
+		if (t->attached[i])
+			iopt_table_remove_domain(&t->iopt,
+						 &t->run->domains[i].domain);
+	iopt_remove_access(&t->iopt, &t->access);
+	KUNIT_EXPECT_EQ(test, t->iopt.num_areas, 0);
+	iopt_destroy_table(&t->iopt);
+}
+
+static void track_mark(struct track *t, unsigned int first, unsigned int n)
+{
+	if (t->started)
+		memset(t->dirty + first, 1, n);
+}
+
+/**
+ * iopt_tracked_set() - what is mapped of a range is to be told, or not
+ * @t: the test
+ * @iova: first byte
+ * @last: last byte
+ * @dirty: whether it is
+ */
+void iopt_tracked_set_dirty(struct track *t, unsigned long iova,
+			    unsigned long last, bool dirty)
+{
+	for (unsigned int i = 0; i < TRACK_AREAS; i++)
+		for (unsigned int n = 0; n < t->areas[i].n; n++) {
+			unsigned int page = t->areas[i].first + n;
+
+			if (track_iova(t, page) >= iova &&
+			    track_iova(t, page) <= last)
+				t->dirty[page] = dirty && t->started;
+		}
+}
+
+/**
+ * iopt_tracked_blind() - whether a domain's devices may have written anything
+ * @t: the test
+ * @nr: index of the domain
+ *
+ * Return: whether they may.
+ */
+bool iopt_tracked_is_conservative(const struct track *t, unsigned int nr)
+{
+	return t->attached[nr] && !t->run->domains[nr].tracking &&
+	       !t->pinned_scope[nr];
+}
+
+/**
+ * iopt_tracked_map() - map memory
+ * @t: the test
+ * @mem: index of the memory
+ * @offset: page of that
+ * @first: page of the window
+ * @n: pages
+ */
+void iopt_tracked_map(struct track *t, unsigned int mem, unsigned int offset,
+		      unsigned int first, unsigned int n)
+{
+	struct iopt_map map = {
+		.iova = track_iova(t, first),
+		.length = n * PAGE_SIZE,
+		.prot = IOMMU_READ | IOMMU_WRITE,
+	};
+	unsigned long address = t->run->mems[mem].address + offset * PAGE_SIZE;
+	struct track_range *area = t->areas;
+
+	while (area->n)
+		area++;
+	KUNIT_ASSERT_EQ(t->run->test, 0,
+			iopt_map_user_pages(&t->iopt, &map,
+					    (void __user *)address));
+	*area = (struct track_range){ first, n };
+}
+
+/**
+ * iopt_tracked_unmapped() - the areas of a range are no more
+ * @t: the test
+ * @first: page of the window
+ * @n: pages
+ */
+void iopt_tracked_drop_areas(struct track *t, unsigned int first, unsigned int n)
+{
+	for (unsigned int i = 0; i < TRACK_AREAS; i++)
+		if (t->areas[i].n && t->areas[i].first >= first &&
+		    t->areas[i].first < first + n)
+			t->areas[i].n = 0;
+	memset(t->dirty + first, 0, n);
+}
+
+/**
+ * iopt_tracked_add() - put a domain into the table
+ * @t: the test
+ * @nr: index of the domain
+ */
+void iopt_tracked_add_domain(struct track *t, unsigned int nr)
+{
+	struct model_domain *md = &t->run->domains[nr];
+
+	KUNIT_ASSERT_EQ(t->run->test, 0,
+			iopt_table_add_domain(&t->iopt, &md->domain));
+	t->attached[nr] = true;
+	t->pinned_scope[nr] = false;
+	if (md->tracking != (t->started && !t->refuse && nr != TRACK_NO_DIRTY_OPS))
+		iopt_model_fail(t->run, "domain %u does not know", nr);
+}
+
+/**
+ * iopt_tracked_remove() - take a domain out of the table
+ * @t: the test
+ * @nr: index of the domain
+ */
+void iopt_tracked_remove_domain(struct track *t, unsigned int nr)
+{
+	bool conservative = iopt_tracked_is_conservative(t, nr);
+
+	iopt_table_remove_domain(&t->iopt, &t->run->domains[nr].domain);
+	if (conservative || t->driver_failed)
+		iopt_tracked_set_dirty(t, 0, ULONG_MAX, true);
+	t->attached[nr] = false;
+	if (t->run->domains[nr].tracking)
+		iopt_model_fail(t->run, "domain %u goes on tracking", nr);
+}
+
+/**
+ * iopt_tracked_set_scope() - say what a domain's devices write
+ * @t: the test
+ * @nr: index of the domain
+ * @pinned: what is pinned only
+ */
+void iopt_tracked_set_pinned_scope(struct track *t, unsigned int nr, bool pinned)
+{
+	int rc = iopt_set_pinned_scope(&t->iopt, &t->run->domains[nr].domain,
+				       pinned);
+
+	KUNIT_EXPECT_EQ(t->run->test, rc, t->attached[nr] ? 0 : -ENOENT);
+	if (pinned && iopt_tracked_is_conservative(t, nr))
+		iopt_tracked_set_dirty(t, 0, ULONG_MAX, true);
+	t->pinned_scope[nr] = pinned;
+}
+
+/**
+ * iopt_tracked_start() - turn tracking on
+ * @t: the test
+ */
+void iopt_tracked_start(struct track *t)
+{
+	KUNIT_EXPECT_EQ(t->run->test, 0, iopt_start_tracking(&t->iopt));
+	if (t->started)
+		return;
+	t->started = true;
+	memset(t->dirty, 0, sizeof(t->dirty));
+	for (unsigned int i = 0; i < MODEL_DOMAINS; i++)
+		if (t->attached[i] && i != TRACK_NO_DIRTY_OPS && !t->refuse &&
+		    !t->driver_failed && !t->run->domains[i].tracking)
+			iopt_model_fail(t->run, "domain %u does not know", i);
+}
+
+/**
+ * iopt_tracked_stop() - turn it off
+ * @t: the test
+ */
+void iopt_tracked_stop(struct track *t)
+{
+	iopt_stop_tracking(&t->iopt);
+	t->started = false;
+	for (unsigned int i = 0; i < MODEL_DOMAINS; i++)
+		if (t->run->domains[i].tracking)
+			iopt_model_fail(t->run, "domain %u goes on tracking",
+					i);
+}
+
+/**
+ * iopt_tracked_write() - a device writes
+ * @t: the test
+ * @nr: index of its domain
+ * @page: page of the window
+ */
+void iopt_tracked_write(struct track *t, unsigned int nr, unsigned int page)
+{
+	unsigned long start, last, base = t->run->cfg->base;
+
+	if (!iopt_model_domain_write(&t->run->domains[nr], track_iova(t, page),
+				     &start, &last))
+		return;
+	start = (start - base) / PAGE_SIZE;
+	last = (last - base) / PAGE_SIZE;
+	track_mark(t, start, last - start + 1);
+}
+
+/**
+ * iopt_tracked_pin() - pin pages
+ * @t: the test
+ * @first: page of the window
+ * @n: pages
+ * @write: to write them
+ */
+void iopt_tracked_pin(struct track *t, unsigned int first, unsigned int n,
+		      bool write)
+{
+	struct track_range *pin = t->pins;
+
+	while (pin->n)
+		pin++;
+	KUNIT_ASSERT_EQ(t->run->test, 0,
+			iopt_pin_pages(&t->iopt, NULL, track_iova(t, first),
+				       n * PAGE_SIZE, t->run->out_pages,
+				       write ? IOMMUFD_ACCESS_RW_WRITE : 0));
+	*pin = (struct track_range){ first, n };
+}
+
+/**
+ * iopt_tracked_unpin() - let go of them
+ * @t: the test
+ * @pin: which
+ */
+void iopt_tracked_unpin(struct track *t, struct track_range *pin)
+{
+	iopt_unpin_pages(&t->iopt, NULL, track_iova(t, pin->first),
+			 pin->n * PAGE_SIZE);
+	track_mark(t, pin->first, pin->n);
+	pin->n = 0;
+}
+
+/**
+ * iopt_tracked_rw() - copy bytes
+ * @t: the test
+ * @offset: first byte, in the window
+ * @length: bytes
+ * @write: to the memory
+ */
+void iopt_tracked_rw(struct track *t, unsigned long offset, size_t length,
+		     bool write)
+{
+	unsigned int first = offset / PAGE_SIZE;
+	unsigned int last = (offset + length - 1) / PAGE_SIZE;
+
+	KUNIT_ASSERT_EQ(t->run->test, 0,
+			iopt_rw(&t->iopt, t->run->cfg->base + offset,
+				t->run->data, length,
+				write ? IOMMUFD_ACCESS_RW_WRITE : 0));
+	if (write)
+		track_mark(t, first, last - first + 1);
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a tracked table has to answer: see iopt_track_model_kunit.c.
+ */
+#include <linux/uaccess.h>
+
+#include "tests/dirty/track_kunit.h"
+
+static bool track_is_dirty(const struct track *t, unsigned int page)
+{
+	for (unsigned int i = 0; i < MODEL_DOMAINS; i++)
+		if (iopt_tracked_is_conservative(t, i))
+			return true;
+	for (unsigned int i = 0; i < TRACK_PINS; i++)
+		if (page >= t->pins[i].first &&
+		    page < t->pins[i].first + t->pins[i].n)
+			return true;
+	return t->dirty[page];
+}
+
+/* What a query has to make of the bits of an area. */
+static void track_expect(struct track *t, const struct track_range *area,
+			 const struct iopt_dirty_query *query, bool words)
+{
+	unsigned long iova, start, last, bit;
+
+	start = max(track_iova(t, area->first), query->iova) - query->iova;
+	last = min(track_iova(t, area->first) + area->n * PAGE_SIZE - 1,
+		   query->iova + query->length - 1) - query->iova;
+	if (words) {
+		bit = round_up(start / query->page_size, 64);
+		for (; bit <= last / query->page_size; bit += 64)
+			memset(t->run->must + bit / 8, 0, 8);
+		return;
+	}
+	for (unsigned int i = area->first; i < area->first + area->n; i++) {
+		iova = track_iova(t, i) - query->iova;
+		bit = iova / query->page_size;
+		if (iova >= start && iova <= last && track_is_dirty(t, i))
+			t->run->must[bit / 8] |= BIT(bit % 8);
+	}
+}
+
+static void track_expect_all(struct track *t,
+			     const struct iopt_dirty_query *query, bool words)
+{
+	for (unsigned int i = 0; i < TRACK_AREAS; i++)
+		if (t->areas[i].n &&
+		    track_iova(t, t->areas[i].first) <=
+			    query->iova + query->length - 1 &&
+		    track_iova(t, t->areas[i].first + t->areas[i].n) - 1 >=
+			    query->iova)
+			track_expect(t, &t->areas[i], query, words);
+}
+
+/* A bitmap with anything in it. */
+static size_t track_bitmap(struct track *t, struct iopt_dirty_query *query,
+			   size_t at)
+{
+	size_t bytes = round_up(query->length / query->page_size, 64) / 8;
+	struct model_run *run = t->run;
+
+	memset(run->before, 0, bytes + 2 * TRACK_MARGIN);
+	prandom_bytes_state(&run->rnd, run->before,
+			    min(bytes + 2 * TRACK_MARGIN, SZ_4K));
+	if (at + bytes + TRACK_MARGIN > run->bitmap_bytes ||
+	    copy_to_user((void __user *)run->bitmap + at - TRACK_MARGIN,
+			 run->before, bytes + 2 * TRACK_MARGIN))
+		iopt_model_fail(run, "no bitmap");
+	query->data = (void __user *)run->bitmap + at;
+	memcpy(run->must, run->before + TRACK_MARGIN, bytes);
+	return bytes;
+}
+
+static void track_compare(struct track *t, size_t at, size_t bytes)
+{
+	struct model_run *run = t->run;
+
+	if (copy_from_user(run->after,
+			   (void __user *)run->bitmap + at - TRACK_MARGIN,
+			   bytes + 2 * TRACK_MARGIN))
+		iopt_model_fail(run, "no bitmap");
+	memcpy(run->before + TRACK_MARGIN, run->must, bytes);
+	for (size_t i = 0; i < bytes + 2 * TRACK_MARGIN; i++)
+		if (run->before[i] != run->after[i]) {
+			iopt_model_fail(run, "byte %zd is %#x, needs %#x",
+					i - TRACK_MARGIN, run->after[i],
+					run->before[i]);
+			return;
+		}
+}
+
+static unsigned long track_query_last(const struct iopt_dirty_query *query)
+{
+	return query->iova + query->length - 1;
+}
+
+/* The answer is there: see that it is what it should be. */
+static void track_check_result(struct track *t, const struct iopt_dirty_query *query,
+			       size_t at, size_t bytes)
+{
+	if (query->overwrite)
+		track_expect_all(t, query, true);
+	track_expect_all(t, query, false);
+	track_compare(t, at, bytes);
+}
+
+/**
+ * iopt_tracked_query() - ask, and check the answer
+ * @t: the test
+ * @query: the question; the address of the bitmap is chosen here
+ * @at: where the bitmap begins in the run's, at least TRACK_MARGIN
+ */
+void iopt_tracked_query(struct track *t, struct iopt_dirty_query *query,
+			size_t at)
+{
+	unsigned long last = track_query_last(query);
+	size_t bytes = track_bitmap(t, query, at);
+	int rc = iopt_read_dirty(&t->iopt, query);
+	int expected = t->started ? 0 : -EINVAL;
+
+	if (t->driver_failed)
+		expected = TRACK_ERRNO;
+	if (rc != expected)
+		iopt_model_fail(t->run, "gave %d, not %d", rc, expected);
+	if (!rc)
+		track_check_result(t, query, at, bytes);
+	if (!query->no_clear && (!rc || t->driver_failed))
+		iopt_tracked_set_dirty(t, query->iova, last, t->driver_failed);
+}
+
+/* After an error it is as if nobody had tried, but that users were told. */
+static void track_unmap_failed(struct track *t,
+			       const struct iopt_dirty_query *query,
+			       unsigned long unmapped)
+{
+	if (unmapped)
+		iopt_model_fail(t->run, "%#lx bytes unmapped", unmapped);
+	if (t->driver_failed)
+		iopt_tracked_set_dirty(t, query->iova, track_query_last(query), true);
+	for (unsigned int i = 0; i < TRACK_AREAS; i++)
+		if (t->areas[i].n)
+			iopt_tracked_rw(t, t->areas[i].first * PAGE_SIZE, 1,
+					false);
+}
+
+/**
+ * iopt_tracked_unmap() - unmap, and check what is told
+ * @t: the test
+ * @query: the question; the address of the bitmap is chosen here
+ * @at: where the bitmap begins in the run's, or 0 if @query says where it is
+ * @expected: what it gives if no driver fails
+ */
+void iopt_tracked_unmap(struct track *t, struct iopt_dirty_query *query,
+			size_t at, int expected)
+{
+	unsigned int first = (query->iova - t->run->cfg->base) / PAGE_SIZE;
+	unsigned int n = query->length / PAGE_SIZE;
+	unsigned long unmapped = 1, length = 0;
+	size_t bytes = at ? track_bitmap(t, query, at) : 0;
+	int rc = iopt_unmap_dirty(&t->iopt, query, &unmapped);
+
+	if (t->driver_failed)
+		expected = TRACK_ERRNO;
+	if (rc != expected)
+		iopt_model_fail(t->run, "gave %d, not %d", rc, expected);
+	if (rc) {
+		track_unmap_failed(t, query, unmapped);
+		return;
+	}
+	track_check_result(t, query, at, bytes);
+	for (unsigned int i = 0; i < TRACK_AREAS; i++)
+		if (t->areas[i].n && t->areas[i].first >= first &&
+		    t->areas[i].first < first + n)
+			length += t->areas[i].n * PAGE_SIZE;
+	if (unmapped != length)
+		iopt_model_fail(t->run, "%#lx bytes unmapped, not %#lx",
+				unmapped, length);
+	iopt_tracked_drop_areas(t, first, n);
+}
+
+/**
+ * iopt_tracked_check() - look at everything
+ * @t: the test
+ */
+void iopt_tracked_check(struct track *t)
+{
+	struct iopt_dirty_query query = {
+		.iova = t->run->cfg->base,
+		.length = t->run->cfg->bytes,
+		.page_size = PAGE_SIZE,
+		.no_clear = true,
+	};
+	unsigned int n = 0;
+
+	iopt_tracked_query(t, &query, TRACK_MARGIN);
+	for (unsigned int i = 0; i < TRACK_AREAS; i++)
+		n += t->areas[i].n != 0;
+	if (t->iopt.num_areas != n)
+		iopt_model_fail(t->run, "%u areas, not %u", t->iopt.num_areas,
+				n);
+}

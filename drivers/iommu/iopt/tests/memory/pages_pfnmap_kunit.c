@@ -1,0 +1,619 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of PFNMAP memory. A process really maps a file that behaves as a BAR,
+ * with page frames that there are not, or that are nobody's; or it has entries
+ * of any size that only the test knows of. What domains hold is compared with
+ * them, and nothing may ever be pinned or counted of it.
+ */
+#include <kunit/static_stub.h>
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/gfp.h>
+#include <linux/iommufd.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sizes.h>
+
+#include "iopt.h"
+#include "memory/pfnmap_cursor.h"
+#include "space/iopt_area.h"
+#include "test_hooks.h"
+#include "tests/iopt_kunit.h"
+
+#define BAR_IOVA	SZ_1G
+#define BAR_PAGES	24UL
+/* 252 GiB: behind the memory of any machine that runs tests. */
+#define BAR_PFN		0x3f00000UL
+#define RW		(IOMMU_READ | IOMMU_WRITE)
+
+/**
+ * struct bar_fake - the device
+ * @pfn: of the first page of the file
+ * @faults: how often a page was faulted in
+ * @fail: the page of the file that cannot be
+ * @address: where entries begin that only the test knows
+ * @entry: pages that each of them maps
+ * @skip: page frames between what one maps and the next
+ * @stop: the page that there is no entry for
+ * @rc: what a lookup gives there
+ * @lookups: how often an entry was looked up
+ * @lose: the lookup, counted from 1, after which the process loses a page;
+ *	UINT_MAX for every one
+ */
+static struct bar_fake {
+	unsigned long pfn;
+	unsigned int faults;
+	unsigned long fail;
+	unsigned long address;
+	unsigned long entry;
+	unsigned long skip;
+	unsigned long stop;
+	int rc;
+	unsigned int lookups;
+	unsigned int lose;
+} bar;
+
+static vm_fault_t bar_fault(struct vm_fault *vmf)
+{
+	bar.faults++;
+	if (vmf->pgoff == bar.fail)
+		return VM_FAULT_SIGBUS;
+	return vmf_insert_pfn(vmf->vma, vmf->address, bar.pfn + vmf->pgoff);
+}
+
+static const struct vm_operations_struct bar_vm_ops = {
+	.fault = bar_fault,
+};
+
+static int bar_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_ops = &bar_vm_ops;
+	return 0;
+}
+
+static const struct file_operations bar_fops = {
+	.mmap = bar_mmap,
+};
+
+/* Have pages of the file in the process, at @address if that is not 0. */
+static unsigned long bar_map(struct kunit *test, unsigned long address,
+			     unsigned long pgoff, unsigned long npages, int prot)
+{
+	struct file *file;
+
+	file = anon_inode_getfile("iommufd-kunit", &bar_fops, NULL, O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	address = kunit_vm_mmap(test, file, address, npages * PAGE_SIZE, prot,
+				MAP_SHARED | (address ? MAP_FIXED : 0),
+				pgoff * PAGE_SIZE);
+	fput(file);
+	KUNIT_ASSERT_NE(test, address, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(address));
+	return address;
+}
+
+/* The page frame of an entry that only the test knows. */
+static unsigned long bar_entry_pfn(unsigned long index)
+{
+	return bar.pfn + index + index / bar.entry * bar.skip;
+}
+
+static long bar_lookup(struct iopt_pages *pages, unsigned long addr,
+		       unsigned long *pfn)
+{
+	unsigned long index = (addr - bar.address) / PAGE_SIZE;
+
+	bar.lookups++;
+	if (bar.stop / bar.entry == index / bar.entry)
+		return bar.rc;
+	*pfn = bar_entry_pfn(index);
+	/* As vfio-pci does before a reset: the VMA stays. */
+	if (bar.lookups == bar.lose || bar.lose == UINT_MAX)
+		zap_vma_ptes(vma_lookup(current->mm, bar.address), bar.address,
+			     PAGE_SIZE);
+	return bar.entry - index % bar.entry;
+}
+
+/**
+ * struct bar_run - a table and domains
+ * @test: the test
+ * @iopt: the table
+ * @kd: the domains; the first one is in the table
+ */
+struct bar_run {
+	struct kunit *test;
+	struct io_pagetable iopt;
+	struct iopt_kunit_domain kd[2];
+};
+
+static struct bar_run *bar_begin(struct kunit *test, unsigned long bytes)
+{
+	struct bar_run *run = iopt_kunit_vzalloc(test, sizeof(*run));
+
+	memset(&bar, 0, sizeof(bar));
+	bar.pfn = BAR_PFN;
+	bar.fail = ULONG_MAX;
+	bar.stop = ULONG_MAX;
+	bar.entry = 1;
+	run->test = test;
+	iopt_init_table(&run->iopt);
+	for (unsigned int i = 0; i < ARRAY_SIZE(run->kd); i++)
+		iopt_kunit_domain_init(test, &run->kd[i],
+				       SZ_4K | SZ_2M | SZ_1G, BAR_IOVA, bytes);
+	KUNIT_ASSERT_EQ(test, 0,
+			iopt_table_add_domain(&run->iopt, &run->kd[0].domain));
+	return run;
+}
+
+static void bar_end(struct bar_run *run, unsigned int domain)
+{
+	KUNIT_EXPECT_EQ(run->test, 0, iopt_unmap_all(&run->iopt, NULL));
+	for (unsigned int i = 0; i < ARRAY_SIZE(run->kd); i++) {
+		KUNIT_EXPECT_EQ(run->test, 0,
+				iopt_kunit_domain_mapped(&run->kd[i]));
+		KUNIT_EXPECT_EQ(run->test, run->kd[i].broken, 0);
+	}
+	iopt_table_remove_domain(&run->iopt, &run->kd[domain].domain);
+	iopt_destroy_table(&run->iopt);
+}
+
+static int bar_try_map(struct bar_run *run, unsigned long address,
+		       unsigned long npages, int prot)
+{
+	struct iopt_map map = {
+		.iova = BAR_IOVA,
+		.length = npages * PAGE_SIZE,
+		.prot = prot,
+		.flags = IOPT_PFNMAP,
+		.account_mode = IOPT_PAGES_ACCOUNT_TYPE1,
+	};
+
+	return iopt_map_user_pages(&run->iopt, &map, (void __user *)address);
+}
+
+/* A page of a domain leads to a page frame, or to none. */
+static void bar_check_page(struct bar_run *run, unsigned int domain,
+			   unsigned long index, unsigned long pfn)
+{
+	u64 phys = pfn ? PFN_PHYS(pfn) | IOPT_KUNIT_MAPPED : 0;
+
+	KUNIT_EXPECT_EQ_MSG(run->test,
+			    run->kd[domain].phys[index * PAGE_SIZE / SZ_4K],
+			    phys, "domain %u, page %lu", domain, index);
+}
+
+/* Pinned and counted are @npages, wherever that is. */
+static void bar_check_pins(struct bar_run *run, unsigned long npages)
+{
+	struct iopt_kunit *ik = run->test->priv;
+
+	KUNIT_EXPECT_EQ(run->test, iopt_kunit_check_pins(ik->pins + npages),
+			ik->pins + npages);
+	KUNIT_EXPECT_EQ(run->test, atomic64_read(&ik->mm->pinned_vm), npages);
+	KUNIT_EXPECT_EQ(run->test, ik->mm->locked_vm, npages);
+}
+
+/* Number 43: what is mapped has never been looked at. */
+static void map_of_untouched_bar_faults_pages_in(struct kunit *test)
+{
+	struct bar_run *run = bar_begin(test, SZ_1M);
+	unsigned long address = bar_map(test, 0, 3, BAR_PAGES,
+					PROT_READ | PROT_WRITE);
+
+	KUNIT_EXPECT_EQ(test, 0, bar_try_map(run, address, BAR_PAGES, RW));
+	KUNIT_EXPECT_EQ(test, bar.faults, BAR_PAGES);
+	for (unsigned long i = 0; i < BAR_PAGES; i++)
+		bar_check_page(run, 0, i, BAR_PFN + 3 + i);
+	bar_check_pins(run, 0);
+
+	/* Another domain is given what the first one has. */
+	KUNIT_ASSERT_EQ(test, 0,
+			iopt_table_add_domain(&run->iopt, &run->kd[1].domain));
+	KUNIT_EXPECT_EQ(test, bar.faults, BAR_PAGES);
+	for (unsigned long i = 0; i < BAR_PAGES; i++)
+		bar_check_page(run, 1, i, BAR_PFN + 3 + i);
+	iopt_table_remove_domain(&run->iopt, &run->kd[0].domain);
+	KUNIT_EXPECT_EQ(test, 0, iopt_kunit_domain_mapped(&run->kd[0]));
+
+	/* To unmap nothing has to be known, not even the process. */
+	run->kd[1].lookups = 0;
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(address, BAR_PAGES * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, iopt_kunit_domain_mapped(&run->kd[1]));
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&run->iopt, NULL));
+	KUNIT_EXPECT_EQ(test, run->kd[1].lookups, 0);
+	bar_end(run, 1);
+}
+
+/**
+ * struct bar_case - a mapping that has something wrong
+ * @name: of the row
+ * @prot: of the process
+ * @iommu_prot: of the mapping
+ * @fail: the page that cannot be faulted in
+ * @ram: the page frames are the kernel's
+ * @rc: what comes of it
+ */
+struct bar_case {
+	const char *name;
+	int prot;
+	int iommu_prot;
+	unsigned long fail;
+	bool ram;
+	int rc;
+};
+
+static const struct bar_case bar_cases[] = {
+	{ "read only, read", PROT_READ, IOMMU_READ, ULONG_MAX, false, 0 },
+	{ "read only, written", PROT_READ, RW, ULONG_MAX, false, -EFAULT },
+	{ "no access", PROT_NONE, IOMMU_READ, ULONG_MAX, false, -EFAULT },
+	{ "no first page", PROT_READ, IOMMU_READ, 0, false, -EFAULT },
+	{ "no last page", PROT_READ, IOMMU_READ, BAR_PAGES - 1, false, -EFAULT },
+	{ "memory of the kernel", PROT_READ | PROT_WRITE, RW, ULONG_MAX, true,
+	  -EFAULT },
+};
+
+KUNIT_ARRAY_PARAM_DESC(bar, bar_cases, name);
+
+static void map_of_inaccessible_bar_fails(struct kunit *test)
+{
+	struct bar_run *run = bar_begin(test, SZ_1M);
+	const struct bar_case *c = test->param_value;
+	struct page *ram = alloc_page(GFP_KERNEL);
+	unsigned long address;
+
+	KUNIT_ASSERT_NOT_NULL(test, ram);
+	bar.fail = c->fail;
+	if (c->ram)
+		bar.pfn = page_to_pfn(ram);
+	address = bar_map(test, 0, 0, BAR_PAGES, c->prot);
+	KUNIT_EXPECT_EQ(test, c->rc,
+			bar_try_map(run, address, BAR_PAGES, c->iommu_prot));
+	if (c->rc)
+		KUNIT_EXPECT_EQ(test, 0, iopt_kunit_domain_mapped(&run->kd[0]));
+	bar_check_pins(run, 0);
+	bar_end(run, 0);
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(address, BAR_PAGES * PAGE_SIZE));
+	__free_page(ram);
+}
+
+/**
+ * struct bar_huge - entries that a process might have
+ * @name: of the row
+ * @npages: what is mapped
+ * @entry: pages of an entry
+ * @skip: page frames between entries
+ * @lookups: how many are looked up
+ * @leaf: log2 of the first leaf
+ */
+struct bar_huge {
+	const char *name;
+	unsigned long npages;
+	unsigned long entry;
+	unsigned long skip;
+	unsigned int lookups;
+	u8 leaf;
+};
+
+#define HUGE_PAGES	(SZ_1G / PAGE_SIZE)
+#define BIG_PAGES	(SZ_2M / PAGE_SIZE)
+
+static const struct bar_huge bar_huges[] = {
+	{ "1 GiB", HUGE_PAGES, HUGE_PAGES, 0, 1, 30 },
+	{ "2 MiB", HUGE_PAGES, BIG_PAGES, 0, 512, 30 },
+	{ "2 MiB here and there", HUGE_PAGES, BIG_PAGES, BIG_PAGES, 512, 21 },
+	{ "pages", 2 * BIG_PAGES, 1, 0, 2 * BIG_PAGES, 21 },
+	{ "pages here and there", BIG_PAGES, 1, 1, BIG_PAGES, 12 },
+	{ "a part of 1 GiB", 5, HUGE_PAGES, 0, 1, 12 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(bar_huge, bar_huges, name);
+
+static void map_of_large_entries_uses_large_leaves(struct kunit *test)
+{
+	const struct bar_huge *c = test->param_value;
+	struct bar_run *run = bar_begin(test, SZ_1G);
+	unsigned long address;
+
+	address = ALIGN(bar_map(test, 0, 0, 2 * HUGE_PAGES, PROT_READ), SZ_1G);
+	kunit_activate_static_stub(test, pages_pfnmap_lookup, bar_lookup);
+	bar.address = address;
+	bar.entry = c->entry;
+	bar.skip = c->skip;
+	KUNIT_ASSERT_EQ(test, 0, bar_try_map(run, address, c->npages, RW));
+	KUNIT_EXPECT_EQ(test, bar.lookups, c->lookups);
+	KUNIT_EXPECT_EQ(test, run->kd[0].leaf[0], c->leaf);
+	for (unsigned long i = 0; i < c->npages; i += 5)
+		bar_check_page(run, 0, i, bar_entry_pfn(i));
+	KUNIT_EXPECT_EQ(test, iopt_kunit_domain_mapped(&run->kd[0]),
+			c->npages * PAGE_SIZE / SZ_4K);
+	bar_check_pins(run, 0);
+	run->kd[0].lookups = 0;
+	bar_end(run, 0);
+	KUNIT_EXPECT_EQ(test, run->kd[0].lookups, 0);
+}
+
+/* Wherever entries end, and however little room there is for them. */
+static void map_fails_at_any_missing_entry(struct kunit *test)
+{
+	static const size_t limits[] = { 1, 16, 48, SZ_64K };
+	struct bar_run *run = bar_begin(test, SZ_1M);
+	int rc;
+
+	bar.address = bar_map(test, 0, 0, BAR_PAGES, PROT_READ);
+	kunit_activate_static_stub(test, pages_pfnmap_lookup, bar_lookup);
+	bar.rc = -ENOTBLK;
+	for (unsigned int i = 0; i < ARRAY_SIZE(limits); i++) {
+		for (unsigned long stop = 0; stop <= BAR_PAGES; stop++) {
+			iopt_test_memory_limit = limits[i];
+			bar.stop = stop;
+			bar.entry = 1 + stop % 4;
+			bar.skip = stop % 3;
+			rc = bar_try_map(run, bar.address, BAR_PAGES, RW);
+			KUNIT_EXPECT_EQ(test, rc,
+					stop < BAR_PAGES ? bar.rc : 0);
+			for (unsigned long n = 0; n < BAR_PAGES && !rc; n++)
+				bar_check_page(run, 0, n, bar_entry_pfn(n));
+			bar_check_pins(run, 0);
+			KUNIT_EXPECT_EQ(test, 0,
+					iopt_unmap_all(&run->iopt, NULL));
+			KUNIT_EXPECT_EQ(test, 0,
+					iopt_kunit_domain_mapped(&run->kd[0]));
+		}
+	}
+	bar_end(run, 0);
+}
+
+/* Memory, a BAR in two maps, memory: what may be and how much is counted. */
+static void map_of_ram_and_bars_pins_ram_only(struct kunit *test)
+{
+	struct bar_run *run = bar_begin(test, SZ_1M);
+	unsigned long address = iopt_kunit_mmap(test, BAR_PAGES), n = 0;
+	unsigned long page = address + 4 * PAGE_SIZE;
+	struct iopt_map map = {
+		.iova = BAR_IOVA,
+		.length = BAR_PAGES * PAGE_SIZE,
+		.prot = RW,
+		.account_mode = IOPT_PAGES_ACCOUNT_TYPE1,
+	};
+	struct page *out[6];
+	struct iopt_area *area;
+
+	bar_map(test, page, 7, 5, PROT_READ | PROT_WRITE);
+	bar_map(test, page + 5 * PAGE_SIZE, 1, 3, PROT_READ | PROT_WRITE);
+
+	/* Who does not ask for it does not get it. */
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			iopt_map_user_pages(&run->iopt, &map,
+					    (void __user *)address));
+	bar_check_pins(run, 0);
+
+	KUNIT_ASSERT_EQ(test, 0, bar_try_map(run, address, BAR_PAGES, RW));
+	bar_check_pins(run, BAR_PAGES - 8);
+	for (unsigned long i = 0; i < BAR_PAGES; i++) {
+		unsigned long pfn = i < 4 || i >= 12 ?
+			iopt_kunit_pfn(test, address + i * PAGE_SIZE) :
+			bar.pfn + (i < 9 ? 7 + i - 4 : 1 + i - 9);
+
+		bar_check_page(run, 0, i, pfn);
+	}
+	down_read(&run->iopt.iova_rwsem);
+	iopt_for_each_area(area, &run->iopt, 0, ULONG_MAX)
+		n++;
+	up_read(&run->iopt.iova_rwsem);
+	KUNIT_EXPECT_EQ(test, n, 4);
+
+	/* No driver gets at a page, nor at one in front of it. */
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iopt_pin_pages(&run->iopt, NULL, BAR_IOVA + 5 * PAGE_SIZE,
+				       PAGE_SIZE, out, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iopt_pin_pages(&run->iopt, NULL, BAR_IOVA + 2 * PAGE_SIZE,
+				       4 * PAGE_SIZE, out, 0));
+	bar_check_pins(run, BAR_PAGES - 8);
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&run->iopt, NULL));
+	bar_check_pins(run, 0);
+
+	/* A hole is memory that is not there. */
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(page, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			bar_try_map(run, address, BAR_PAGES, RW));
+	bar_check_pins(run, 0);
+	bar_end(run, 0);
+}
+
+/* The loss of one page ends all of the mapping, in every domain. */
+static void lost_page_unmaps_all_in_every_domain(struct kunit *test)
+{
+	struct bar_run *run = bar_begin(test, SZ_1M);
+	unsigned long unmapped, length = BAR_PAGES * PAGE_SIZE;
+	unsigned long address = bar_map(test, 0, 0, BAR_PAGES,
+					PROT_READ | PROT_WRITE);
+
+	KUNIT_ASSERT_EQ(test, 0, bar_try_map(run, address, BAR_PAGES, RW));
+	KUNIT_ASSERT_EQ(test, 0,
+			iopt_table_add_domain(&run->iopt, &run->kd[1].domain));
+	KUNIT_ASSERT_EQ(test, 0,
+			vm_munmap(address + 7 * PAGE_SIZE, PAGE_SIZE));
+	for (unsigned int i = 0; i < ARRAY_SIZE(run->kd); i++)
+		KUNIT_EXPECT_EQ(test, 0, iopt_kunit_domain_mapped(&run->kd[i]));
+
+	/* A domain that joins gets nothing of it, and no error. */
+	iopt_table_remove_domain(&run->iopt, &run->kd[1].domain);
+	KUNIT_ASSERT_EQ(test, 0,
+			iopt_table_add_domain(&run->iopt, &run->kd[1].domain));
+	KUNIT_EXPECT_EQ(test, 0, iopt_kunit_domain_mapped(&run->kd[1]));
+	iopt_table_remove_domain(&run->iopt, &run->kd[1].domain);
+
+	/* The area is there until it is unmapped, and is as long as before. */
+	KUNIT_EXPECT_EQ(test, -EEXIST,
+			bar_try_map(run, address, BAR_PAGES, RW));
+	KUNIT_EXPECT_EQ(test, 0,
+			iopt_unmap_iova(&run->iopt, BAR_IOVA, length,
+					&unmapped));
+	KUNIT_EXPECT_EQ(test, unmapped, length);
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			bar_try_map(run, address, BAR_PAGES, RW));
+	KUNIT_EXPECT_EQ(test, 0, bar_try_map(run, address, 7, RW));
+	bar_check_pins(run, 0);
+	bar_end(run, 0);
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(address, length));
+}
+
+/*
+ * The process loses a page while the memory is looked up: what no domain has yet
+ * is looked up again, what one has ends.
+ */
+static void page_lost_before_publishing_is_looked_up_again(struct kunit *test)
+{
+	struct bar_run *run = bar_begin(test, SZ_1M);
+	unsigned long mapped, unmapped;
+
+	bar.address = bar_map(test, 0, 0, BAR_PAGES, PROT_READ);
+	kunit_activate_static_stub(test, pages_pfnmap_lookup, bar_lookup);
+	bar.entry = 4;
+	for (bar.skip = 0; bar.skip < 2; bar.skip++) {
+		for (bar.lose = 1; bar.lose <= BAR_PAGES / bar.entry;
+		     bar.lose++) {
+			/* A run is published when the next one is found. */
+			bool ends = bar.skip && bar.lose > 2;
+
+			bar.lookups = 0;
+			KUNIT_EXPECT_EQ(test, 0,
+					bar_try_map(run, bar.address, BAR_PAGES,
+						    RW));
+			mapped = iopt_kunit_domain_mapped(&run->kd[0]);
+			KUNIT_EXPECT_EQ_MSG(test, mapped, ends ? 0 : BAR_PAGES,
+					    "skip %lu, lookup %u", bar.skip,
+					    bar.lose);
+			for (unsigned long i = 0; i < BAR_PAGES && mapped; i++)
+				bar_check_page(run, 0, i, bar_entry_pfn(i));
+			KUNIT_EXPECT_EQ(test, 0,
+					iopt_unmap_all(&run->iopt, &unmapped));
+			KUNIT_EXPECT_EQ(test, unmapped, BAR_PAGES * PAGE_SIZE);
+		}
+	}
+	bar_end(run, 0);
+}
+
+/* A process that does nothing but lose the memory does not keep the map busy. */
+static void map_fails_if_each_lookup_loses_a_page(struct kunit *test)
+{
+	struct bar_run *run = bar_begin(test, SZ_1M);
+
+	bar.address = bar_map(test, 0, 0, BAR_PAGES, PROT_READ);
+	kunit_activate_static_stub(test, pages_pfnmap_lookup, bar_lookup);
+	bar.entry = BAR_PAGES;
+	bar.lose = UINT_MAX;
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			bar_try_map(run, bar.address, BAR_PAGES, RW));
+	KUNIT_EXPECT_EQ(test, bar.lookups, 10);
+	KUNIT_EXPECT_EQ(test, 0, iopt_kunit_domain_mapped(&run->kd[0]));
+	bar_end(run, 0);
+}
+
+/* Wherever the IOMMU's driver fails, nothing is left. */
+static void map_is_undone_if_driver_fails(struct kunit *test)
+{
+	struct bar_run *run = bar_begin(test, SZ_1M);
+
+	bar.address = bar_map(test, 0, 0, BAR_PAGES, PROT_READ);
+	kunit_activate_static_stub(test, pages_pfnmap_lookup, bar_lookup);
+	bar.entry = 4;
+	bar.skip = 3;
+	KUNIT_ASSERT_EQ(test, 0,
+			iopt_table_add_domain(&run->iopt, &run->kd[1].domain));
+	for (unsigned int i = 0; i < ARRAY_SIZE(run->kd); i++) {
+		for (unsigned int n = 1; n <= BAR_PAGES / bar.entry; n++) {
+			run->kd[i].maps = 0;
+			run->kd[i].fail = n;
+			KUNIT_EXPECT_EQ(test, IOPT_KUNIT_ERRNO,
+					bar_try_map(run, bar.address, BAR_PAGES,
+						    RW));
+			for (unsigned int j = 0; j < ARRAY_SIZE(run->kd); j++)
+				KUNIT_EXPECT_EQ(test, 0,
+						iopt_kunit_domain_mapped(&run->kd[j]));
+		}
+		run->kd[i].fail = 0;
+	}
+	KUNIT_EXPECT_EQ(test, 0, bar_try_map(run, bar.address, BAR_PAGES, RW));
+	iopt_table_remove_domain(&run->iopt, &run->kd[1].domain);
+	bar_end(run, 0);
+}
+
+/* A PFNMAP belongs to the IOVA space that it was mapped in. */
+static void copy_of_bar_fails(struct kunit *test)
+{
+	struct bar_run *run = bar_begin(test, SZ_1M);
+	unsigned long address = bar_map(test, 0, 0, BAR_PAGES,
+					PROT_READ | PROT_WRITE);
+	struct iopt_map map = {
+		.iova = BAR_IOVA + SZ_512K,
+		.length = PAGE_SIZE,
+		.prot = IOMMU_READ,
+	};
+
+	KUNIT_ASSERT_EQ(test, 0, bar_try_map(run, address, BAR_PAGES, RW));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			iopt_copy_iova(&run->iopt, &map, &run->iopt, BAR_IOVA));
+	KUNIT_EXPECT_EQ(test, iopt_kunit_domain_mapped(&run->kd[0]), BAR_PAGES);
+	bar_end(run, 0);
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(address, BAR_PAGES * PAGE_SIZE));
+}
+
+/* A page that the kernel gives to nobody is as good as a device's. */
+static void rw_of_bar_uses_address_of_process(struct kunit *test)
+{
+	struct bar_run *run = bar_begin(test, SZ_1M);
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	unsigned long address;
+	char data[] = "0123456789", back[sizeof(data)];
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	SetPageReserved(page);
+	bar.pfn = page_to_pfn(page);
+	address = bar_map(test, 0, 0, 1, PROT_READ | PROT_WRITE);
+	KUNIT_EXPECT_EQ(test, 0, bar_try_map(run, address, 1, RW));
+	bar_check_page(run, 0, 0, bar.pfn);
+	KUNIT_EXPECT_EQ(test, 0,
+			iopt_rw(&run->iopt, BAR_IOVA + 100, data, sizeof(data),
+				IOMMUFD_ACCESS_RW_WRITE));
+	KUNIT_EXPECT_MEMEQ(test, page_address(page) + 100, data, sizeof(data));
+	KUNIT_EXPECT_EQ(test, 0,
+			iopt_rw(&run->iopt, BAR_IOVA + 100, back, sizeof(back),
+				0));
+	KUNIT_EXPECT_MEMEQ(test, back, data, sizeof(data));
+	/* Through the address or not at all. */
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			iopt_rw(&run->iopt, BAR_IOVA, back, sizeof(back),
+				__IOMMUFD_ACCESS_RW_SLOW_PATH));
+	bar_check_pins(run, 0);
+	bar_end(run, 0);
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(address, PAGE_SIZE));
+	ClearPageReserved(page);
+	__free_page(page);
+}
+
+static struct kunit_case bar_kunit_cases[] = {
+	KUNIT_CASE(map_of_untouched_bar_faults_pages_in),
+	KUNIT_CASE_PARAM(map_of_inaccessible_bar_fails, bar_gen_params),
+	KUNIT_CASE_PARAM(map_of_large_entries_uses_large_leaves, bar_huge_gen_params),
+	KUNIT_CASE(map_fails_at_any_missing_entry),
+	KUNIT_CASE(map_of_ram_and_bars_pins_ram_only),
+	KUNIT_CASE(lost_page_unmaps_all_in_every_domain),
+	KUNIT_CASE(page_lost_before_publishing_is_looked_up_again),
+	KUNIT_CASE(map_fails_if_each_lookup_loses_a_page),
+	KUNIT_CASE(map_is_undone_if_driver_fails),
+	KUNIT_CASE(copy_of_bar_fails),
+	KUNIT_CASE(rw_of_bar_uses_address_of_process),
+	{}
+};
+
+static struct kunit_suite bar_suite = {
+	.name = "iommufd_pages_pfnmap",
+	.init = iopt_kunit_init,
+	.exit = iopt_kunit_exit,
+	.test_cases = bar_kunit_cases,
+};
+
+kunit_test_suite(bar_suite);

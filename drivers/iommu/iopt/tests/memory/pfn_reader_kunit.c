@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of the reader. Page frames are read of memory of which some pages are
+ * held by an access, some by a domain, some by both and some by nobody, and are
+ * compared with an array that was made by looking at each page.
+ */
+#include <linux/file.h>
+#include <linux/iommufd.h>
+#include <linux/mm.h>
+#include <linux/shmem_fs.h>
+#include <linux/sizes.h>
+
+#include "iopt.h"
+#include "memory/pfn_reader.h"
+#include "space/iopt_area.h"
+#include "test_hooks.h"
+#include "tests/iopt_kunit.h"
+
+#define READER_MAX	64
+#define READER_IOVA	SZ_1G
+
+/* Who holds a page. */
+#define BY_NONE	0
+#define BY_ACCESS	1
+#define BY_DOMAIN	2
+#define BY_BOTH		(BY_ACCESS | BY_DOMAIN)
+
+/**
+ * struct reader_run - memory, and who holds its pages
+ * @test: the test
+ * @npages: how much memory
+ * @uptr: where it is, if it is of a process
+ * @plain: a table without a domain, which has all of it
+ * @filled: a table with a domain, for what a domain holds
+ * @kd: the domain
+ * @pages: the memory
+ * @pfns: its page frames
+ * @pinned_by: who holds each page: BY_*
+ * @single: each page is held by itself; else those behind each other together
+ * @npinned: pages that somebody holds
+ */
+struct reader_run {
+	struct kunit *test;
+	unsigned long npages;
+	unsigned long uptr;
+	struct io_pagetable plain;
+	struct io_pagetable filled;
+	struct iopt_kunit_domain kd;
+	struct iopt_pages *pages;
+	unsigned long pfns[READER_MAX];
+	u8 pinned_by[READER_MAX];
+	bool single;
+	unsigned long npinned;
+};
+
+static struct reader_run *reader_alloc(struct kunit *test, unsigned long npages)
+{
+	struct reader_run *run = iopt_kunit_vzalloc(test, sizeof(*run));
+
+	run->test = test;
+	run->npages = npages;
+	iopt_init_table(&run->plain);
+	iopt_init_table(&run->filled);
+	iopt_kunit_domain_init(test, &run->kd, SZ_4K, READER_IOVA,
+			       npages * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0,
+			iopt_table_add_domain(&run->filled, &run->kd.domain));
+	return run;
+}
+
+static void reader_set_pages(struct reader_run *run, int rc)
+{
+	struct iopt_area *area;
+
+	KUNIT_ASSERT_EQ(run->test, 0, rc);
+	down_read(&run->plain.iova_rwsem);
+	area = iopt_area_first(&run->plain, READER_IOVA, READER_IOVA);
+	up_read(&run->plain.iova_rwsem);
+	KUNIT_ASSERT_NOT_NULL(run->test, area);
+	run->pages = area->pages;
+}
+
+static void reader_map_user(struct reader_run *run, int prot)
+{
+	struct iopt_map map = {
+		.iova = READER_IOVA,
+		.length = run->npages * PAGE_SIZE,
+		.prot = prot,
+	};
+
+	run->uptr = iopt_kunit_mmap(run->test, run->npages);
+	for (unsigned long i = 0; i < run->npages; i++)
+		run->pfns[i] = iopt_kunit_pfn(run->test,
+					      run->uptr + i * PAGE_SIZE);
+	reader_set_pages(run, iopt_map_user_pages(&run->plain, &map,
+						  (void __user *)run->uptr));
+}
+
+/* The memory is that of a file, from its third page to its end. */
+static void reader_map_file(struct reader_run *run)
+{
+	struct iopt_map map = {
+		.iova = READER_IOVA,
+		.length = run->npages * PAGE_SIZE,
+		.prot = IOMMU_READ | IOMMU_WRITE,
+	};
+	struct file *file;
+
+	file = shmem_file_setup("iommufd-kunit", (run->npages + 2) * PAGE_SIZE,
+				VM_NORESERVE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(run->test, file);
+	for (unsigned long i = 0; i < run->npages; i++) {
+		struct page *page;
+
+		page = shmem_read_mapping_page(file->f_mapping, i + 2);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(run->test, page);
+		run->pfns[i] = page_to_pfn(page);
+		put_page(page);
+	}
+	reader_set_pages(run, iopt_map_file_pages(&run->plain, &map, file,
+						  2 * PAGE_SIZE));
+	fput(file);
+}
+
+static void reader_free(struct reader_run *run)
+{
+	KUNIT_EXPECT_EQ(run->test, 0, iopt_unmap_all(&run->plain, NULL));
+	iopt_table_remove_domain(&run->filled, &run->kd.domain);
+	KUNIT_EXPECT_EQ(run->test, run->kd.broken, 0);
+	iopt_destroy_table(&run->plain);
+	iopt_destroy_table(&run->filled);
+}
+
+/* The end of the pages from @index on that are held in one go. */
+static unsigned long reader_group_end(struct reader_run *run,
+				      unsigned long index)
+{
+	unsigned long end = index;
+
+	while (!run->single && end + 1 < run->npages &&
+	       run->pinned_by[end + 1] == run->pinned_by[index])
+		end++;
+	return end;
+}
+
+static void reader_set_group_pinned(struct reader_run *run, unsigned long index,
+				    unsigned long last, bool pin)
+{
+	unsigned long length = (last - index + 1) * PAGE_SIZE;
+	struct page *out[READER_MAX];
+	struct iopt_map map = {
+		.iova = READER_IOVA + index * PAGE_SIZE,
+		.length = length,
+		.prot = IOMMU_READ,
+	};
+	int rc = 0;
+
+	if (run->pinned_by[index] & BY_DOMAIN)
+		rc = pin ? iopt_copy_iova(&run->filled, &map, &run->plain,
+					  map.iova) :
+			    iopt_unmap_iova(&run->filled, map.iova, length, NULL);
+	KUNIT_ASSERT_EQ(run->test, rc, 0);
+	if (!(run->pinned_by[index] & BY_ACCESS))
+		return;
+	if (pin)
+		rc = iopt_pin_pages(&run->plain, NULL, map.iova, length, out, 0);
+	else
+		iopt_unpin_pages(&run->plain, NULL, map.iova, length);
+	KUNIT_ASSERT_EQ(run->test, rc, 0);
+	for (unsigned long i = index; pin && i <= last; i++)
+		KUNIT_EXPECT_EQ(run->test, page_to_pfn(out[i - index]),
+				run->pfns[i]);
+}
+
+/* Have pages held as &reader_run.held says, or let go of them. */
+static void reader_set_pinned(struct reader_run *run, bool pin)
+{
+	unsigned long end;
+
+	run->npinned = 0;
+	for (unsigned long i = 0; i < run->npages; i = end + 1) {
+		end = reader_group_end(run, i);
+		reader_set_group_pinned(run, i, end, pin);
+		if (pin && run->pinned_by[i])
+			run->npinned += end - i + 1;
+	}
+}
+
+static enum iopt_tier reader_tier(struct reader_run *run, unsigned long index)
+{
+	if (run->pinned_by[index] & BY_ACCESS)
+		return IOPT_TIER_XARRAY;
+	return run->pinned_by[index] ? IOPT_TIER_DOMAIN : IOPT_TIER_ORIGIN;
+}
+
+/* How many batches a walk takes that has all the room it wants. */
+static unsigned int reader_batches(struct reader_run *run, unsigned long index,
+				   unsigned long last)
+{
+	unsigned int n = 1;
+
+	for (; index < last; index++)
+		n += run->pinned_by[index] != run->pinned_by[index + 1] ||
+		     (run->single && run->pinned_by[index]);
+	return n;
+}
+
+/**
+ * struct reader_walk - a walk while it goes on
+ * @run: the memory
+ * @reader: the reader
+ * @next: page index that comes next
+ * @kept: how many pages have been kept
+ * @batches: how many batches were read
+ */
+struct reader_walk {
+	struct reader_run *run;
+	struct pfn_reader reader;
+	unsigned long next;
+	unsigned long kept;
+	unsigned int batches;
+};
+
+static void reader_check_pins(struct reader_run *run, unsigned long more)
+{
+	struct iopt_kunit *ik = run->test->priv;
+
+	long pins = ik->pins + run->npinned + more;
+
+	KUNIT_EXPECT_EQ(run->test, iopt_kunit_check_pins(pins), pins);
+	KUNIT_EXPECT_EQ(run->test, run->pages->npinned, run->npinned + more);
+}
+
+/* A batch: the right page frames, from where they are, pinned if they were not. */
+static void reader_check_batch(struct reader_walk *walk)
+{
+	struct pfn_batch *batch = &walk->reader.batch;
+	struct reader_run *run = walk->run;
+	bool owned = walk->reader.tier == IOPT_TIER_ORIGIN;
+
+	KUNIT_EXPECT_EQ(run->test, walk->reader.index, walk->next);
+	KUNIT_ASSERT_NE(run->test, batch->npages, 0);
+	KUNIT_ASSERT_LE(run->test, walk->next + batch->npages,
+			walk->reader.last + 1);
+	for (unsigned int i = 0; i < batch->nr; i++) {
+		for (unsigned long n = 0; n < batch->runs[i].npages; n++) {
+			KUNIT_EXPECT_EQ(run->test, walk->reader.tier,
+					reader_tier(run, walk->next));
+			KUNIT_EXPECT_EQ(run->test, batch->runs[i].pfn + n,
+					run->pfns[walk->next++]);
+		}
+	}
+	KUNIT_EXPECT_EQ(run->test, walk->reader.owns_pins, owned);
+	reader_check_pins(run, walk->kept + (owned ? batch->npages : 0));
+	walk->batches++;
+}
+
+static void reader_unpin_kept(struct reader_walk *walk, unsigned long index)
+{
+	struct pfn_batch batch;
+
+	pfn_batch_init(&batch, READER_MAX);
+	for (; index < walk->next; index++) {
+		if (reader_tier(walk->run, index) != IOPT_TIER_ORIGIN)
+			continue;
+		pfn_batch_clear(&batch);
+		pfn_batch_add(&batch, walk->run->pfns[index], 1);
+		pfn_batch_unpin(&batch, walk->run->pages, 0, 1);
+	}
+	pfn_batch_destroy(&batch);
+}
+
+/*
+ * Walk from @index to @last, and tell how it ended. At most @max batches are
+ * read, and what they pinned is kept for the time of the walk or not.
+ */
+static int reader_walk(struct reader_run *run, unsigned long index,
+		       unsigned long last, unsigned int max, bool keep,
+		       struct reader_walk *walk)
+{
+	int rc = 0;
+
+	walk->run = run;
+	walk->next = index;
+	walk->kept = 0;
+	walk->batches = 0;
+	mutex_lock(&run->pages->mutex);
+	pfn_reader_init(&walk->reader, run->pages, index, last);
+	while (walk->batches < max && (rc = pfn_reader_next(&walk->reader)) > 0) {
+		reader_check_batch(walk);
+		if (keep && walk->reader.owns_pins) {
+			pfn_reader_keep_pins(&walk->reader);
+			walk->kept += walk->reader.batch.npages;
+		}
+	}
+	/* After an error, and at the end, it is known how far the walk got. */
+	if (rc <= 0) {
+		KUNIT_EXPECT_EQ(run->test, walk->reader.index, walk->next);
+		reader_check_pins(run, walk->kept);
+	}
+	pfn_reader_destroy(&walk->reader);
+	reader_check_pins(run, walk->kept);
+	if (keep)
+		reader_unpin_kept(walk, index);
+	reader_check_pins(run, 0);
+	mutex_unlock(&run->pages->mutex);
+	return rc;
+}
+
+/* All of a walk succeeds. */
+static void reader_walk_all(struct reader_run *run, unsigned long index,
+			    unsigned long last, bool keep)
+{
+	struct reader_walk walk;
+
+	KUNIT_EXPECT_EQ(run->test, 0,
+			reader_walk(run, index, last, UINT_MAX, keep, &walk));
+	KUNIT_EXPECT_EQ(run->test, walk.next, last + 1);
+	if (iopt_test_memory_limit == SZ_64K)
+		KUNIT_EXPECT_EQ(run->test, walk.batches,
+				reader_batches(run, index, last));
+}
+
+static const size_t reader_limits[] = { 1, 16, 32, 48, 100, SZ_64K };
+
+#define READER_PAGES	4
+
+/*
+ * Every combination of who holds each of a few pages, and every range of them,
+ * with and without room for it.
+ */
+static void reader_test_tiers(struct kunit *test, bool file)
+{
+	struct reader_run *run = reader_alloc(test, READER_PAGES);
+	struct reader_walk walk;
+
+	if (file)
+		reader_map_file(run);
+	else
+		reader_map_user(run, IOMMU_READ | IOMMU_WRITE);
+	for (unsigned int turn = 0; turn < 2 << 2 * READER_PAGES; turn++) {
+		run->single = turn & 1;
+		for (unsigned int i = 0; i < READER_PAGES; i++)
+			run->pinned_by[i] = turn >> (1 + 2 * i) & BY_BOTH;
+		iopt_test_memory_limit = SZ_64K;
+		reader_set_pinned(run, true);
+		for (unsigned int i = 0; i < READER_PAGES; i++) {
+			for (unsigned int j = i; j < READER_PAGES; j++) {
+				iopt_test_memory_limit = 16 + turn % 4 * 8;
+				reader_walk_all(run, i, j, turn & 2);
+				iopt_test_memory_limit = SZ_64K;
+				reader_walk_all(run, i, j, !(turn & 2));
+			}
+		}
+		/* Whoever stops early leaves nothing behind. */
+		for (unsigned int max = 0; max < READER_PAGES; max++)
+			reader_walk(run, 0, READER_PAGES - 1, max, turn & 2,
+				    &walk);
+		reader_set_pinned(run, false);
+	}
+	reader_free(run);
+}
+
+static void reader_of_user_memory_matches_array(struct kunit *test)
+{
+	reader_test_tiers(test, false);
+}
+
+static void reader_of_file_matches_array(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_SHMEM) || !IS_ENABLED(CONFIG_MEMFD_CREATE))
+		kunit_skip(test, "no files of that kind");
+	reader_test_tiers(test, true);
+}
+
+/* Longer stretches of pages that are held by the same, and longer walks. */
+static void reader_of_random_pins_matches_array(struct kunit *test)
+{
+	struct reader_run *run = reader_alloc(test, READER_MAX);
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, 9);
+	reader_map_user(run, IOMMU_READ | IOMMU_WRITE);
+	for (unsigned int turn = 0; turn < 60; turn++) {
+		u8 pinned_by = BY_NONE;
+
+		for (unsigned int i = 0; i < READER_MAX; i++) {
+			if (!iopt_kunit_below(&rnd, 6))
+				pinned_by = iopt_kunit_below(&rnd, 4);
+			run->pinned_by[i] = pinned_by;
+		}
+		run->single = !iopt_kunit_below(&rnd, 4);
+		reader_set_pinned(run, true);
+		for (unsigned int n = 0; n < 30; n++) {
+			unsigned long index = iopt_kunit_below(&rnd, READER_MAX);
+			unsigned long last = index +
+				iopt_kunit_below(&rnd, READER_MAX - index);
+
+			iopt_test_memory_limit =
+				reader_limits[n % ARRAY_SIZE(reader_limits)];
+			reader_walk_all(run, index, last, n & 1);
+		}
+		reader_set_pinned(run, false);
+		iopt_test_memory_limit = SZ_64K;
+	}
+	reader_free(run);
+}
+
+static struct kunit_case reader_cases[] = {
+	KUNIT_CASE(reader_of_user_memory_matches_array),
+	KUNIT_CASE(reader_of_file_matches_array),
+	KUNIT_CASE(reader_of_random_pins_matches_array),
+	{}
+};
+
+static struct kunit_suite reader_suite = {
+	.name = "iommufd_pfn_reader",
+	.init = iopt_kunit_init,
+	.exit = iopt_kunit_exit,
+	.test_cases = reader_cases,
+};
+
+kunit_test_suite(reader_suite);

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Bugs that others had with mapping and unmapping: see iopt_bugs_kunit.c.
+ */
+#include <linux/cleanup.h>
+#include <linux/completion.h>
+#include <linux/iommufd.h>
+#include <linux/kthread.h>
+
+#include "tests/model/bugs_kunit.h"
+
+/* Unmaps itself what it is told to let go of, and maps something else there. */
+static void bug_unmap_again(struct kunit *test, unsigned long iova,
+			    unsigned long length)
+{
+	struct bug *bug = test->priv;
+
+	if (bug->unmapped > 1)
+		return;
+	iopt_unpin_pages(&bug->iopt, NULL, BASE + PAGES(2), PAGES(3));
+	iopt_bug_unmap(test, iova, length);
+}
+
+/* Number 16: the area is gone when everybody was told. */
+static void iopt_bug_16_area_unmapped_by_notification_is_skipped(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+	unsigned long bytes = 1;
+
+	bug->on_unmap = bug_unmap_again;
+	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&bug->iopt, &bug->access));
+	iopt_bug_add_domain(test, 0);
+	iopt_bug_map(test, BASE, 1, 0, PAGES(8));
+	iopt_bug_pin(test, BASE + PAGES(2), PAGES(3));
+	KUNIT_EXPECT_EQ(test, 0,
+			iopt_unmap_iova(&bug->iopt, BASE, PAGES(8), &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, 0);
+	KUNIT_EXPECT_EQ(test, bug->unmapped, 1);
+	iopt_bug_remove_domain(test, 0);
+	iopt_remove_access(&bug->iopt, &bug->access);
+	iopt_bug_end(test);
+}
+
+/**
+ * struct bug_driver - an in-kernel user with a thread of its own
+ * @bug: the test
+ * @lock: guards @pinned
+ * @pinned: it holds pages
+ * @rounds: how often it is to pin and unpin
+ * @done: it has
+ */
+struct bug_driver {
+	struct bug *bug;
+	/* guards what follows */
+	struct mutex lock;
+	bool pinned;
+	unsigned int rounds;
+	struct completion done;
+};
+
+static void bug_driver_unpin(struct bug_driver *driver)
+{
+	guard(mutex)(&driver->lock);
+	if (driver->pinned)
+		iopt_unpin_pages(&driver->bug->iopt, NULL, BASE + PAGES(3), PAGES(6));
+	driver->pinned = false;
+}
+
+static int bug_driver_thread(void *data)
+{
+	struct bug_driver *driver = data;
+	int rc;
+
+	while (driver->rounds--) {
+		scoped_guard(mutex, &driver->lock)
+		{
+			rc = iopt_pin_pages(&driver->bug->iopt, NULL, BASE + PAGES(3),
+					    PAGES(6),
+					    driver->bug->run->out_pages, 0);
+			driver->pinned = !rc;
+		}
+		schedule_timeout_uninterruptible(driver->rounds % 2);
+		bug_driver_unpin(driver);
+	}
+	complete(&driver->done);
+	return 0;
+}
+
+static void bug_unpin_driver(struct kunit *test, unsigned long iova,
+			     unsigned long length)
+{
+	bug_driver_unpin(((struct bug *)test->priv)->driver);
+}
+
+/* Number 17: pages are unpinned while the areas are being unmapped. */
+static void iopt_bug_17_unpin_races_unmap(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+	struct bug_driver driver = { .bug = bug, .rounds = 100 };
+	struct task_struct *thread;
+
+	mutex_init(&driver.lock);
+	init_completion(&driver.done);
+	bug->driver = &driver;
+	bug->on_unmap = bug_unpin_driver;
+	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&bug->iopt, &bug->access));
+	iopt_bug_add_domain(test, 0);
+	thread = kthread_run(bug_driver_thread, &driver, "iopt_bug_17");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(thread));
+	while (!completion_done(&driver.done)) {
+		KUNIT_EXPECT_EQ(test, 0,
+				iopt_bug_try_map(bug, BASE, 1, 0, PAGES(6)));
+		KUNIT_EXPECT_EQ(test, 0,
+				iopt_bug_try_map(bug, BASE + PAGES(6), 0, 0,
+						 PAGES(8)));
+		schedule_timeout_uninterruptible(1);
+		iopt_bug_unmap(test, BASE, PAGES(14));
+	}
+	wait_for_completion(&driver.done);
+	iopt_bug_remove_domain(test, 0);
+	iopt_remove_access(&bug->iopt, &bug->access);
+	iopt_bug_end(test);
+}
+
+/* Number 19: an enormous length, for which an IOVA is to be chosen. */
+static void iopt_bug_19_no_iova_for_enormous_length(struct kunit *test)
+{
+	static const unsigned long lengths[] = {
+		BIT(62),
+		BIT(63) - PAGE_SIZE,
+		BIT(63) - 1,
+		BIT(63),
+		BIT(63) + 1,
+		3UL << 62,
+		ULONG_MAX - 2 * PAGE_SIZE,
+		ULONG_MAX - PAGE_SIZE,
+		ULONG_MAX,
+	};
+	struct bug *bug = iopt_bug_begin(test);
+	int rc;
+
+	iopt_bug_add_domain(test, 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(lengths); i++) {
+		struct iopt_map map = {
+			.flags = IOPT_ALLOC_IOVA,
+			.length = lengths[i],
+			.prot = RW,
+		};
+
+		rc = iopt_map_user_pages(&bug->iopt, &map,
+					 (void __user *)PAGE_SIZE);
+		KUNIT_EXPECT_NE_MSG(test, rc, 0, "length %#lx", lengths[i]);
+	}
+	iopt_bug_remove_domain(test, 0);
+	iopt_bug_end(test);
+}
+
+/* Have IOVAs chosen until there are none; none may wrap or meet another. */
+static void bug_choose_until_full(struct kunit *test, unsigned long first,
+				  unsigned long length)
+{
+	struct bug *bug = test->priv;
+	void __user *memory = (void __user *)bug->run->mems[1].address;
+	struct iopt_map map;
+	int rc;
+
+	for (unsigned int i = 0; i < 64; i++) {
+		map = (struct iopt_map){
+			.flags = IOPT_ALLOC_IOVA,
+			.length = length,
+			.prot = RW,
+		};
+		rc = iopt_map_user_pages(&bug->iopt, &map, memory);
+		if (rc) {
+			KUNIT_EXPECT_EQ(test, rc, -ENOSPC);
+			return;
+		}
+		KUNIT_EXPECT_GE(test, map.iova, first);
+		KUNIT_EXPECT_GE(test, map.iova + length - 1, map.iova);
+	}
+	KUNIT_FAIL(test, "there is no end of IOVAs");
+}
+
+/* Number 20: the IOVAs to choose from end with the last one. */
+static void iopt_bug_20_iovas_near_the_last_do_not_wrap(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+	unsigned long bytes;
+
+	for (unsigned int pages = 1; pages <= 17; pages++) {
+		struct rb_root_cached tree = RB_ROOT_CACHED;
+		struct iopt_allowed *allowed;
+
+		allowed = kzalloc(sizeof(*allowed), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, allowed);
+		allowed->node.start = -PAGES(16);
+		allowed->node.last = ULONG_MAX;
+		interval_tree_insert(&allowed->node, &tree);
+		KUNIT_ASSERT_EQ(test, 0,
+				iopt_set_allow_iova(&bug->iopt, &tree));
+		iopt_free_allowed(&tree);
+		iopt_bug_map(test, 0, 0, 0, PAGES(8));
+		iopt_bug_map(test, -PAGES(9), 0, 0, PAGES(1));
+		bug_choose_until_full(test, -PAGES(16), PAGES(pages));
+		KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&bug->iopt, &bytes));
+	}
+	iopt_bug_end(test);
+}
+
+/* Number 22: how much was unmapped is told whatever happens. */
+static void iopt_bug_22_failed_unmap_reports_unmapped_bytes(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+	struct io_pagetable *iopt = &bug->iopt;
+	unsigned long bytes = 1;
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, iopt_unmap_iova(iopt, BASE, 0, &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, 0);
+	bytes = 1;
+	KUNIT_EXPECT_EQ(test, -EOVERFLOW,
+			iopt_unmap_iova(iopt, -PAGE_SIZE, PAGES(2), &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, 0);
+	iopt_bug_map(test, BASE, 0, 0, PAGES(2));
+	iopt_bug_map(test, BASE + PAGES(2), 0, 0, PAGES(4));
+	bytes = 1;
+	KUNIT_EXPECT_EQ(test, -ENOENT,
+			iopt_unmap_iova(iopt, BASE + PAGES(1), PAGES(5),
+					&bytes));
+	KUNIT_EXPECT_EQ(test, bytes, 0);
+	/* What lies in front of the error is unmapped. */
+	KUNIT_EXPECT_EQ(test, -ENOENT,
+			iopt_unmap_iova(iopt, BASE, PAGES(3), &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, PAGES(2));
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_iova(iopt, 0, ULONG_MAX, NULL));
+	iopt_bug_end(test);
+}
+
+/* Number 23: a copy that has nothing to copy gives an error, not just a value. */
+static void iopt_bug_23_rw_of_unmapped_or_no_bytes_fails(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+	struct io_pagetable *iopt = &bug->iopt;
+	u8 *data = bug->run->data;
+
+	for (unsigned int flags = 0; flags <= IOMMUFD_ACCESS_RW_WRITE;
+	     flags++) {
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				iopt_rw(iopt, BASE, data, 0, flags));
+		KUNIT_EXPECT_EQ(test, -ENOENT,
+				iopt_rw(iopt, BASE, data, 1, flags));
+		KUNIT_EXPECT_EQ(test, -EOVERFLOW,
+				iopt_rw(iopt, ULONG_MAX, data, 2, flags));
+	}
+	iopt_bug_map(test, BASE, 0, 0, PAGES(1));
+	KUNIT_EXPECT_EQ(test, 0, iopt_rw(iopt, BASE, data, PAGE_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, -ENOENT,
+			iopt_rw(iopt, BASE, data, PAGE_SIZE + 1, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iopt_pin_pages(iopt, NULL, BASE, 0, bug->run->out_pages, 0));
+	iopt_bug_unmap(test, BASE, PAGES(1));
+	iopt_bug_end(test);
+}
+
+/* Number 24: to unmap where nothing is mapped is no error. */
+static void iopt_bug_24_unmap_of_nothing_succeeds(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+	unsigned long bytes = 1;
+
+	iopt_bug_add_domain(test, 0);
+	KUNIT_EXPECT_EQ(test, 0,
+			iopt_unmap_iova(&bug->iopt, BASE, PAGES(4), &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, 0);
+	iopt_bug_map(test, BASE + PAGES(4), 0, 0, PAGES(4));
+	bytes = 1;
+	KUNIT_EXPECT_EQ(test, 0,
+			iopt_unmap_iova(&bug->iopt, BASE, PAGES(4), &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, 0);
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&bug->iopt, &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, PAGES(4));
+	bytes = 1;
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&bug->iopt, &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, 0);
+	iopt_bug_remove_domain(test, 0);
+	iopt_bug_end(test);
+}
+
+/* Maps where the unmap that it is told of has been already. */
+static void bug_map_behind(struct kunit *test, unsigned long iova,
+			   unsigned long length)
+{
+	struct bug *bug = test->priv;
+
+	iopt_unpin_pages(&bug->iopt, NULL, BASE + PAGES(4), PAGES(4));
+	iopt_bug_map(test, BASE, 1, PAGES(1), PAGES(3));
+	iopt_bug_map(test, BASE + PAGES(3), 1, PAGES(1), PAGES(1));
+}
+
+/* Number 25: a map comes in between when several areas are unmapped. */
+static void iopt_bug_25_map_during_notification_is_kept(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+	unsigned long bytes;
+
+	bug->on_unmap = bug_map_behind;
+	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&bug->iopt, &bug->access));
+	iopt_bug_add_domain(test, 0);
+	iopt_bug_map(test, BASE, 1, 0, PAGES(4));
+	iopt_bug_map(test, BASE + PAGES(4), 1, PAGES(4), PAGES(4));
+	iopt_bug_map(test, BASE + PAGES(8), 1, PAGES(8), PAGES(4));
+	iopt_bug_pin(test, BASE + PAGES(4), PAGES(4));
+	iopt_bug_unmap(test, BASE, PAGES(12));
+	KUNIT_EXPECT_EQ(test, bug->unmapped, 1);
+	/* The new ones are there, and lead where they should. */
+	KUNIT_EXPECT_EQ(test, iopt_bug_pins(bug), 4);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(bug->domain, BASE),
+			page_to_phys(bug->run->mems[1].page[1]));
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&bug->iopt, &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, PAGES(4));
+	iopt_bug_remove_domain(test, 0);
+	iopt_remove_access(&bug->iopt, &bug->access);
+	iopt_bug_end(test);
+}
+
+/* A driver of an IOMMU during whose unmap somebody else maps. */
+struct bug_unmap_hook {
+	struct iommu_domain_ops ops;
+	const struct iommu_domain_ops *real;
+	struct kunit *test;
+	struct completion mapped;
+	bool ran;
+};
+
+static struct bug_unmap_hook bug_unmap_hook;
+
+static int bug_map_thread(void *data)
+{
+	struct kunit *test = data;
+	struct bug *bug = test->priv;
+
+	kthread_use_mm(bug->ik.mm);
+	KUNIT_EXPECT_EQ(test, 0, iopt_bug_try_map(bug, BASE, 1, PAGES(1),
+						  PAGES(4)));
+	kthread_unuse_mm(bug->ik.mm);
+	complete(&bug_unmap_hook.mapped);
+	return 0;
+}
+
+static size_t bug_unmap_pages(struct iommu_domain *domain, unsigned long iova,
+			      size_t pgsize, size_t pgcount,
+			      struct iommu_iotlb_gather *gather)
+{
+	struct bug_unmap_hook *hook = &bug_unmap_hook;
+	struct task_struct *thread;
+
+	if (iova == BASE + PAGES(4) && !hook->ran) {
+		hook->ran = true;
+		thread = kthread_run(bug_map_thread, hook->test, "iopt_bug_25");
+		KUNIT_EXPECT_FALSE(hook->test, IS_ERR(thread));
+		if (!IS_ERR(thread))
+			wait_for_completion(&hook->mapped);
+	}
+	return hook->real->unmap_pages(domain, iova, pgsize, pgcount, gather);
+}
+
+/* The same where nobody has to be told, so that the unmap does not look up. */
+static void iopt_bug_25_map_during_driver_unmap_is_kept(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+	struct bug_unmap_hook *hook = &bug_unmap_hook;
+	unsigned long bytes;
+
+	iopt_bug_add_domain(test, 0);
+	*hook = (struct bug_unmap_hook){
+		.ops = *bug->domain->ops,
+		.real = bug->domain->ops,
+		.test = test,
+	};
+	hook->ops.unmap_pages = bug_unmap_pages;
+	init_completion(&hook->mapped);
+	iopt_bug_map(test, BASE, 1, 0, PAGES(4));
+	iopt_bug_map(test, BASE + PAGES(4), 1, PAGES(4), PAGES(4));
+	iopt_bug_map(test, BASE + PAGES(8), 1, PAGES(8), PAGES(4));
+	bug->domain->ops = &hook->ops;
+	iopt_bug_unmap(test, BASE, PAGES(12));
+	bug->domain->ops = hook->real;
+	KUNIT_EXPECT_TRUE(test, hook->ran);
+	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(bug->domain, BASE),
+			page_to_phys(bug->run->mems[1].page[1]));
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&bug->iopt, &bytes));
+	KUNIT_EXPECT_EQ(test, bytes, PAGES(4));
+	iopt_bug_remove_domain(test, 0);
+	iopt_bug_end(test);
+}
+
+/* Lets go of the pages when told to, and wants them back at once. */
+static void bug_pin_again(struct kunit *test, unsigned long iova,
+			  unsigned long length)
+{
+	struct bug *bug = test->priv;
+
+	iopt_unpin_pages(&bug->iopt, NULL, BASE + PAGES(2), PAGES(3));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iopt_pin_pages(&bug->iopt, NULL, BASE, PAGES(1),
+				       bug->run->out_pages, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iopt_rw(&bug->iopt, BASE, bug->run->data, 1, 0));
+}
+
+/* What is being unmapped cannot be held anew, or it would never end. */
+static void iopt_bug_pin_during_notification_fails(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+
+	bug->on_unmap = bug_pin_again;
+	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&bug->iopt, &bug->access));
+	iopt_bug_map(test, BASE, 1, 0, PAGES(8));
+	iopt_bug_pin(test, BASE + PAGES(2), PAGES(3));
+	iopt_bug_unmap(test, BASE, PAGES(8));
+	KUNIT_EXPECT_EQ(test, bug->unmapped, 1);
+	iopt_remove_access(&bug->iopt, &bug->access);
+	iopt_bug_end(test);
+}
+
+/* A map that fails says no IOVA, chosen though it was. */
+static void iopt_bug_failed_map_returns_no_iova(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+	struct iopt_map map = {
+		.flags = IOPT_ALLOC_IOVA,
+		.iova = 0x1234,
+		.length = PAGE_SIZE,
+		.prot = RW,
+	};
+
+	iopt_bug_add_domain(test, 0);
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			iopt_map_user_pages(&bug->iopt, &map,
+					    (void __user *)PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, map.iova, 0x1234);
+	iopt_bug_remove_domain(test, 0);
+	iopt_bug_end(test);
+}
+
+/*
+ * Pieces of which only the sum is aligned. Their IOVAs have to be as well, or a
+ * domain gets what it cannot map.
+ */
+static void iopt_bug_copy_of_misaligned_areas_fails(struct kunit *test)
+{
+	struct bug *bug = iopt_bug_begin(test);
+	struct iopt_map map = {
+		.iova = 2 * BASE,
+		.length = 2 * PAGE_SIZE,
+		.prot = RW,
+	};
+
+	/* The second piece begins with a page, at an IOVA that does not. */
+	iopt_bug_map(test, BASE, 1, 0, SZ_1K);
+	iopt_bug_map(test, BASE + SZ_1K, 1, PAGES(2), 2 * PAGE_SIZE - SZ_1K);
+	iopt_init_table(&bug->other);
+	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&bug->other, &bug->access));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iopt_copy_iova(&bug->other, &map, &bug->iopt, BASE));
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&bug->other, NULL));
+	iopt_remove_access(&bug->other, &bug->access);
+	iopt_destroy_table(&bug->other);
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&bug->iopt, NULL));
+	iopt_bug_end(test);
+}
+
+static struct kunit_case iopt_bugs_map_cases[] = {
+	KUNIT_CASE(iopt_bug_16_area_unmapped_by_notification_is_skipped),
+	KUNIT_CASE(iopt_bug_17_unpin_races_unmap),
+	KUNIT_CASE(iopt_bug_19_no_iova_for_enormous_length),
+	KUNIT_CASE(iopt_bug_20_iovas_near_the_last_do_not_wrap),
+	KUNIT_CASE(iopt_bug_22_failed_unmap_reports_unmapped_bytes),
+	KUNIT_CASE(iopt_bug_23_rw_of_unmapped_or_no_bytes_fails),
+	KUNIT_CASE(iopt_bug_24_unmap_of_nothing_succeeds),
+	KUNIT_CASE(iopt_bug_25_map_during_notification_is_kept),
+	KUNIT_CASE(iopt_bug_25_map_during_driver_unmap_is_kept),
+	KUNIT_CASE(iopt_bug_pin_during_notification_fails),
+	KUNIT_CASE(iopt_bug_failed_map_returns_no_iova),
+	KUNIT_CASE(iopt_bug_copy_of_misaligned_areas_fails),
+	{}
+};
+
+static struct kunit_suite iopt_bugs_map_suite = {
+	.name = "iommufd_iopt_bugs_map",
+	.init = iopt_kunit_init,
+	.exit = iopt_kunit_exit,
+	.test_cases = iopt_bugs_map_cases,
+};
+
+kunit_test_suite(iopt_bugs_map_suite);

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: the model test's IOMMU
+ *
+ * A page table that is an array, strict about everything that hardware would
+ * suffer in silence: mapping over a mapping, cutting a leaf, a page that is
+ * mapped while it is not pinned, a query that begins within a leaf. Its IOTLB
+ * remembers leaves that are dirty: until it is flushed a device's write leaves
+ * no mark in them, so a flush that is forgotten loses dirty bits.
+ */
+#include <linux/mm.h>
+
+#include "tests/model/random_kunit.h"
+
+static struct model_domain *to_model_domain(struct iommu_domain *domain)
+{
+	return container_of(domain, struct model_domain, domain);
+}
+
+static unsigned long model_granule_iova(const struct model_domain *md,
+					unsigned int i)
+{
+	return md->run->cfg->base + ((unsigned long)i << md->shift);
+}
+
+/* Granules of a range, false where it is not inside of the window. */
+static bool model_domain_range(struct model_domain *md, unsigned long iova,
+			       size_t size, unsigned int *first,
+			       unsigned int *n)
+{
+	unsigned long offset = iova - md->run->cfg->base;
+
+	if (iova < md->run->cfg->base || !size ||
+	    offset >= md->run->cfg->bytes ||
+	    size > md->run->cfg->bytes - offset ||
+	    (offset | size) & (BIT(md->shift) - 1)) {
+		iopt_model_fail(md->run, "driver called for %#lx, %#zx bytes",
+				iova, size);
+		return false;
+	}
+	*first = offset >> md->shift;
+	*n = size >> md->shift;
+	return true;
+}
+
+static void model_check_pinned(struct model_domain *md, unsigned int granule,
+			       const char *when)
+{
+	phys_addr_t phys = md->granules[granule].phys;
+
+	if (iopt_model_page_pins(pfn_to_page(PHYS_PFN(phys))))
+		return;
+	iopt_model_fail(md->run, "page of iova %#lx not pinned %s",
+			model_granule_iova(md, granule), when);
+}
+
+static void model_map_leaf(struct model_domain *md, unsigned int first,
+			   unsigned int n, phys_addr_t phys, int prot)
+{
+	for (unsigned int i = first; i < first + n; i++) {
+		struct model_granule *g = &md->granules[i];
+
+		if (g->n)
+			iopt_model_fail(md->run, "mapped over iova %#lx",
+					model_granule_iova(md, i));
+		g->phys = phys;
+		g->leaf = first;
+		g->n = n;
+		g->prot = prot;
+		g->dirty = false;
+		g->cached = false;
+		model_check_pinned(md, i, "when mapped");
+		phys += BIT(md->shift);
+	}
+	md->mapped += n;
+}
+
+static int model_map_pages(struct iommu_domain *domain, unsigned long iova,
+			   phys_addr_t paddr, size_t pgsize, size_t pgcount,
+			   int prot, gfp_t gfp, size_t *mapped)
+{
+	struct model_domain *md = to_model_domain(domain);
+	bool fail = md->fail && !--md->fail;
+	unsigned int first, n;
+
+	if (!(domain->pgsize_bitmap & pgsize) ||
+	    ((iova | paddr) & (pgsize - 1)) ||
+	    !model_domain_range(md, iova, pgsize * pgcount, &first, &n)) {
+		iopt_model_fail(md->run, "bad map at iova %#lx", iova);
+		return -EINVAL;
+	}
+	if (fail)
+		pgcount /= 2;
+	for (size_t i = 0; i < pgcount; i++) {
+		model_map_leaf(md, first, pgsize >> md->shift, paddr, prot);
+		first += pgsize >> md->shift;
+		paddr += pgsize;
+	}
+	*mapped = pgsize * pgcount;
+	md->run->driver_failed |= fail;
+	return fail ? MODEL_MAP_ERRNO : 0;
+}
+
+static size_t model_unmap_pages(struct iommu_domain *domain, unsigned long iova,
+				size_t pgsize, size_t pgcount,
+				struct iommu_iotlb_gather *gather)
+{
+	struct model_domain *md = to_model_domain(domain);
+	unsigned int first, n;
+
+	if (!model_domain_range(md, iova, pgsize * pgcount, &first, &n))
+		return 0;
+	for (unsigned int i = first; i < first + n; i++) {
+		struct model_granule *g = &md->granules[i];
+
+		if (!g->n) {
+			iopt_model_fail(md->run, "unmap of iova %#lx, where nothing is",
+					model_granule_iova(md, i));
+			continue;
+		}
+		if (g->leaf < first || g->leaf + g->n > first + n)
+			iopt_model_fail(md->run, "unmap cuts a leaf at iova %#lx",
+					model_granule_iova(md, i));
+		model_check_pinned(md, i, "when unmapped");
+		g->n = 0;
+		md->mapped--;
+	}
+	iommu_iotlb_gather_add_range(gather, iova, pgsize * pgcount);
+	return pgsize * pgcount;
+}
+
+static phys_addr_t model_iova_to_phys(struct iommu_domain *domain,
+				      dma_addr_t iova)
+{
+	struct model_domain *md = to_model_domain(domain);
+	unsigned long offset = iova - md->run->cfg->base;
+	unsigned int i = offset >> md->shift;
+
+	if (iova < md->run->cfg->base || offset >= md->run->cfg->bytes ||
+	    !md->granules[i].n)
+		return 0;
+	return md->granules[i].phys + (offset & (BIT(md->shift) - 1));
+}
+
+static void model_iotlb_sync(struct iommu_domain *domain,
+			     struct iommu_iotlb_gather *gather)
+{
+	struct model_domain *md = to_model_domain(domain);
+
+	for (unsigned int i = 0; i < md->nr; i++) {
+		struct model_granule *g = &md->granules[i];
+		unsigned long iova = model_granule_iova(md, i);
+
+		if (g->n && iova <= gather->end &&
+		    iova + BIT(md->shift) - 1 >= gather->start)
+			md->granules[g->leaf].cached = false;
+	}
+}
+
+static int model_set_dirty_tracking(struct iommu_domain *domain, bool enabled)
+{
+	to_model_domain(domain)->tracking = enabled;
+	return 0;
+}
+
+/* As drivers do: whole leaves, from where the query begins. */
+static int model_read_and_clear_dirty(struct iommu_domain *domain,
+				      unsigned long iova, size_t size,
+				      unsigned long flags,
+				      struct iommu_dirty_bitmap *dirty)
+{
+	struct model_domain *md = to_model_domain(domain);
+	unsigned int first, n;
+
+	if (!md->tracking && dirty->bitmap)
+		return -EINVAL;
+	/* Bits may be smaller than granules, and so may ends of a query. */
+	size = ALIGN(iova + size, BIT(md->shift)) - iova;
+	if (!model_domain_range(md, iova, size, &first, &n))
+		return 0;
+	for (unsigned int i = first; i < first + n; i++) {
+		struct model_granule *g = &md->granules[i];
+
+		if (!g->n) {
+			iopt_model_fail(md->run, "asked for iova %#lx, where nothing is",
+					model_granule_iova(md, i));
+			return 0;
+		}
+		if (i != g->leaf) {
+			if (i == first)
+				iopt_model_fail(md->run, "asked from within a leaf at iova %#lx",
+						iova);
+			continue;
+		}
+		if (!g->dirty)
+			continue;
+		g->dirty = flags & IOMMU_DIRTY_NO_CLEAR;
+		iommu_dirty_bitmap_record(dirty, model_granule_iova(md, i),
+					  (size_t)g->n << md->shift);
+	}
+	return 0;
+}
+
+static const struct iommu_domain_ops model_domain_ops = {
+	.map_pages = model_map_pages,
+	.unmap_pages = model_unmap_pages,
+	.iotlb_sync = model_iotlb_sync,
+	.iova_to_phys = model_iova_to_phys,
+};
+
+static const struct iommu_dirty_ops model_dirty_ops = {
+	.set_dirty_tracking = model_set_dirty_tracking,
+	.read_and_clear_dirty = model_read_and_clear_dirty,
+};
+
+/**
+ * iopt_model_domain_init() - an empty domain
+ * @run: whose it is, and for how long
+ * @nr: which one
+ */
+void iopt_model_domain_init(struct model_run *run, unsigned int nr)
+{
+	struct model_domain *md = &run->domains[nr];
+	unsigned long pgsizes = run->cfg->pgsizes[nr];
+
+	md->run = run;
+	if (!pgsizes)
+		return;
+	md->shift = __ffs(pgsizes);
+	md->nr = run->cfg->bytes >> md->shift;
+	md->granules = iopt_kunit_vzalloc(run->test,
+					  md->nr * sizeof(*md->granules));
+	md->expected = iopt_kunit_vzalloc(run->test,
+					  run->cfg->bytes / MODEL_UNIT);
+	md->domain.type = IOMMU_DOMAIN_UNMANAGED;
+	md->domain.ops = &model_domain_ops;
+	md->domain.dirty_ops = &model_dirty_ops;
+	md->domain.pgsize_bitmap = pgsizes;
+	md->domain.geometry.aperture_end = ULONG_MAX;
+	if (run->cfg->flags & MODEL_APERTURE) {
+		md->domain.geometry.aperture_start = run->cfg->base;
+		md->domain.geometry.aperture_end =
+			run->cfg->base + run->cfg->bytes - 1;
+	}
+}
+
+/**
+ * iopt_model_domain_write() - a device writes
+ * @md: its domain
+ * @iova: to where, in the window
+ * @start: set to the first IOVA that is dirty because of it
+ * @last: set to the last one
+ *
+ * Return: whether the domain has to tell of it: somewhere to write, and
+ * tracking is on.
+ */
+bool iopt_model_domain_write(struct model_domain *md, unsigned long iova,
+			     unsigned long *start, unsigned long *last)
+{
+	unsigned int i = (iova - md->run->cfg->base) >> md->shift;
+	struct model_granule *leaf;
+
+	if (!md->granules[i].n || !(md->granules[i].prot & IOMMU_WRITE) ||
+	    !md->tracking)
+		return false;
+	leaf = &md->granules[md->granules[i].leaf];
+	if (!leaf->cached)
+		leaf->dirty = true;
+	leaf->cached = true;
+	*start = model_granule_iova(md, md->granules[i].leaf);
+	*last = *start + ((unsigned long)leaf->n << md->shift) - 1;
+	return true;
+}

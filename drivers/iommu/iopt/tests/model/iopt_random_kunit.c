@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: random steps
+ *
+ * Three tables, four domains and seven memories are put through random
+ * sequences of everything that io_pagetable.h offers, with failures, and after
+ * each step the engine is held against its model. What a step does is made from
+ * a fixed seed, so that a row always takes the same course; a failure tells the
+ * step.
+ */
+#include <kunit/pins.h>
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/debugfs.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
+
+#include "test_hooks.h"
+#include "tests/model/random_kunit.h"
+
+#define MODEL_WINDOW	SZ_2M
+
+static const struct model_config model_configs[] = {
+	{ "4k", 1, 2500, SZ_1G, MODEL_WINDOW,
+	  { SZ_4K, SZ_4K, SZ_4K, SZ_4K } },
+	{ "leaves of 16k and 64k", 2, 2500, 0, MODEL_WINDOW,
+	  { SZ_4K | SZ_16K | SZ_64K, SZ_4K | SZ_64K, SZ_4K, SZ_4K | SZ_16K } },
+	{ "leaves of 2m", 3, 700, SZ_512G, SZ_8M,
+	  { SZ_4K | SZ_2M, SZ_4K | SZ_64K | SZ_2M, SZ_4K, 0 },
+	  .flags = MODEL_HUGE },
+	{ "granules of 2k and 1k", 4, 2500, SZ_4G, MODEL_WINDOW,
+	  { SZ_2K | SZ_1M, SZ_1K | SZ_8K | SZ_64K, SZ_4K, SZ_2K } },
+	{ "up to the last iova", 5, 2500, -(unsigned long)MODEL_WINDOW,
+	  MODEL_WINDOW, { SZ_4K | SZ_64K, SZ_2K | SZ_16K, SZ_4K, SZ_64K } },
+	{ "one domain for each table", 6, 2500, SZ_1G, MODEL_WINDOW,
+	  { SZ_4K | SZ_32K, SZ_2K | SZ_32K, SZ_4K, 0 },
+	  .flags = MODEL_APERTURE },
+	{ "batches of one run", 7, 2500, SZ_1G, MODEL_WINDOW,
+	  { SZ_4K | SZ_16K | SZ_64K, SZ_4K, SZ_4K | SZ_64K, SZ_2K | SZ_64K },
+	  .memory_limit = 1 },
+	{ "batches of three runs", 8, 2500, SZ_1G, MODEL_WINDOW,
+	  { SZ_4K | SZ_16K | SZ_64K, SZ_4K, SZ_4K | SZ_64K, SZ_2K | SZ_64K },
+	  .memory_limit = 48 },
+	{ "accounts", 9, 2500, SZ_1G, MODEL_WINDOW,
+	  { SZ_4K | SZ_64K, SZ_2K | SZ_16K, SZ_4K, SZ_4K },
+	  .flags = MODEL_ACCOUNT },
+	{ "accounts with a limit", 10, 2500, SZ_1G, MODEL_WINDOW,
+	  { SZ_4K | SZ_64K, SZ_2K | SZ_16K, SZ_4K, SZ_4K },
+	  .limit = 150, .flags = MODEL_ACCOUNT },
+	{ "failures", 11, 2500, SZ_1G, MODEL_WINDOW,
+	  { SZ_4K | SZ_64K, SZ_2K | SZ_16K, SZ_4K | SZ_16K, SZ_4K },
+	  .flags = MODEL_FAULTS },
+	{ "failures in small batches", 12, 2500, 0, MODEL_WINDOW,
+	  { SZ_4K | SZ_64K, SZ_2K | SZ_16K, SZ_4K | SZ_16K, SZ_4K },
+	  .memory_limit = 32, .limit = 300,
+	  .flags = MODEL_FAULTS | MODEL_ACCOUNT | MODEL_APERTURE },
+	{ "failures with leaves of 2m", 13, 700, SZ_512G, SZ_8M,
+	  { SZ_4K | SZ_2M, SZ_4K | SZ_64K | SZ_2M, SZ_4K, 0 },
+	  .flags = MODEL_HUGE | MODEL_FAULTS },
+	{ "long queries", 14, 400, SZ_512G, MODEL_WINDOW,
+	  { SZ_4K | SZ_64K, SZ_2K | SZ_16K, SZ_4K | SZ_64K, SZ_4K },
+	  .flags = MODEL_FAR },
+};
+
+KUNIT_ARRAY_PARAM_DESC(model_configs, model_configs, name);
+
+/* The first round is always the same, and so is each of the others. */
+static unsigned int random_rounds = 1;
+module_param(random_rounds, uint, 0444);
+MODULE_PARM_DESC(random_rounds,
+		 "How often each random test runs, with other numbers each time");
+
+/* What the file of a failure attribute in debugfs shows. */
+static void *model_fault_attr(const char *dir, const char *name)
+{
+	struct dentry *parent = debugfs_lookup(dir, NULL), *file;
+	void *value = NULL;
+
+	if (IS_ERR_OR_NULL(parent))
+		return NULL;
+	file = debugfs_lookup(name, parent);
+	if (!IS_ERR_OR_NULL(file)) {
+		value = d_inode(file)->i_private;
+		dput(file);
+	}
+	dput(parent);
+	return value;
+}
+
+/* Let any allocation fail, and say nothing of it. */
+static void model_set_faults(bool on)
+{
+	static const char * const dirs[] = { "failslab", "fail_iommufd" };
+	bool *only_atomic = model_fault_attr("failslab", "ignore-gfp-wait");
+
+	if (only_atomic)
+		*only_atomic = !on;
+	for (unsigned int i = 0; i < ARRAY_SIZE(dirs); i++) {
+		unsigned long *verbose = model_fault_attr(dirs[i], "verbose");
+
+		if (verbose)
+			*verbose = on ? 0 : 2;
+	}
+}
+
+static void model_unset_faults(void *unused)
+{
+	model_set_faults(false);
+}
+
+/* Nobody who may lock any amount of memory is counted. */
+static void model_drop_caps(struct model_run *run)
+{
+	struct cred *cred;
+
+	if (run->cfg->limit)
+		current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur =
+			run->cfg->limit * PAGE_SIZE;
+	if (!(run->cfg->flags & MODEL_ACCOUNT))
+		return;
+	cred = prepare_creds();
+	KUNIT_ASSERT_NOT_NULL(run->test, cred);
+	cap_lower(cred->cap_effective, CAP_IPC_LOCK);
+	commit_creds(cred);
+}
+
+/* Choose from the window only. */
+static void model_allow_window(struct model_run *run, struct io_pagetable *iopt)
+{
+	struct rb_root_cached tree = RB_ROOT_CACHED;
+	struct iopt_allowed *allowed = kzalloc(sizeof(*allowed), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(run->test, allowed);
+	allowed->node.start = run->cfg->base;
+	allowed->node.last = model_window_last(run);
+	interval_tree_insert(&allowed->node, &tree);
+	KUNIT_ASSERT_EQ(run->test, iopt_set_allow_iova(iopt, &tree), 0);
+}
+
+/**
+ * iopt_model_alloc() - everything that a run has, but for tables
+ * @test: the test
+ * @cfg: what the run is like
+ *
+ * Return: the run; it goes with the test.
+ */
+struct model_run *iopt_model_alloc(struct kunit *test,
+				   const struct model_config *cfg)
+{
+	struct model_run *run = iopt_kunit_vzalloc(test, sizeof(*run));
+
+	run->test = test;
+	run->cfg = cfg;
+	run->seed = run->cfg->seed;
+	prandom_seed_state(&run->rnd, run->seed);
+	run->bitmap_bytes = SZ_64K;
+	if (run->cfg->flags & MODEL_FAR)
+		run->bitmap_bytes += SZ_2M;
+	run->bitmap = iopt_kunit_mmap(test, run->bitmap_bytes / PAGE_SIZE);
+	run->before = iopt_kunit_vzalloc(test, run->bitmap_bytes);
+	run->after = iopt_kunit_vzalloc(test, run->bitmap_bytes);
+	run->must = iopt_kunit_vzalloc(test, run->bitmap_bytes);
+	run->may = iopt_kunit_vzalloc(test, run->bitmap_bytes);
+	run->data = iopt_kunit_vzalloc(test, 3 * MODEL_MAX_DATA);
+	iopt_model_memory_init(run);
+	for (unsigned int i = 0; i < MODEL_DOMAINS; i++) {
+		iopt_model_domain_init(run, i);
+		run->now.ioas[i] = -1;
+	}
+	model_drop_caps(run);
+	run->pins = pins_count();
+	run->user_locked = atomic_long_read(&current_user()->locked_vm);
+	if (run->cfg->memory_limit)
+		iopt_test_memory_limit = run->cfg->memory_limit;
+	if (run->cfg->flags & MODEL_FAULTS) {
+		model_set_faults(true);
+		KUNIT_ASSERT_EQ(test, 0,
+				kunit_add_action_or_reset(test,
+							  model_unset_faults,
+							  NULL));
+	}
+	return run;
+}
+
+static void model_run_begin(struct model_run *run, unsigned int round)
+{
+	run->seed = run->cfg->seed + round * 1000;
+	prandom_seed_state(&run->rnd, run->seed);
+	for (unsigned int i = 0; i < MODEL_IOASES; i++) {
+		iopt_init_table(&run->iopts[i]);
+		model_allow_window(run, &run->iopts[i]);
+		iopt_random_access_init(run, i);
+		run->now.small[i] = false;
+	}
+}
+
+/* Everything goes, in any order; the suite sees whether something is left. */
+static void model_run_end(struct model_run *run)
+{
+	for (unsigned int i = 0; i < MODEL_IOASES; i++) {
+		if (model_below(run, 2))
+			iopt_random_remove_domains(run, i);
+		iopt_random_unmap_all(run, i);
+		iopt_random_remove_domains(run, i);
+		iopt_random_remove_access(run, i);
+	}
+	iopt_model_describe(run, "end");
+	if (!run->failed)
+		iopt_model_check(run);
+	for (unsigned int i = 0; i < MODEL_IOASES; i++)
+		iopt_destroy_table(&run->iopts[i]);
+}
+
+static const struct {
+	unsigned int weight;
+	void (*step)(struct model_run *run);
+} model_steps[] = {
+	{ 14, iopt_random_map },
+	{ 5, iopt_random_map_anywhere },
+	{ 12, iopt_random_copy },
+	{ 9, iopt_random_unmap },
+	{ 3, iopt_random_split },
+	{ 6, iopt_random_add_domain },
+	{ 3, iopt_random_remove_domain },
+	{ 2, iopt_random_large_pages },
+	{ 3, iopt_random_access },
+	{ 12, iopt_random_pin },
+	{ 8, iopt_random_unpin },
+	{ 8, iopt_random_rw },
+	{ 6, iopt_random_track },
+	{ 14, iopt_random_write },
+	{ 10, iopt_random_query },
+	{ 2, iopt_random_faulting_query },
+};
+
+static void model_step(struct model_run *run)
+{
+	unsigned int sum = 0, pick, i;
+
+	for (i = 0; i < ARRAY_SIZE(model_steps); i++)
+		sum += model_steps[i].weight;
+	pick = model_below(run, sum);
+	for (i = 0; pick >= model_steps[i].weight; i++)
+		pick -= model_steps[i].weight;
+	iopt_model_describe(run, "nothing");
+	model_steps[i].step(run);
+}
+
+static void model_run_steps(struct model_run *run)
+{
+	for (run->step = 0; run->step < run->cfg->steps; run->step++) {
+		model_step(run);
+		if (!run->failed)
+			iopt_model_check(run);
+		if (!run->failed && !model_below(run, 4))
+			iopt_random_check_dirty(run);
+		if (run->failed)
+			return;
+		cond_resched();
+	}
+}
+
+static void random_steps_match_model(struct kunit *test)
+{
+	struct model_run *run = iopt_model_alloc(test, test->param_value);
+
+	for (unsigned int i = 0; i < random_rounds && !run->failed; i++) {
+		model_run_begin(run, i);
+		model_run_steps(run);
+		model_run_end(run);
+	}
+}
+
+static struct kunit_case iopt_random_cases[] = {
+	KUNIT_CASE_PARAM_ATTR(random_steps_match_model, model_configs_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
+	{}
+};
+
+static struct kunit_suite iopt_random_suite = {
+	.name = "iommufd_iopt_random",
+	.init = iopt_kunit_init,
+	.exit = iopt_kunit_exit,
+	.test_cases = iopt_random_cases,
+};
+
+kunit_test_suite(iopt_random_suite);

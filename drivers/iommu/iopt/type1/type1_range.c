@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Ranges of concurrent calls
+ *
+ * Calls that map or unmap run concurrently unless their IOVA ranges overlap. A
+ * call locks its range before it looks at the IOVA space and unlocks the range
+ * when it is done. So the mappings that a call has found in its range are still
+ * there when the call acts on them, and a mapping that another call is still
+ * making, and may fail to make, is never taken for one.
+ *
+ * A call may hold its range for any time: pinning waits for page faults. A task
+ * that waits for a range can be killed.
+ */
+#include <linux/cleanup.h>
+#include <linux/errno.h>
+#include <linux/interval_tree.h>
+#include <linux/lockdep.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "type1/type1.h"
+
+static bool type1_range_is_locked(struct type1 *type1, unsigned long iova,
+				  unsigned long last)
+{
+	const struct type1_range *sole = type1->sole_range;
+
+	lockdep_assert_held(&type1->range_lock);
+
+	if (sole && sole->node.start <= last && iova <= sole->node.last)
+		return true;
+	return interval_tree_iter_first(&type1->ranges, iova, last);
+}
+
+static bool type1_try_lock_range(struct type1 *type1,
+				 struct type1_range *range)
+{
+	bool free;
+
+	spin_lock(&type1->range_lock);
+	free = !type1_range_is_locked(type1, range->node.start,
+				      range->node.last);
+	if (free && type1->sole_range)
+		interval_tree_insert(&range->node, &type1->ranges);
+	else if (free)
+		type1->sole_range = range;
+	spin_unlock(&type1->range_lock);
+	return free;
+}
+
+/**
+ * type1_lock_range() - wait until no call maps or unmaps in a range
+ * @type1: the container
+ * @range: initialised by this function; stays in use until type1_unlock_range()
+ * @iova: first byte
+ * @last: last byte
+ *
+ * There is no order among waiting tasks: a call with a large range does not keep
+ * calls with small ranges waiting.
+ *
+ * Return:
+ * * 0: the range is locked
+ * * -EINTR: the task is being killed
+ *
+ * Context: may sleep; the caller holds no range and no lock of the engine.
+ */
+int type1_lock_range(struct type1 *type1, struct type1_range *range,
+		     unsigned long iova, unsigned long last)
+{
+	range->node.start = iova;
+	range->node.last = last;
+	if (wait_event_killable(type1->range_wait,
+				type1_try_lock_range(type1, range)))
+		return -EINTR;
+	return 0;
+}
+
+/**
+ * type1_unlock_range() - let other calls map and unmap in a range
+ * @type1: the container
+ * @range: locked by type1_lock_range()
+ *
+ * Context: any that may take a spinlock.
+ */
+void type1_unlock_range(struct type1 *type1, struct type1_range *range)
+{
+	scoped_guard(spinlock, &type1->range_lock) {
+		if (type1->sole_range == range)
+			type1->sole_range = NULL;
+		else
+			interval_tree_remove(&range->node, &type1->ranges);
+	}
+	/* A task that waits has added itself before it looked at the tree. */
+	if (wq_has_sleeper(&type1->range_wait))
+		wake_up_all(&type1->range_wait);
+}

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: queries whose bitmap is in memory that never comes
+ *
+ * A page fault may take as long as userspace wants, as a userfaultfd shows: its
+ * owner does not answer. A query that waits there can be killed, and has lost
+ * nothing then: the next query reports everything. Meanwhile the address space
+ * is not locked for others: what they do completes, or can be killed as well.
+ *
+ * The query that waits is made by a child. The parent does not have the memory
+ * that never comes, so it is not the one who is stuck.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/userfaultfd.h>
+
+#include "lib/counts.h"
+#include "lib/test.h"
+#include "lib/told.h"
+
+#define IOVA	0x40000000ULL
+/* As many pages as type1 has bits in a word of its bitmaps. */
+#define AREA	(64 * SZ_4K)
+/* A second mapping of the same memory. */
+#define OTHER	(IOVA + AREA)
+/* IOVAs of one page of bitmap, of a bit for each 4 KiB. */
+#define PER_PAGE	(SZ_4K * 8 * SZ_4K)
+/* IOVAs of what a query pins of a bitmap at a time: 512 pages. */
+#define PER_WINDOW	(512 * PER_PAGE)
+
+/* A killed call returns within 20 ms; the machine is shared and emulated. */
+#define KILLED_MS	1000
+/* A call is taken to be stuck when it has not returned after that. */
+#define STUCK_MS	500
+
+/**
+ * struct child - a process that makes one call
+ * @pid: the process
+ * @result: pipe that it writes the call's result to
+ */
+struct child {
+	pid_t pid;
+	int result[2];
+};
+
+FIXTURE(dirty_fault)
+{
+	struct bench bench;
+	struct guarded_bitmap bm;
+	struct child stuck;
+	struct child beside;
+	struct child behind;
+	struct counts before;
+};
+
+FIXTURE_VARIANT(dirty_fault)
+{
+	enum iommu_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(dirty_fault, type1) { .mode = MODE_TYPE1 };
+FIXTURE_VARIANT_ADD(dirty_fault, compat) { .mode = MODE_COMPAT };
+FIXTURE_VARIANT_ADD(dirty_fault, iommufd) { .mode = MODE_IOMMUFD };
+
+FIXTURE_SETUP(dirty_fault)
+{
+	struct bench *bench = &self->bench;
+
+	counts_now(_metadata, &self->before);
+	bench_open(_metadata, bench, variant->mode, "4k");
+	bench_memory(_metadata, bench, IOVA, AREA, MEM_4K);
+	/* Type1 answers for whole mappings only, so the others have theirs. */
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, OTHER, AREA);
+	bench_track(_metadata, bench);
+}
+
+static void child_kill(struct child *child)
+{
+	if (child->pid > 0)
+		kill(child->pid, SIGKILL);
+}
+
+static void child_reap(struct child *child)
+{
+	if (child->pid <= 0)
+		return;
+	waitpid(child->pid, NULL, 0);
+	close(child->result[0]);
+	child->pid = 0;
+}
+
+/* One child may wait for the other one, so neither is waited for first. */
+FIXTURE_TEARDOWN(dirty_fault)
+{
+	child_kill(&self->behind);
+	child_kill(&self->beside);
+	child_kill(&self->stuck);
+	child_reap(&self->stuck);
+	child_reap(&self->beside);
+	child_reap(&self->behind);
+	bench_close(_metadata, &self->bench);
+	bitmap_free(&self->bm);
+	counts_check(_metadata, &self->before, 0, 0, 0);
+}
+
+/* What a child is to do; 0 or -errno. */
+typedef int (*child_call)(struct bench *bench, __u64 length, __u64 missing);
+
+static void child_start(struct __test_metadata *_metadata, struct child *child,
+			child_call call, struct bench *bench, __u64 length,
+			__u64 missing)
+{
+	int rc;
+
+	CHECK_RC(0, pipe(child->result), "no pipe");
+	child->pid = fork();
+	CHECK(child->pid >= 0, "no child");
+	if (child->pid) {
+		close(child->result[1]);
+		return;
+	}
+	/* A test that fails ends without its teardown. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	rc = call(bench, length, missing);
+	if (write(child->result[1], &rc, sizeof(rc)) != sizeof(rc))
+		_exit(1);
+	_exit(0);
+}
+
+/* True if the child's call returned within that time. */
+static bool child_returned(struct child *child, int milliseconds, int *rc)
+{
+	struct pollfd pfd = { .fd = child->result[0], .events = POLLIN };
+
+	return poll(&pfd, 1, milliseconds) == 1 && pfd.revents & POLLIN &&
+	       read(child->result[0], rc, sizeof(*rc)) == sizeof(*rc);
+}
+
+/* The child's call succeeds, or waits for what it may wait for. */
+static void child_succeeds_or_waits(struct __test_metadata *_metadata,
+				    struct child *child, const char *what)
+{
+	int rc;
+
+	if (!child_returned(child, KILLED_MS, &rc)) {
+		TH_LOG("the %s waits", what);
+		return;
+	}
+	CHECK_RC(0, rc, "the %s failed", what);
+}
+
+/* True if the child is gone soon after it was killed. */
+static bool child_dies(struct child *child)
+{
+	kill(child->pid, SIGKILL);
+	for (int i = 0; i < KILLED_MS / 10; i++) {
+		if (waitpid(child->pid, NULL, WNOHANG) == child->pid) {
+			close(child->result[0]);
+			child->pid = 0;
+			return true;
+		}
+		usleep(10 * 1000);
+	}
+	return false;
+}
+
+/* In a child only: nobody is going to answer its page faults. */
+static int never_comes(void *at, size_t length)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = (unsigned long)at, .len = length },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &reg))
+		return -errno;
+	return 0;
+}
+
+/*
+ * A bitmap for @length bytes of IOVAs, whose pages from number @missing on
+ * never come. Those in front of it are there.
+ */
+static __u8 *missing_bitmap(__u64 length, __u64 missing)
+{
+	size_t bytes = (length / SZ_4K / 8 + SZ_4K - 1) & ~(SZ_4K - 1);
+	__u8 *bits;
+
+	bits = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (bits == MAP_FAILED || madvise(bits, bytes, MADV_NOHUGEPAGE) ||
+	    never_comes(bits + missing * SZ_4K, bytes - missing * SZ_4K))
+		return NULL;
+	memset(bits, 0, missing * SZ_4K);
+	return bits;
+}
+
+static int call_query(struct bench *bench, __u64 length, __u64 missing)
+{
+	__u8 *bits = missing_bitmap(length, missing);
+
+	if (!bits)
+		return -ENODATA;
+	return __bench_query(bench, 0, IOVA, length, SZ_4K, bits);
+}
+
+static int call_unmap(struct bench *bench, __u64 length, __u64 missing)
+{
+	__u8 *bits = missing_bitmap(length, missing);
+
+	if (!bits)
+		return -ENODATA;
+	return __type1_unmap_bitmap(bench->iommu.fd, IOVA, &length, SZ_4K, bits,
+				    length / SZ_4K / 8);
+}
+
+static int call_map(struct bench *bench, __u64 length, __u64 skip)
+{
+	return __iommu_map(&bench->iommu, bench->mem.va, IOVA + SZ_1G + skip,
+			   length, PROT_DMA_RW);
+}
+
+static int call_good_query(struct bench *bench, __u64 length, __u64 skip)
+{
+	__u8 bits[64] = {};
+
+	return __bench_query(bench, 0, IOVA + skip, length, SZ_4K, bits);
+}
+
+/* A query whose bitmap never comes waits, neither failing nor succeeding. */
+static void start_stuck(struct __test_metadata *_metadata, struct child *child,
+			child_call call, struct bench *bench, __u64 length,
+			__u64 missing)
+{
+	int rc = 0;
+
+	child_start(_metadata, child, call, bench, length, missing);
+	CHECK(!child_returned(child, STUCK_MS, &rc), "it gave %d", rc);
+}
+
+/* The first page of every area is dirty. */
+static void expect_all(struct __test_metadata *_metadata, struct bench *bench,
+		       struct guarded_bitmap *bm, __u64 length,
+		       const __u64 *dirty, size_t count)
+{
+	bitmap_alloc(_metadata, bm, length / SZ_4K, 0);
+	bench_query(_metadata, bench, bm, IOVA, SZ_4K);
+	for (size_t i = 0; i < count; i++)
+		CHECK(bitmap_test(bm, (dirty[i] - IOVA) / SZ_4K),
+		      "the page at 0x%llx is lost", dirty[i]);
+	CHECK(bitmap_count(bm) == count, "%zu pages, not %zu",
+	      bitmap_count(bm), count);
+}
+
+TEST_F(dirty_fault, killed_query_returns_and_loses_nothing)
+{
+	const __u64 dirty[] = { IOVA + SZ_4K, IOVA + 9 * SZ_4K };
+	struct bench *bench = &self->bench;
+
+	mock_fill(_metadata, &bench->dev, dirty[0], 1, 1);
+	start_stuck(_metadata, &self->stuck, call_query, bench, AREA, 0);
+	mock_fill(_metadata, &bench->dev, dirty[1], 1, 1);
+	ASSERT_TRUE(child_dies(&self->stuck));
+	expect_all(_metadata, bench, &self->bm, AREA, dirty, 2);
+}
+
+/* Part of the bitmap is there, and part of the dirty bits could be taken. */
+TEST_F(dirty_fault, killed_query_of_a_bitmap_that_is_half_there_loses_nothing)
+{
+	const __u64 dirty[] = { IOVA + SZ_4K, IOVA + PER_PAGE + SZ_4K };
+	const __u64 length = PER_PAGE + AREA;
+	struct bench *bench = &self->bench;
+
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA + PER_PAGE,
+		  AREA);
+	for (int i = 0; i < 2; i++)
+		mock_fill(_metadata, &bench->dev, dirty[i], 1, 1);
+	start_stuck(_metadata, &self->stuck, call_query, bench, length, 1);
+	ASSERT_TRUE(child_dies(&self->stuck));
+	expect_all(_metadata, bench, &self->bm, length, dirty, 2);
+}
+
+/* All of the first window is there, and nothing of the second one. */
+TEST_F(dirty_fault, killed_query_in_its_second_window_loses_nothing)
+{
+	const __u64 dirty[] = { IOVA + SZ_4K, IOVA + PER_WINDOW + SZ_4K };
+	const __u64 length = PER_WINDOW + AREA;
+	struct bench *bench = &self->bench;
+
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA + PER_WINDOW,
+		  AREA);
+	for (int i = 0; i < 2; i++)
+		mock_fill(_metadata, &bench->dev, dirty[i], 1, 1);
+	start_stuck(_metadata, &self->stuck, call_query, bench, length, 512);
+	ASSERT_TRUE(child_dies(&self->stuck));
+	expect_all(_metadata, bench, &self->bm, length, dirty, 2);
+}
+
+TEST_F(dirty_fault, killed_unmap_with_bitmap_unmaps_and_loses_nothing)
+{
+	const __u64 dirty[] = { IOVA + SZ_4K };
+	struct bench *bench = &self->bench;
+
+	if (variant->mode == MODE_IOMMUFD)
+		return;	/* the unmap of iommufd has no bitmap */
+	mock_fill(_metadata, &bench->dev, dirty[0], 1, 1);
+	start_stuck(_metadata, &self->stuck, call_unmap, bench, AREA, 0);
+	ASSERT_TRUE(child_dies(&self->stuck));
+	expect_all(_metadata, bench, &self->bm, AREA, dirty, 1);
+	iommu_unmap(_metadata, &bench->iommu, IOVA, AREA);
+}
+
+/* DMA and queries of others go on; those of a container may wait, killable. */
+TEST_F(dirty_fault, query_beside_one_that_waits_returns_or_dies)
+{
+	const __u64 dirty[] = { IOVA + 2 * SZ_4K };
+	struct bench *bench = &self->bench;
+	bool returned;
+	int rc;
+
+	start_stuck(_metadata, &self->stuck, call_query, bench, AREA, 0);
+	for (int i = 0; i < 3; i++) {
+		/* Of other IOVAs, and of the same. */
+		child_start(_metadata, &self->beside, call_good_query, bench,
+			    AREA, i % 2 ? 0 : OTHER - IOVA);
+		returned = child_returned(&self->beside, KILLED_MS, &rc);
+		ASSERT_TRUE(returned || variant->mode != MODE_IOMMUFD);
+		ASSERT_EQ(0, returned ? rc : 0);
+		ASSERT_TRUE(child_dies(&self->beside));
+	}
+	mock_fill(_metadata, &bench->dev, dirty[0], 1, 1);
+	ASSERT_TRUE(child_dies(&self->stuck));
+	expect_all(_metadata, bench, &self->bm, AREA, dirty, 1);
+}
+
+/* A map either completes, or can be killed; queries after it do as well. */
+TEST_F(dirty_fault, map_beside_a_query_that_waits_returns_or_dies)
+{
+	const __u64 dirty[] = { IOVA + 2 * SZ_4K };
+	struct bench *bench = &self->bench;
+
+	start_stuck(_metadata, &self->stuck, call_query, bench, AREA, 0);
+	child_start(_metadata, &self->beside, call_map, bench, AREA, 0);
+	child_succeeds_or_waits(_metadata, &self->beside, "map");
+	child_start(_metadata, &self->behind, call_good_query, bench, AREA,
+		    OTHER - IOVA);
+	child_succeeds_or_waits(_metadata, &self->behind, "query behind it");
+	EXPECT_TRUE(child_dies(&self->behind));
+	EXPECT_TRUE(child_dies(&self->beside));
+	mock_fill(_metadata, &bench->dev, dirty[0], 1, 1);
+	EXPECT_TRUE(child_dies(&self->stuck));
+	expect_all(_metadata, bench, &self->bm, AREA, dirty, 1);
+}
+
+/* A mapping of memory that never comes, beside everything else. */
+static int call_map_missing(struct bench *bench, __u64 length, __u64 skip)
+{
+	void *at = mmap(NULL, length, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED || never_comes(at, length))
+		return -ENODATA;
+	return __iommu_map(&bench->iommu, at, IOVA + 2 * SZ_1G + skip, length,
+			   PROT_DMA_RW);
+}
+
+TEST_F(dirty_fault, query_beside_a_map_of_memory_that_never_comes_returns_or_dies)
+{
+	const __u64 dirty[] = { IOVA + 2 * SZ_4K };
+	struct bench *bench = &self->bench;
+
+	mock_fill(_metadata, &bench->dev, dirty[0], 1, 1);
+	start_stuck(_metadata, &self->stuck, call_map_missing, bench, AREA, 0);
+	child_start(_metadata, &self->beside, call_good_query, bench, AREA,
+		    OTHER - IOVA);
+	child_succeeds_or_waits(_metadata, &self->beside, "query");
+	EXPECT_TRUE(child_dies(&self->beside));
+	/* Whatever it took with it: nothing is mapped, nothing is pinned. */
+	ASSERT_TRUE(child_dies(&self->stuck));
+	ASSERT_EQ(0, __iommu_map(&bench->iommu, bench->mem.va,
+				 IOVA + 2 * SZ_1G, AREA, PROT_DMA_RW));
+	expect_all(_metadata, bench, &self->bm, AREA, dirty, 1);
+}
+
+/* A bitmap that comes late takes the result of the same query. */
+static int call_late_query(struct bench *bench, __u64 length, __u64 delay)
+{
+	size_t bytes = SZ_4K;
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_zeropage zero = {};
+	__u8 *bits = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC), rc;
+	pid_t helper;
+
+	if (bits == MAP_FAILED || fd < 0 || ioctl(fd, UFFDIO_API, &api))
+		return -ENODATA;
+	reg.range.start = (unsigned long)bits;
+	reg.range.len = bytes;
+	zero.range = reg.range;
+	if (ioctl(fd, UFFDIO_REGISTER, &reg))
+		return -errno;
+	helper = fork();
+	if (!helper) {
+		/* The memory is the parent's; the file is for both. */
+		usleep(delay * 1000);
+		_exit(ioctl(fd, UFFDIO_ZEROPAGE, &zero) ? 1 : 0);
+	}
+	rc = __bench_query(bench, 0, IOVA, length, SZ_4K, bits);
+	waitpid(helper, NULL, 0);
+	return rc ?: bits[0] | bits[1] << 8;
+}
+
+TEST_F(dirty_fault, query_of_a_bitmap_that_comes_late_reports_all)
+{
+	struct bench *bench = &self->bench;
+	int rc;
+
+	mock_fill(_metadata, &bench->dev, IOVA + SZ_4K, 1, 1);
+	mock_fill(_metadata, &bench->dev, IOVA + 9 * SZ_4K, 1, 1);
+	child_start(_metadata, &self->stuck, call_late_query, bench, AREA,
+		    STUCK_MS);
+	ASSERT_FALSE(child_returned(&self->stuck, STUCK_MS / 2, &rc));
+	ASSERT_TRUE(child_returned(&self->stuck, STUCK_MS + KILLED_MS, &rc));
+	ASSERT_EQ(1 << 1 | 1 << 9, rc);
+}
+
+TEST_HARNESS_MAIN

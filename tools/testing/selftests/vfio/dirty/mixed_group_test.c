@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: a group of devices with and without dirty bits
+ *
+ * All devices of a group share a page table. If one of them is behind an IOMMU
+ * without dirty bits, a table with dirty tracking cannot be attached: type1
+ * reports every mapped page, and iommufd refuses such a table.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/counts.h"
+#include "lib/test.h"
+#include "lib/told.h"
+
+#define CAPABLE		"mixed4k"
+#define INCAPABLE	"mixednodirty"
+
+#define IOVA	0x10000000ULL
+#define PAGES	128
+#define LENGTH	(PAGES * SZ_4K)
+
+/* A pattern of the same byte everywhere. */
+#define BYTES(byte)	((byte) * 0x0101010101010101ULL)
+
+/* A write of one byte that the device could not do. */
+static bool write_faults(struct __test_metadata *_metadata,
+			 struct vfio_dev *dev, __u64 iova)
+{
+	CHECK_RC(0, __mock_fill(dev, iova, 1, BYTES(0x66)), "no command");
+	return mock_get(_metadata, dev, MOCK_REG(status)) != VFIO_MOCK_DMA_OK;
+}
+
+/* Both devices have to be in one group, or the tests below test nothing. */
+TEST(devices_of_both_kinds_are_in_one_group)
+{
+	char path[128], link[160], first[16] = "", number[16];
+
+	for (int i = 0; i < 4; i++) {
+		ASSERT_EQ(0, mock_find(i < 2 ? CAPABLE : INCAPABLE, i % 2, path,
+				       sizeof(path)));
+		snprintf(link, sizeof(link), "%s/iommu_group", path);
+		ASSERT_EQ(0, sysfs_link_name(link, number, sizeof(number)));
+		if (!i)
+			snprintf(first, sizeof(first), "%s", number);
+		ASSERT_STREQ(first, number);
+	}
+}
+
+FIXTURE(mixed_container)
+{
+	struct bench bench;
+	struct told told;
+	struct vfio_dev second;
+	struct counts before;
+};
+
+FIXTURE_VARIANT(mixed_container)
+{
+	enum iommu_mode mode;
+	const char *first;
+	const char *second;
+};
+
+FIXTURE_VARIANT_ADD(mixed_container, type1_capable_first) {
+	.mode = MODE_TYPE1, .first = CAPABLE, .second = INCAPABLE,
+};
+
+FIXTURE_VARIANT_ADD(mixed_container, type1_incapable_first) {
+	.mode = MODE_TYPE1, .first = INCAPABLE, .second = CAPABLE,
+};
+
+FIXTURE_VARIANT_ADD(mixed_container, compat_capable_first) {
+	.mode = MODE_COMPAT, .first = CAPABLE, .second = INCAPABLE,
+};
+
+FIXTURE_VARIANT_ADD(mixed_container, compat_incapable_first) {
+	.mode = MODE_COMPAT, .first = INCAPABLE, .second = CAPABLE,
+};
+
+/* The group is in the container by the first device; the second one follows. */
+FIXTURE_SETUP(mixed_container)
+{
+	struct bench *bench = &self->bench;
+	char path[128];
+
+	self->second.fd = -1;
+	self->second.group_fd = -1;
+	counts_now(_metadata, &self->before);
+	bench_open(_metadata, bench, variant->mode, variant->first);
+	bench_memory(_metadata, bench, IOVA, LENGTH, MEM_4K);
+	told_init(_metadata, &self->told, IOVA, PAGES);
+
+	ASSERT_EQ(0, mock_find(variant->second, 0, path, sizeof(path)));
+	self->second.iommu = &bench->iommu;
+	self->second.fd = xioctl(bench->dev.group_fd, VFIO_GROUP_GET_DEVICE_FD,
+				 strrchr(path, '/') + 1);
+	ASSERT_GE(self->second.fd, 0);
+}
+
+FIXTURE_TEARDOWN(mixed_container)
+{
+	vfio_dev_close(&self->second);
+	bench_close(_metadata, &self->bench);
+	told_free(&self->told);
+	counts_check(_metadata, &self->before, 0, 0, 0);
+}
+
+/* Conservative, for as long as the group is there, and once more. */
+TEST_F(mixed_container, query_reports_every_mapped_page)
+{
+	struct bench *bench = &self->bench;
+	struct told *told = &self->told;
+
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
+	told->all = true;
+	told_ask(_metadata, told, &bench->iommu);
+	mock_fill(_metadata, &bench->dev, IOVA + 3 * SZ_4K, 1, 1);
+	mock_fill(_metadata, &self->second, IOVA + 5 * SZ_4K, 1, BYTES(2));
+	ASSERT_EQ(1, bench->mem.va[3 * SZ_4K]);
+	ASSERT_EQ(2, bench->mem.va[5 * SZ_4K]);
+	told_ask(_metadata, told, &bench->iommu);
+	/* The device that stays does not make the group another one. */
+	vfio_dev_close(&self->second);
+	told_ask(_metadata, told, &bench->iommu);
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_STOP));
+}
+
+/* The group's table is not shared with one that has dirty bits. */
+TEST_F(mixed_container, group_beside_a_capable_one_is_precise_after_it_left)
+{
+	struct bench *bench = &self->bench;
+	struct told *told = &self->told;
+	struct vfio_dev capable;
+	char path[128];
+
+	ASSERT_EQ(0, mock_find("4k", 0, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_open(&capable, &bench->iommu, path));
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
+	told->all = true;
+	told_ask(_metadata, told, &bench->iommu);
+
+	mock_fill(_metadata, &bench->dev, IOVA + 7 * SZ_4K, 1, 1);
+	vfio_dev_close(&self->second);
+	vfio_dev_close(&bench->dev);
+	told->all = false;
+	told_everything(told);
+	told_ask(_metadata, told, &bench->iommu);
+	told_write(_metadata, told, &capable, TELLS_WRITES, 9 * SZ_4K, SZ_4K);
+	told_ask(_metadata, told, &bench->iommu);
+	told_ask(_metadata, told, &bench->iommu);
+	vfio_dev_close(&capable);
+}
+
+FIXTURE(mixed_iommufd)
+{
+	struct iommu iommu;
+	struct vfio_dev capable;
+	struct vfio_dev incapable;
+	struct mem mem;
+	struct guarded_bitmap bm;
+	struct counts before;
+};
+
+FIXTURE_SETUP(mixed_iommufd)
+{
+	struct vfio_dev *devices[] = { &self->capable, &self->incapable };
+	char path[128];
+
+	counts_now(_metadata, &self->before);
+	self->capable.fd = -1;
+	self->incapable.fd = -1;
+	iommu_open(_metadata, &self->iommu, MODE_IOMMUFD);
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, mock_find(i ? INCAPABLE : CAPABLE, 0, path,
+				       sizeof(path)));
+		ASSERT_EQ(0, __vfio_dev_bind(devices[i], &self->iommu, path));
+	}
+	mem_alloc(_metadata, &self->mem, LENGTH, MEM_4K);
+	iommu_map(_metadata, &self->iommu, self->mem.va, IOVA, LENGTH);
+	bitmap_alloc(_metadata, &self->bm, PAGES, 0);
+}
+
+FIXTURE_TEARDOWN(mixed_iommufd)
+{
+	vfio_dev_close(&self->capable);
+	vfio_dev_close(&self->incapable);
+	iommu_close(&self->iommu);
+	mem_free(&self->mem);
+	bitmap_free(&self->bm);
+	counts_check(_metadata, &self->before, 0, 0, 0);
+}
+
+TEST_F(mixed_iommufd, capability_is_of_the_device)
+{
+	bool able;
+
+	ASSERT_EQ(0, __device_can_track(self->iommu.fd, self->capable.dev_id,
+					&able));
+	ASSERT_TRUE(able);
+	ASSERT_EQ(0, __device_can_track(self->iommu.fd, self->incapable.dev_id,
+					&able));
+	ASSERT_FALSE(able);
+}
+
+/* Attaching one device attaches its group, which has one that cannot. */
+TEST_F(mixed_iommufd, attach_of_a_table_with_tracking_is_einval)
+{
+	__u32 tracked, plain;
+	int fd = self->iommu.fd;
+
+	ASSERT_EQ(-EOPNOTSUPP,
+		  __hwpt_alloc(fd, self->incapable.dev_id, self->iommu.ioas_id,
+			       IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &tracked));
+	ASSERT_EQ(0, __hwpt_alloc(fd, self->capable.dev_id, self->iommu.ioas_id,
+				  IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &tracked));
+	ASSERT_EQ(0, __hwpt_alloc(fd, self->capable.dev_id, self->iommu.ioas_id,
+				  0, &plain));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(-EINVAL, __vfio_dev_attach(&self->capable, tracked));
+		ASSERT_EQ(-EINVAL, __vfio_dev_attach(&self->incapable,
+						     tracked));
+		/* A refused attach leaves the group where it was. */
+		ASSERT_TRUE(write_faults(_metadata, &self->capable, IOVA));
+	}
+
+	/* One without tracking does, for both; then it cannot be replaced. */
+	ASSERT_EQ(0, __vfio_dev_attach(&self->capable, plain));
+	ASSERT_EQ(0, __vfio_dev_attach(&self->incapable, plain));
+	ASSERT_NE(0, __vfio_dev_attach(&self->capable, tracked));
+	mock_fill(_metadata, &self->capable, IOVA, 1, 1);
+	mock_fill(_metadata, &self->incapable, IOVA + 1, 1, BYTES(2));
+	ASSERT_EQ(1, self->mem.va[0]);
+	ASSERT_EQ(2, self->mem.va[1]);
+	ASSERT_EQ(-EOPNOTSUPP, __hwpt_track(fd, plain, true));
+}
+
+/* The table that an IOAS makes by itself has no dirty bits, and suits both. */
+TEST_F(mixed_iommufd, attach_of_an_ioas_succeeds)
+{
+	ASSERT_EQ(0, __vfio_dev_attach(&self->incapable, self->iommu.ioas_id));
+	ASSERT_EQ(0, __vfio_dev_attach(&self->capable, self->iommu.ioas_id));
+	mock_fill(_metadata, &self->capable, IOVA, LENGTH, BYTES(3));
+	ASSERT_TRUE(mem_is(self->mem.va, LENGTH, 3));
+	ASSERT_EQ(0, __vfio_dev_detach(&self->incapable));
+	mock_fill(_metadata, &self->capable, IOVA, LENGTH, BYTES(4));
+	ASSERT_TRUE(mem_is(self->mem.va, LENGTH, 4));
+}
+
+TEST_HARNESS_MAIN

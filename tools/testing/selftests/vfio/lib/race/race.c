@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: races
+ *
+ * The device writes to a range that no thread may touch the mapping of, and is
+ * followed by dirty queries all the time: whatever the threads do to the rest,
+ * no write of it is missed.
+ */
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/check.h"
+#include "lib/follow.h"
+#include "race.h"
+
+#define SECONDS		2
+
+double race_now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+/* How long a test takes: RACE_SECONDS in the environment. */
+double race_seconds(void)
+{
+	const char *text = getenv("RACE_SECONDS");
+
+	return text ? atof(text) : SECONDS;
+}
+
+/* What the device does meanwhile. */
+struct mock_work race_work(__u64 iova, __u64 length)
+{
+	return (struct mock_work) {
+		.iova = iova,
+		.length = length,
+		.stride = 1024,
+		.rate = 2000,
+		.hot_length = 8 * SZ_4K,
+		.hot_percent = 50,
+		.seed = 8,
+	};
+}
+
+/* Let threads loose for that time, and follow the device meanwhile. */
+void race(struct __test_metadata *_metadata, struct bench *bench, __u64 iova,
+	  __u64 length, struct racer *racers, size_t count, double time)
+{
+	const struct mock_work work = race_work(iova, length);
+	double end = race_now() + time;
+	struct follow follow;
+
+	follow_start(_metadata, &follow, bench, query_iommu);
+	mock_work_start(_metadata, &bench->dev, &work);
+	for (size_t i = 0; i < count; i++)
+		racer_start(_metadata, &racers[i], bench, racers[i].step);
+	do {
+		follow_round(_metadata, &follow);
+		usleep(1000);
+	} while (race_now() < end);
+	for (size_t i = 0; i < count; i++)
+		racer_stop(_metadata, &racers[i]);
+	mock_work_stop(_metadata, &bench->dev);
+	follow_end(_metadata, &follow);
+	CHECK_RC(0, mock_get(_metadata, &bench->dev, MOCK_REG(fault_count)),
+		 "the device was in the way");
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A race of threads beside a device that goes on writing. */
+#ifndef _VFIO_SELFTEST_RACE_H
+#define _VFIO_SELFTEST_RACE_H
+
+#include "lib/device/mock_dma.h"
+#include "racer.h"
+
+double race_now(void);
+double race_seconds(void);
+struct mock_work race_work(__u64 iova, __u64 length);
+void race(struct __test_metadata *_metadata, struct bench *bench, __u64 iova,
+	  __u64 length, struct racer *racers, size_t count, double time);
+
+#endif

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: steps of races
+ *
+ * Each step undoes what it did, so that it can be done again. It knows which
+ * errnos it can get because another one was faster; with any other one the race
+ * has failed.
+ */
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest.h"
+#include "steps.h"
+
+/* Where threads map and unmap, two slots for each. */
+#define WINDOW		0x40000000ULL
+#define SLOT		(16 * SZ_1M)
+#define NR_SLOTS	(2 * RACE_INDICES)
+
+/* What may happen in a race is no failure. */
+static int except(int rc, int one, int other)
+{
+	return rc == one || rc == other ? 0 : rc;
+}
+
+static __u64 slot_of(struct racer *racer)
+{
+	return WINDOW + (2 * racer->index + racer->round % 2) * SLOT;
+}
+
+/* Somebody may have unmapped it before, or is about to. */
+static int unmap(struct playground *play, __u64 iova, __u64 length)
+{
+	return except(__ioas_unmap(play->fd, play->ioas, iova, length, NULL),
+		      -ENOENT, -EBUSY);
+}
+
+static int step_map(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u64 length = (1 + racer->round % 1024) * SZ_4K;
+	__u64 iova = slot_of(racer);
+	int rc;
+
+	rc = __ioas_map(play->fd, play->ioas, play->scratch.va, iova, length,
+			PROT_DMA_RW);
+	return except(rc, -EEXIST, 0) ?: unmap(play, iova, length);
+}
+
+static int step_map_anywhere(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u64 iova = 0;
+	int rc;
+
+	rc = __ioas_map_at(play->fd, play->ioas, MAP_RW, play->scratch.va,
+			   &iova, SZ_2M);
+	return rc ?: unmap(play, iova, SZ_2M);
+}
+
+static int step_map_file(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u64 length = (1 + racer->round % 300) * SZ_4K;
+	__u64 iova = slot_of(racer);
+	int rc;
+
+	rc = __ioas_map_file(play->fd, play->ioas, MAP_RW_FIXED, play->file,
+			     (racer->round % 7) * SZ_4K, &iova, length);
+	return except(rc, -EEXIST, 0) ?: unmap(play, iova, length);
+}
+
+/* Memory that goes away while it is mapped, or before. */
+static int step_map_what_goes(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u64 iova = slot_of(racer);
+	void *va = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int rc;
+
+	if (va == MAP_FAILED)
+		return -ENOMEM;
+	rc = __ioas_map(play->fd, play->ioas, va, iova, SZ_64K, PROT_DMA_RW);
+	munmap(va, SZ_64K);
+	return except(rc, -EEXIST, 0) ?: unmap(play, iova, SZ_64K);
+}
+
+/*
+ * Copies of what is followed, and of what others have mapped a moment ago. If
+ * they unmap it meanwhile it has to be pinned anew, and may be gone: EFAULT.
+ */
+static int step_copy(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u64 iova = slot_of(racer), from = RACE_IOVA, length = RACE_LENGTH;
+	int rc, gone = 0;
+
+	if (racer->round % 3 == 0) {
+		from = WINDOW + racer->round % NR_SLOTS * SLOT;
+		length = SZ_4K;
+		gone = -EFAULT;
+	}
+	rc = __ioas_copy(play->fd, MAP_R | IOMMU_IOAS_MAP_FIXED_IOVA,
+			 play->ioas, &iova, play->ioas, from, length);
+	if (!rc)
+		return unmap(play, iova, length);
+	return rc == gone ? 0 : except(rc, -ENOENT, -EEXIST);
+}
+
+/* An IOAS that comes and goes with copies from both others. */
+static int step_ioas(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u64 to = RACE_IOVA;
+	__u32 ioas;
+	int rc;
+
+	rc = __ioas_alloc(play->fd, &ioas);
+	if (rc)
+		return rc;
+	rc = __ioas_copy(play->fd, MAP_R, ioas, &to, play->ioas, RACE_IOVA,
+			 RACE_LENGTH);
+	if (!rc)
+		rc = __ioas_copy(play->fd, MAP_R, ioas, &to, play->apart,
+				 RACE_IOVA, RACE_SCRATCH);
+	return rc ?: __iommu_destroy(play->fd, ioas);
+}
+
+/* All of the window, whoever is using it. */
+static int step_unmap_window(struct racer *racer)
+{
+	return unmap(racer->data, WINDOW, NR_SLOTS * SLOT);
+}
+
+static int step_query(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u64 bits[SLOT / SZ_4K / 64] = {};
+	__u32 flags = racer->round % 3 ?
+		      0 : IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR;
+	__u64 window = WINDOW + SLOT / 2 * racer->index;
+	int rc;
+
+	/* tracking may be off just now */
+	rc = __hwpt_dirty(play->fd, play->table, flags,
+			  racer->round % 2 ? RACE_IOVA : window, SLOT, SZ_4K,
+			  bits);
+	return except(rc, -EINVAL, 0);
+}
+
+static int step_track(struct racer *racer)
+{
+	struct playground *play = racer->data;
+
+	return __hwpt_track(play->fd, play->table, racer->round % 2);
+}
+
+static int step_hwpt(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u32 id;
+	int rc;
+
+	rc = __hwpt_alloc(play->fd, play->roamer.dev_id,
+			  racer->round % 3 ? play->ioas : play->apart,
+			  racer->round % 2 * IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+			  &id);
+	return rc ?: __iommu_destroy(play->fd, id);
+}
+
+/* Attach, replace, detach: with two threads any of them may come too late. */
+static int step_roam(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u32 to[] = { play->ioas, play->table, play->apart,
+		       racer->bench->dev.hwpt_id };
+	int rc;
+
+	if (racer->round % 11 == 10)
+		return __vfio_dev_detach(&play->roamer);
+	rc = __vfio_dev_attach(&play->roamer, to[racer->round % 7 % 4]);
+	if (!rc)
+		rc = __mock_run(&play->roamer, VFIO_MOCK_DMA_CMD_READ,
+				RACE_IOVA, 0, SZ_4K);
+	return except(rc, -EBUSY, -EINVAL);
+}
+
+/* Another device is opened, attached, and closed as it is. */
+static int step_open_device(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	struct iommu *iommu = &racer->bench->iommu;
+	struct vfio_dev dev;
+	int rc;
+
+	rc = __vfio_dev_bind(&dev, iommu, play->path[racer->index % 2]);
+	if (rc)
+		return rc;
+	rc = __vfio_dev_attach(&dev, racer->round % 2 ? play->ioas :
+							play->apart);
+	if (!rc)
+		rc = __mock_run(&dev, VFIO_MOCK_DMA_CMD_READ, RACE_IOVA, 0,
+				SZ_4K);
+	vfio_dev_close(&dev);
+	return rc;
+}
+
+/* A driver writes where it is followed, and lets go of it now and then. */
+static int step_driver_writes(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u64 iova = RACE_IOVA + racer->round % RACE_PAGES * SZ_4K;
+	int rc;
+
+	pthread_rwlock_rdlock(&play->mdev_lock);
+	rc = __mock_fill(&play->mdev, iova, 8, racer->round);
+	pthread_rwlock_unlock(&play->mdev_lock);
+	if (rc || racer->round % 64 != 63)
+		return rc;
+	/* Not while another thread is about to start what it set up. */
+	pthread_rwlock_wrlock(&play->mdev_lock);
+	rc = __vfio_dev_reset(&play->mdev);
+	pthread_rwlock_unlock(&play->mdev_lock);
+	return rc;
+}
+
+/* It has pinned what is unmapped: by itself, or by who clears the window. */
+static int step_driver_pins(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u64 iova = slot_of(racer);
+	int rc;
+
+	rc = __ioas_map(play->fd, play->ioas, play->scratch.va, iova, SZ_64K,
+			PROT_DMA_RW);
+	if (except(rc, -EEXIST, 0))
+		return rc;
+	pthread_rwlock_rdlock(&play->mdev_lock);
+	rc = __mock_fill(&play->mdev, iova + SZ_4K, 2 * SZ_4K, 1);
+	pthread_rwlock_unlock(&play->mdev_lock);
+	return rc ?: unmap(play, iova, SZ_64K);
+}
+
+static int step_driver_moves(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	int rc = 0;
+
+	if (racer->round % 5 == 4) {
+		pthread_rwlock_wrlock(&play->mdev_lock);
+		vfio_dev_close(&play->mdev);
+		rc = __vfio_dev_open(&play->mdev, &racer->bench->iommu,
+				     play->path[2]);
+		pthread_rwlock_unlock(&play->mdev_lock);
+		return rc;
+	}
+	pthread_rwlock_rdlock(&play->mdev_lock);
+	if (racer->round % 5 == 3)
+		rc = __vfio_dev_detach(&play->mdev);
+	else
+		rc = __vfio_dev_attach(&play->mdev, racer->round % 2 ?
+				       play->ioas : play->apart);
+	pthread_rwlock_unlock(&play->mdev_lock);
+	return except(rc, -EBUSY, 0);
+}
+
+static int step_iovas(struct racer *racer)
+{
+	static const struct iommu_iova_range low = { 0, SZ_1G * 64 };
+	struct playground *play = racer->data;
+	struct iommu_iova_range ranges[4];
+	struct iommu_ioas_iova_ranges get = {
+		.size = sizeof(get),
+		.ioas_id = play->ioas,
+		.num_iovas = 4,
+		.allowed_iovas = (unsigned long)ranges,
+	};
+	struct iommu_ioas_allow_iovas allow = {
+		.size = sizeof(allow),
+		.ioas_id = play->ioas,
+		.num_iovas = racer->round % 2,
+		.allowed_iovas = (unsigned long)&low,
+	};
+	bool able;
+
+	return xioctl(play->fd, IOMMU_IOAS_IOVA_RANGES, &get) ?:
+	       xioctl(play->fd, IOMMU_IOAS_ALLOW_IOVAS, &allow) ?:
+	       __device_can_track(play->fd, play->roamer.dev_id, &able);
+}
+
+/*
+ * A process that maps and is gone. It shares the open files, as with files of
+ * its own it would keep devices open that others have just closed.
+ */
+static int step_process(struct racer *racer)
+{
+	struct playground *play = racer->data;
+	__u64 iova = slot_of(racer);
+	int status, rc;
+	pid_t child = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+
+	if (child < 0)
+		return -errno;
+	if (!child) {
+		rc = __ioas_map(play->fd, play->ioas, play->scratch.va, iova,
+				SZ_64K, PROT_DMA_RW);
+		_exit(-except(rc, -EEXIST, 0));
+	}
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return -ECHILD;
+	return -WEXITSTATUS(status) ?: unmap(play, iova, SZ_64K);
+}
+
+#define STEP(what)	{ .name = #what, .step = step_##what }
+
+const struct race_step race_steps[] = {
+	STEP(map), STEP(map_anywhere), STEP(map_file), STEP(map_what_goes),
+	STEP(copy), STEP(ioas), STEP(unmap_window), STEP(query), STEP(track),
+	STEP(hwpt), STEP(roam), STEP(open_device), STEP(driver_writes),
+	STEP(driver_pins), STEP(driver_moves), STEP(iovas), STEP(process),
+};
+
+const size_t race_steps_count = ARRAY_SIZE(race_steps);
+
+/* NULL where there is none of that name. */
+const struct race_step *race_step_find(const char *name)
+{
+	for (size_t i = 0; i < race_steps_count; i++)
+		if (!strcmp(race_steps[i].name, name))
+			return &race_steps[i];
+	return NULL;
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: each ioctl against each
+ *
+ * Two threads, each doing one thing over and over, on the same IOAS, while a
+ * third device writes to memory that its page table's dirty bits are followed
+ * for: none may get lost. What the threads are told by the kernel is one of a
+ * few errnos; in the end nothing is pinned any more. A debug kernel says more
+ * than the results do.
+ *
+ * RACE_SECONDS in the environment is how long each of the tests takes: 2, or
+ * for a night's worth of it as long as you like.
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/counts.h"
+#include "lib/follow.h"
+#include "lib/race/race.h"
+#include "lib/race/steps.h"
+#include "lib/test.h"
+
+FIXTURE(races)
+{
+	struct bench bench;
+	struct playground play;
+	struct counts counts;
+};
+
+FIXTURE_VARIANT(races)
+{
+	const char *step;
+};
+
+FIXTURE_VARIANT_ADD(races, map) { .step = "map" };
+
+FIXTURE_VARIANT_ADD(races, map_anywhere) { .step = "map_anywhere" };
+
+FIXTURE_VARIANT_ADD(races, map_file) { .step = "map_file" };
+
+FIXTURE_VARIANT_ADD(races, map_what_goes) { .step = "map_what_goes" };
+
+FIXTURE_VARIANT_ADD(races, copy) { .step = "copy" };
+
+FIXTURE_VARIANT_ADD(races, ioas) { .step = "ioas" };
+
+FIXTURE_VARIANT_ADD(races, unmap_window) { .step = "unmap_window" };
+
+FIXTURE_VARIANT_ADD(races, query) { .step = "query" };
+
+FIXTURE_VARIANT_ADD(races, track) { .step = "track" };
+
+FIXTURE_VARIANT_ADD(races, hwpt) { .step = "hwpt" };
+
+FIXTURE_VARIANT_ADD(races, roam) { .step = "roam" };
+
+FIXTURE_VARIANT_ADD(races, open_device) { .step = "open_device" };
+
+FIXTURE_VARIANT_ADD(races, driver_writes) { .step = "driver_writes" };
+
+FIXTURE_VARIANT_ADD(races, driver_pins) { .step = "driver_pins" };
+
+FIXTURE_VARIANT_ADD(races, driver_moves) { .step = "driver_moves" };
+
+FIXTURE_VARIANT_ADD(races, iovas) { .step = "iovas" };
+
+FIXTURE_VARIANT_ADD(races, process) { .step = "process" };
+
+/* All of them at once. */
+FIXTURE_VARIANT_ADD(races, all) {};
+
+FIXTURE_SETUP(races)
+{
+	struct bench *bench = &self->bench;
+	struct playground *play = &self->play;
+	char path[256];
+
+	counts_now(_metadata, &self->counts);
+	bench_open(_metadata, bench, MODE_IOMMUFD, "4k");
+	bench_memory(_metadata, bench, RACE_IOVA, RACE_LENGTH, MEM_4K);
+	bench_track(_metadata, bench);
+	play->fd = bench->iommu.fd;
+	play->ioas = bench->iommu.ioas_id;
+	ASSERT_EQ(0, __ioas_alloc(play->fd, &play->apart));
+	mem_alloc(_metadata, &play->scratch, RACE_SCRATCH, MEM_HUGETLB);
+	ASSERT_EQ(0, __ioas_map(play->fd, play->apart, play->scratch.va,
+				RACE_IOVA, RACE_SCRATCH, PROT_DMA_RW));
+	play->file = memfd_create("race", MFD_CLOEXEC);
+	ASSERT_LE(0, play->file);
+	ASSERT_EQ(0, ftruncate(play->file, RACE_SCRATCH));
+	ASSERT_EQ(0, mock_find("4k", 1, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_bind(&play->roamer, &bench->iommu, path));
+	ASSERT_EQ(0, __hwpt_alloc(play->fd, play->roamer.dev_id, play->ioas,
+				  IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+				  &play->table));
+	ASSERT_EQ(0, mock_find("2m", 0, play->path[0], 256));
+	ASSERT_EQ(0, mock_find("nodirty", 0, play->path[1], 256));
+	ASSERT_EQ(0, mock_find("emulated", 0, play->path[2], 256));
+	ASSERT_EQ(0, __vfio_dev_open(&play->mdev, &bench->iommu,
+				     play->path[2]));
+	ASSERT_EQ(0, pthread_rwlock_init(&play->mdev_lock, NULL));
+}
+
+FIXTURE_TEARDOWN(races)
+{
+	struct playground *play = &self->play;
+
+	vfio_dev_close(&play->mdev);
+	vfio_dev_close(&play->roamer);
+	bench_close(_metadata, &self->bench);
+	mem_free(&play->scratch);
+	close(play->file);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+}
+
+/* One of them against each, itself included. */
+static void race_pairs(struct __test_metadata *_metadata, struct bench *bench,
+		       struct playground *play, const struct race_step *one)
+{
+	double time = race_seconds() / race_steps_count;
+
+	for (size_t i = 0; i < race_steps_count; i++) {
+		const struct race_step *other = &race_steps[i];
+		struct racer racers[2] = {
+			{ .name = one->name, .step = one->step, .data = play },
+			{ .name = other->name, .step = other->step,
+			  .data = play, .index = 1 },
+		};
+
+		race(_metadata, bench, RACE_IOVA, RACE_LENGTH, racers, 2,
+		     time);
+	}
+}
+
+static void race_all(struct __test_metadata *_metadata, struct bench *bench,
+		     struct playground *play)
+{
+	static struct racer racers[64];
+
+	ASSERT_GE(ARRAY_SIZE(racers), race_steps_count);
+	for (size_t i = 0; i < race_steps_count; i++) {
+		racers[i].name = race_steps[i].name;
+		racers[i].step = race_steps[i].step;
+		racers[i].data = play;
+		racers[i].index = i % RACE_INDICES;
+	}
+	race(_metadata, bench, RACE_IOVA, RACE_LENGTH, racers, race_steps_count,
+	     race_seconds());
+}
+
+TEST_F_TIMEOUT(races, against_each, 3600)
+{
+	struct bench *bench = &self->bench;
+
+	if (variant->step)
+		race_pairs(_metadata, bench, &self->play,
+			   race_step_find(variant->step));
+	else
+		race_all(_metadata, bench, &self->play);
+}
+
+TEST_HARNESS_MAIN

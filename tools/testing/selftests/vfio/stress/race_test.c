@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: everything at once
+ *
+ * A device writes as fast as it can while mappings change, dirty pages are
+ * asked for, and devices come and go. No write may be missed, and the kernel
+ * has to survive it; a debug kernel says more about that than the results.
+ */
+#include "lib/follow.h"
+#include "lib/race/racer.h"
+#include "lib/test.h"
+
+#define IOVA	0x10000000ULL
+#define PAGES	256
+#define LENGTH	(PAGES * SZ_4K)
+#define ROUNDS	150
+
+FIXTURE(race)
+{
+	struct bench bench;
+	struct follow follow;
+};
+
+FIXTURE_VARIANT(race)
+{
+	enum iommu_mode mode;
+	const char *model;
+};
+
+FIXTURE_VARIANT_ADD(race, type1) {
+	.mode = MODE_TYPE1, .model = "4k",
+};
+
+FIXTURE_VARIANT_ADD(race, compat) {
+	.mode = MODE_COMPAT, .model = "4k",
+};
+
+FIXTURE_VARIANT_ADD(race, iommufd) {
+	.mode = MODE_IOMMUFD, .model = "4k",
+};
+
+FIXTURE_VARIANT_ADD(race, iommufd_2m) {
+	.mode = MODE_IOMMUFD, .model = "2m",
+};
+
+static const struct mock_work work = {
+	.iova = IOVA,
+	.length = LENGTH,
+	.stride = 1024,
+	.hot_length = 16 * SZ_4K,
+	.hot_percent = 50,
+	.seed = 8,
+};
+
+/* The page table tells what is dirty where it can, else the device does. */
+static void track(struct __test_metadata *_metadata, struct bench *bench,
+		  struct follow *follow)
+{
+	struct vfio_device_feature_dma_logging_range range = { IOVA, LENGTH };
+	__u64 size = SZ_4K;
+
+	if (bench->iommu.mode == MODE_IOMMUFD) {
+		bench_track(_metadata, bench);
+		follow_start(_metadata, follow, bench, query_iommu);
+		return;
+	}
+	ASSERT_EQ(0, __dma_log_start(&bench->dev, &size, 1, &range));
+	follow_start(_metadata, follow, bench, query_device);
+}
+
+FIXTURE_SETUP(race)
+{
+	bench_open(_metadata, &self->bench, variant->mode, variant->model);
+	if (strcmp(variant->model, "2m"))
+		bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
+	else
+		bench_memory(_metadata, &self->bench, IOVA, 2 * SZ_2M,
+			     MEM_HUGETLB);
+	track(_metadata, &self->bench, &self->follow);
+}
+
+FIXTURE_TEARDOWN(race)
+{
+	bench_close(_metadata, &self->bench);
+}
+
+/* Mappings of the same memory elsewhere, right beside the tracked range too. */
+static int step_map(struct racer *racer)
+{
+	struct bench *bench = racer->bench;
+	__u64 iova = IOVA + bench->mem.length + racer->round % 7 * SZ_2M;
+	__u64 length = (1 + racer->round % 64) * SZ_4K;
+	__u64 unmapped;
+	int rc;
+
+	rc = __iommu_map(&bench->iommu, bench->mem.va, iova, length,
+			 PROT_DMA_RW);
+	if (rc)
+		return rc;
+	rc = __iommu_unmap(&bench->iommu, iova, length, &unmapped);
+	if (rc)
+		return rc;
+	return unmapped == length ? 0 : -EIO;
+}
+
+/* A second device joins and leaves what the first one works in. */
+static int step_second_device(struct racer *racer)
+{
+	struct bench *bench = racer->bench;
+	struct vfio_dev dev;
+	int rc;
+
+	rc = __vfio_dev_bind(&dev, &bench->iommu, racer->data);
+	if (rc)
+		return rc;
+	if (bench->iommu.mode == MODE_IOMMUFD) {
+		rc = __vfio_dev_attach(&dev, bench->dev.hwpt_id);
+		if (!rc && racer->round % 2)
+			rc = __vfio_dev_detach(&dev);
+	}
+	if (!rc)
+		rc = __mock_fill(&dev, IOVA + LENGTH + 100 * SZ_2M, 8, 1);
+	vfio_dev_close(&dev);
+	return rc;
+}
+
+/* Queries that only look, over half of the range and beyond it. */
+static int step_look(struct racer *racer)
+{
+	struct bench *bench = racer->bench;
+	__u64 bits[PAGES / 64 + 64] = {};
+
+	return __hwpt_dirty(bench->iommu.fd, bench->dev.hwpt_id,
+			    IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
+			    IOVA + LENGTH / 2, LENGTH, SZ_4K, bits);
+}
+
+/* The device loses its page table for a moment. */
+static int step_detach(struct racer *racer)
+{
+	struct vfio_dev *dev = &racer->bench->dev;
+	int rc;
+
+	rc = __vfio_dev_detach(dev);
+	return rc ? rc : __vfio_dev_attach(dev, dev->hwpt_id);
+}
+
+static void follow_rounds(struct __test_metadata *_metadata,
+			  struct follow *follow, struct bench *bench)
+{
+	mock_work_start(_metadata, &bench->dev, &work);
+	for (int round = 0; round < ROUNDS; round++)
+		follow_round(_metadata, follow);
+	mock_work_wait(_metadata, &bench->dev, 500);
+}
+
+TEST_F_TIMEOUT(race, mappings_change, 300)
+{
+	struct racer mapper = {};
+
+	racer_start(_metadata, &mapper, &self->bench, step_map);
+	follow_rounds(_metadata, &self->follow, &self->bench);
+	racer_stop(_metadata, &mapper);
+	mock_work_stop(_metadata, &self->bench.dev);
+	follow_end(_metadata, &self->follow);
+	ASSERT_EQ(0, mock_get(_metadata, &self->bench.dev,
+			      MOCK_REG(fault_count)));
+}
+
+TEST_F_TIMEOUT(race, devices_come_and_go, 300)
+{
+	struct racer joiner = {}, mapper = {};
+	char path[128];
+
+	ASSERT_EQ(0, mock_find(variant->model, 1, path, sizeof(path)));
+	joiner.data = path;
+	racer_start(_metadata, &joiner, &self->bench, step_second_device);
+	racer_start(_metadata, &mapper, &self->bench, step_map);
+	follow_rounds(_metadata, &self->follow, &self->bench);
+	racer_stop(_metadata, &mapper);
+	racer_stop(_metadata, &joiner);
+	mock_work_stop(_metadata, &self->bench.dev);
+	follow_end(_metadata, &self->follow);
+	ASSERT_EQ(0, mock_get(_metadata, &self->bench.dev,
+			      MOCK_REG(fault_count)));
+}
+
+/* What was written before and after the gap is told, the rest faulted. */
+TEST_F_TIMEOUT(race, detach_under_load, 300)
+{
+	struct racer detacher = {};
+
+	if (variant->mode != MODE_IOMMUFD) {
+		/* a group that has left or not: its device goes on */
+		xioctl(self->bench.dev.group_fd, VFIO_GROUP_UNSET_CONTAINER,
+		       NULL);
+		follow_rounds(_metadata, &self->follow, &self->bench);
+		mock_work_stop(_metadata, &self->bench.dev);
+		follow_end(_metadata, &self->follow);
+		return;
+	}
+	racer_start(_metadata, &detacher, &self->bench, step_detach);
+	follow_rounds(_metadata, &self->follow, &self->bench);
+	racer_stop(_metadata, &detacher);
+	mock_work_stop(_metadata, &self->bench.dev);
+	follow_end(_metadata, &self->follow);
+}
+
+/* Two that ask and one that changes mappings; only one of them clears. */
+TEST_F_TIMEOUT(race, parallel_queries, 300)
+{
+	struct racer looker = {}, mapper = {};
+
+	if (variant->mode == MODE_IOMMUFD)
+		racer_start(_metadata, &looker, &self->bench, step_look);
+	racer_start(_metadata, &mapper, &self->bench, step_map);
+	follow_rounds(_metadata, &self->follow, &self->bench);
+	if (variant->mode == MODE_IOMMUFD)
+		racer_stop(_metadata, &looker);
+	racer_stop(_metadata, &mapper);
+	mock_work_stop(_metadata, &self->bench.dev);
+	follow_end(_metadata, &self->follow);
+}
+
+/* The device is closed while it writes and others use its address space. */
+TEST_F_TIMEOUT(race, close_under_load, 300)
+{
+	struct bench *bench = &self->bench;
+	struct racer mapper = {};
+	struct vfio_dev second;
+	char path[128];
+
+	/* keeps the container or the page table going */
+	ASSERT_EQ(0, mock_find(variant->model, 1, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_open(&second, &bench->iommu, path));
+	ASSERT_EQ(0, mock_find(variant->model, 0, path, sizeof(path)));
+	racer_start(_metadata, &mapper, bench, step_map);
+	for (int round = 0; round < ROUNDS / 5; round++) {
+		mock_work_start(_metadata, &bench->dev, &work);
+		mock_work_wait(_metadata, &bench->dev, 20);
+		vfio_dev_close(&bench->dev);
+		ASSERT_EQ(0, __vfio_dev_open(&bench->dev, &bench->iommu,
+					     path));
+	}
+	racer_stop(_metadata, &mapper);
+	mock_fill(_metadata, &bench->dev, IOVA, LENGTH, 1);
+	mock_fill(_metadata, &second, IOVA, LENGTH, 2);
+	vfio_dev_close(&second);
+}
+
+/* The range that is asked for goes away and comes back. */
+TEST_F_TIMEOUT(race, query_of_what_is_unmapped, 300)
+{
+	struct bench *bench = &self->bench;
+	struct racer looker = {};
+
+	mock_work_start(_metadata, &bench->dev, &work);
+	if (variant->mode == MODE_IOMMUFD)
+		racer_start(_metadata, &looker, bench, step_look);
+	for (int round = 0; round < ROUNDS; round++) {
+		iommu_unmap(_metadata, &bench->iommu, IOVA, bench->mem.length);
+		iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA,
+			  bench->mem.length);
+	}
+	if (variant->mode == MODE_IOMMUFD)
+		racer_stop(_metadata, &looker);
+	mock_work_stop(_metadata, &bench->dev);
+	mock_fill(_metadata, &bench->dev, IOVA, LENGTH, 0);
+	ASSERT_TRUE(mem_is(bench->mem.va, LENGTH, 0));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: where IOVAs end, and version 1 of type1
+ *
+ * A mapping may end with the last byte that there is an IOVA for, which is where
+ * sums wrap. Without an IOMMU nothing else limits it; with one it does, in the
+ * same way at its own end. And version 1, which unmaps what it was not asked for.
+ */
+#include "lib/counts.h"
+#include "lib/told.h"
+#include "lib/test.h"
+
+#define PAGES	200
+#define LENGTH	(PAGES * SZ_4K)
+
+/* Ends at 2^64, the end of a mock IOMMU at 2^48. */
+#define TOP	(0ULL - LENGTH)
+#define MOCK_END	0x1000000000000ULL
+
+FIXTURE(top)
+{
+	struct bench bench;
+	struct told told;
+	struct counts counts;
+	enum tells tells;
+	__u64 end;
+};
+
+FIXTURE_VARIANT(top)
+{
+	enum iommu_mode mode;
+	const char *model;
+};
+
+FIXTURE_VARIANT_ADD(top, type1_emulated) {
+	.mode = MODE_TYPE1, .model = "emulated",
+};
+
+FIXTURE_VARIANT_ADD(top, type1_4k) {
+	.mode = MODE_TYPE1, .model = "4k",
+};
+
+FIXTURE_VARIANT_ADD(top, type1_nodirty) {
+	.mode = MODE_TYPE1, .model = "nodirty",
+};
+
+FIXTURE_VARIANT_ADD(top, compat_emulated) {
+	.mode = MODE_COMPAT, .model = "emulated",
+};
+
+FIXTURE_VARIANT_ADD(top, compat_4k) {
+	.mode = MODE_COMPAT, .model = "4k",
+};
+
+FIXTURE_VARIANT_ADD(top, compat_nodirty) {
+	.mode = MODE_COMPAT, .model = "nodirty",
+};
+
+FIXTURE_SETUP(top)
+{
+	struct bench *bench = &self->bench;
+
+	sysfs_write(EMULATED_PIN, "Y");
+	self->tells = tells_of(variant->model);
+	self->end = self->tells == TELLS_PINS ? 0 : MOCK_END;
+	counts_now(_metadata, &self->counts);
+	bench_open(_metadata, bench, variant->mode, variant->model);
+	bench_memory(_metadata, bench, self->end - LENGTH, LENGTH, MEM_4K);
+	told_init(_metadata, &self->told, self->end - LENGTH, PAGES);
+	self->told.all = self->tells == TELLS_NOTHING;
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
+}
+
+/* Pins leak, if they do, when the container goes with the mapping in it. */
+FIXTURE_TEARDOWN(top)
+{
+	bench_close(_metadata, &self->bench);
+	told_free(&self->told);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+}
+
+static void write_ends(struct __test_metadata *_metadata, struct bench *bench,
+		       struct told *told, enum tells tells)
+{
+	told_write(_metadata, told, &bench->dev, tells, LENGTH - 1, 1);
+	told_write(_metadata, told, &bench->dev, tells, 0, SZ_4K + 1);
+	ASSERT_EQ(1, bench->mem.va[LENGTH - 1]);
+	bench->mem.va[LENGTH - 1] = 0;
+}
+
+TEST_F(top, dirty)
+{
+	struct bench *bench = &self->bench;
+	struct told *told = &self->told;
+
+	told_ask(_metadata, told, &bench->iommu);
+	write_ends(_metadata, bench, told, self->tells);
+	told_ask(_metadata, told, &bench->iommu);
+	told_ask(_metadata, told, &bench->iommu);
+	write_ends(_metadata, bench, told, self->tells);
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_STOP));
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
+	memset(told->once, 0, sizeof(told->once));
+	told_ask(_metadata, told, &bench->iommu);
+}
+
+/* Every way there is to unmap it. */
+TEST_F(top, unmapped)
+{
+	struct bench *bench = &self->bench;
+	struct told *told = &self->told;
+	int fd = bench->iommu.fd;
+	const __u64 half = 1ULL << 63, at = told->iova;
+	__u64 length = LENGTH, low, high;
+
+	write_ends(_metadata, bench, told, self->tells);
+	ASSERT_EQ(0, __type1_unmap_bitmap(fd, at, &length, SZ_4K,
+					  told->bm.bits, told->bytes));
+	ASSERT_EQ(LENGTH, length);
+	told_check(_metadata, told);
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH);
+	write_ends(_metadata, bench, told, self->tells);
+	iommu_unmap(_metadata, &bench->iommu, at, LENGTH);
+
+	/* the last page alone, which other mappings are beside of */
+	iommu_map(_metadata, &bench->iommu, bench->mem.va + LENGTH - SZ_4K,
+		  at + LENGTH - SZ_4K, SZ_4K);
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH - SZ_4K);
+	write_ends(_metadata, bench, told, self->tells);
+	iommu_unmap(_metadata, &bench->iommu, at + LENGTH - SZ_4K, SZ_4K);
+	iommu_unmap(_metadata, &bench->iommu, at, LENGTH - SZ_4K);
+
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH);
+	ASSERT_EQ(0, __type1_unmap_flags(fd, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0,
+					 &length));
+	ASSERT_EQ(LENGTH, length);
+
+	/* VMMs that do not know of that flag */
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH);
+	ASSERT_EQ(0, __type1_unmap(fd, 0, half, &low));
+	ASSERT_EQ(0, __type1_unmap(fd, half, half, &high));
+	ASSERT_EQ(LENGTH, low + high);
+	ASSERT_EQ(0, __mock_fill(&bench->dev, at, 8, 1));
+	ASSERT_EQ(VFIO_MOCK_DMA_FAULT, mock_get(_metadata, &bench->dev,
+						MOCK_REG(status)));
+}
+
+TEST_F(top, refused)
+{
+	struct bench *bench = &self->bench;
+	struct iommu *iommu = &bench->iommu;
+	__u64 at = self->told.iova, bits[5] = {}, length;
+	bool type1 = variant->mode == MODE_TYPE1;
+	int rc;
+
+	ASSERT_EQ(-EEXIST, __iommu_map(iommu, bench->mem.va,
+				       at + LENGTH - SZ_4K, SZ_4K,
+				       PROT_DMA_RW));
+	iommu_unmap(_metadata, iommu, at, LENGTH);
+	/* a page more than there is */
+	rc = __iommu_map(iommu, bench->mem.va, at + SZ_4K, LENGTH,
+			 PROT_DMA_RW);
+	ASSERT_EQ(type1 || self->end ? -EINVAL : -EOVERFLOW, rc);
+	if (!self->end) {
+		/* what wraps is no range to ask for, or to unmap */
+		ASSERT_EQ(-EINVAL, __type1_dirty_get(iommu->fd, at + SZ_4K,
+						     LENGTH, SZ_4K, bits, 40));
+		length = LENGTH;
+		rc = __type1_unmap(iommu->fd, at + SZ_4K, length, NULL);
+		ASSERT_EQ(type1 ? -EINVAL : -EOVERFLOW, rc);
+	}
+	iommu_map(_metadata, iommu, bench->mem.va, at, LENGTH);
+}
+
+/* A device whose IOMMU does not reach that far cannot join. */
+TEST_F(top, out_of_reach_of_others)
+{
+	struct bench *bench = &self->bench;
+	bool type1 = variant->mode == MODE_TYPE1;
+	struct vfio_dev dev;
+	char path[128];
+	int rc;
+
+	if (self->end)
+		return;
+	ASSERT_EQ(0, mock_find("2m", 0, path, sizeof(path)));
+	for (int i = 0; i < 3; i++) {
+		rc = __vfio_dev_open(&dev, &bench->iommu, path);
+		/* the first IOMMU of the container: its driver would say that */
+		ASSERT_EQ(type1 ? -ERANGE : -EADDRINUSE, rc);
+		write_ends(_metadata, bench, &self->told, self->tells);
+		told_ask(_metadata, &self->told, &bench->iommu);
+	}
+	iommu_unmap(_metadata, &bench->iommu, TOP, LENGTH);
+	ASSERT_EQ(0, __vfio_dev_open(&dev, &bench->iommu, path));
+	ASSERT_EQ(-EINVAL, __iommu_map(&bench->iommu, bench->mem.va, TOP,
+				       LENGTH, PROT_DMA_RW));
+	vfio_dev_close(&dev);
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, TOP, LENGTH);
+}
+
+#define IOVA	0x10000000ULL
+
+FIXTURE(version_1)
+{
+	struct bench bench;
+	struct counts counts;
+};
+
+FIXTURE_VARIANT(version_1)
+{
+	enum iommu_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(version_1, type1) { .mode = MODE_TYPE1 };
+
+FIXTURE_VARIANT_ADD(version_1, compat) { .mode = MODE_COMPAT };
+
+FIXTURE_SETUP(version_1)
+{
+	struct bench *bench = &self->bench;
+	char path[128];
+
+	memset(bench, 0, sizeof(*bench));
+	counts_now(_metadata, &self->counts);
+	ASSERT_EQ(0, mock_find("2m", 0, path, sizeof(path)));
+	iommu_open(_metadata, &bench->iommu, variant->mode);
+	bench->iommu.type = VFIO_TYPE1_IOMMU;
+	ASSERT_EQ(0, __vfio_dev_open(&bench->dev, &bench->iommu, path));
+	mem_alloc(_metadata, &bench->mem, 2 * SZ_2M, MEM_THP);
+}
+
+FIXTURE_TEARDOWN(version_1)
+{
+	bench_close(_metadata, &self->bench);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+}
+
+/* Whether the device can write to the page at that offset. */
+static bool reaches(struct __test_metadata *_metadata, struct bench *bench,
+		    __u64 offset)
+{
+	ASSERT_EQ(0, __mock_fill(&bench->dev, IOVA + offset, 8, 1));
+	return mock_get(_metadata, &bench->dev, MOCK_REG(status)) ==
+	       VFIO_MOCK_DMA_OK;
+}
+
+static __u64 unmap(struct __test_metadata *_metadata, struct bench *bench,
+		   __u64 offset, __u64 length)
+{
+	__u64 unmapped;
+
+	CHECK_RC(0, __type1_unmap(bench->iommu.fd, IOVA + offset, length,
+				  &unmapped), "at 0x%llx", offset);
+	return unmapped;
+}
+
+/*
+ * A mapping goes as a whole, with its first byte, and stays otherwise. The
+ * container on /dev/iommu has always cut it instead.
+ */
+TEST_F(version_1, unmap_a_part)
+{
+	struct bench *bench = &self->bench;
+	bool cuts = variant->mode == MODE_COMPAT;
+
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA, 2 * SZ_2M);
+	ASSERT_EQ(cuts ? SZ_4K : 0, unmap(_metadata, bench, SZ_2M, SZ_4K));
+	ASSERT_EQ(!cuts, reaches(_metadata, bench, SZ_2M));
+	ASSERT_TRUE(reaches(_metadata, bench, SZ_2M - SZ_4K));
+	ASSERT_TRUE(reaches(_metadata, bench, SZ_2M + SZ_4K));
+	/* from the middle to beyond the end */
+	ASSERT_EQ(cuts ? SZ_64K : 0, unmap(_metadata, bench,
+					   2 * SZ_2M - SZ_64K, 2 * SZ_64K));
+	ASSERT_EQ(!cuts, reaches(_metadata, bench, 2 * SZ_2M - SZ_4K));
+	/* the first page, and all that belongs to it */
+	ASSERT_EQ(cuts ? SZ_4K : 2 * SZ_2M, unmap(_metadata, bench, 0, SZ_4K));
+	ASSERT_EQ(cuts, reaches(_metadata, bench, SZ_4K));
+	ASSERT_FALSE(reaches(_metadata, bench, 0));
+	unmap(_metadata, bench, 0, 2 * SZ_2M);
+	ASSERT_FALSE(reaches(_metadata, bench, SZ_4K));
+	ASSERT_EQ(0, unmap(_metadata, bench, 0, 2 * SZ_2M));
+}
+
+TEST_F(version_1, unmap_several)
+{
+	struct bench *bench = &self->bench;
+	bool cuts = variant->mode == MODE_COMPAT;
+
+	for (int i = 0; i < 4; i++)
+		iommu_map(_metadata, &bench->iommu, bench->mem.va,
+			  IOVA + i * SZ_2M, SZ_64K);
+	/* from a hole into the last one */
+	ASSERT_EQ(cuts ? SZ_64K + SZ_4K : 2 * SZ_64K,
+		  unmap(_metadata, bench, SZ_2M + SZ_1M, SZ_2M + SZ_1M + SZ_4K));
+	ASSERT_TRUE(reaches(_metadata, bench, SZ_2M));
+	ASSERT_FALSE(reaches(_metadata, bench, 2 * SZ_2M));
+	ASSERT_EQ(cuts, reaches(_metadata, bench, 3 * SZ_2M + SZ_4K));
+	/* both of the first */
+	unmap(_metadata, bench, 0, 2 * SZ_2M);
+	ASSERT_FALSE(reaches(_metadata, bench, 0));
+	ASSERT_FALSE(reaches(_metadata, bench, SZ_2M));
+	ASSERT_EQ(0, __type1_unmap_flags(bench->iommu.fd,
+					 VFIO_DMA_UNMAP_FLAG_ALL, 0, 0, NULL));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: memory of a device, mapped for devices
+ *
+ * The BAR of QEMU's edu device, as vfio-pci lets it be mapped by mmap(2), behind
+ * VT-d. It has no pages to pin or to charge for; a device that reads there reads
+ * registers, which edu can do to itself. Beside it there is ordinary memory, in
+ * the same call or in another one. VT-d has no dirty bits here.
+ */
+#include <sys/mman.h>
+
+#include "lib/counts.h"
+#include "lib/device/edu.h"
+#include "lib/test.h"
+
+#define RAM_IOVA	0x800000ULL
+#define BAR_IOVA	0x2000000ULL
+#define MIX_IOVA	0x4000000ULL
+#define RAM_PAGES	64
+#define RAM_LENGTH	(RAM_PAGES * SZ_4K)
+
+/* The device's first register: which device it is. */
+#define EDU_ID		0x010000edU
+
+/* All pages that a test asks for at once. */
+#define MOST_PAGES	1024
+
+FIXTURE(pfnmap)
+{
+	struct iommu iommu;
+	struct vfio_dev dev;
+	struct vfio_region_info bar;
+	struct mem mem;
+	struct counts counts;
+	__u8 *va;
+	long pages;
+};
+
+FIXTURE_VARIANT(pfnmap)
+{
+	enum iommu_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(pfnmap, type1) { .mode = MODE_TYPE1 };
+
+FIXTURE_VARIANT_ADD(pfnmap, compat) { .mode = MODE_COMPAT };
+
+static void *map_bar(struct vfio_dev *dev, const struct vfio_region_info *bar,
+		     void *at, int prot)
+{
+	return mmap(at, bar->size, prot, MAP_SHARED | (at ? MAP_FIXED : 0),
+		    dev->fd, bar->offset);
+}
+
+FIXTURE_SETUP(pfnmap)
+{
+	char path[128];
+
+	ASSERT_EQ(0, edu_find(path, sizeof(path)));
+	ASSERT_EQ(0, __edu_bind(path));
+	ASSERT_EQ(0, iommu_allow_pfnmap(true));
+	iommu_open(_metadata, &self->iommu, variant->mode);
+	ASSERT_EQ(0, __vfio_dev_open(&self->dev, &self->iommu, path));
+	ASSERT_EQ(0, __edu_enable(&self->dev));
+	ASSERT_EQ(0, __vfio_dev_region(&self->dev, VFIO_PCI_BAR0_REGION_INDEX,
+				       &self->bar));
+	ASSERT_TRUE(self->bar.flags & VFIO_REGION_INFO_FLAG_MMAP);
+	self->pages = self->bar.size / SZ_4K;
+	ASSERT_LT(2 * RAM_PAGES + self->pages, MOST_PAGES);
+	/* not touched: it is mapped for the device before it is for a CPU */
+	self->va = map_bar(&self->dev, &self->bar, NULL,
+			   PROT_READ | PROT_WRITE);
+	ASSERT_NE(MAP_FAILED, (void *)self->va);
+	mem_alloc(_metadata, &self->mem, RAM_LENGTH, MEM_4K);
+	mem_pattern(self->mem.va, RAM_LENGTH, 3);
+	counts_now(_metadata, &self->counts);
+}
+
+FIXTURE_TEARDOWN(pfnmap)
+{
+	munmap(self->va, self->bar.size);
+	vfio_dev_close(&self->dev);
+	iommu_close(&self->iommu);
+	iommu_allow_pfnmap(false);
+	mem_free(&self->mem);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+}
+
+/* So many pages of ordinary memory are pinned, and charged as type1 does. */
+static void check_pinned(struct __test_metadata *_metadata,
+			 const struct counts *counts, enum iommu_mode mode,
+			 long pages)
+{
+	counts_check(_metadata, counts, pages, pages,
+		     mode == MODE_TYPE1 ? pages : 0);
+}
+
+/* What edu reads from there arrives here. */
+static void edu_copies(struct __test_metadata *_metadata, struct vfio_dev *dev,
+		       __u64 from, __u64 to, __u32 length)
+{
+	ASSERT_EQ(0, __edu_read(dev, from, length));
+	ASSERT_EQ(0, __edu_write(dev, to, length));
+}
+
+/* Every page, also of a BAR, each time: no IOMMU here can tell. */
+static void check_dirty(struct __test_metadata *_metadata, struct iommu *iommu,
+			__u64 iova, size_t pages)
+{
+	struct guarded_bitmap bm;
+
+	bitmap_alloc(_metadata, &bm, (pages + 63) / 64 * 64, 0);
+	for (int i = 0; i < 2; i++) {
+		bitmap_reset(&bm);
+		ASSERT_EQ(0, __type1_dirty_get(iommu->fd, iova, pages * SZ_4K,
+					       SZ_4K, bm.bits,
+					       bitmap_bytes(&bm)));
+		bitmap_check_guards(_metadata, &bm);
+		ASSERT_EQ(pages, bitmap_count(&bm));
+		ASSERT_TRUE(bitmap_test(&bm, pages - 1));
+	}
+	bitmap_free(&bm);
+}
+
+/* Mapped, read by the device itself, asked for, unmapped, and once more. */
+TEST_F_TIMEOUT(pfnmap, a_bar, 120)
+{
+	struct iommu *iommu = &self->iommu;
+	__u8 *ram = self->mem.va;
+	__u32 id;
+
+	iommu_map(_metadata, iommu, ram, RAM_IOVA, RAM_LENGTH);
+	ASSERT_EQ(0, __type1_dirty_flag(iommu->fd,
+					VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	for (int i = 0; i < 2; i++) {
+		iommu_map(_metadata, iommu, self->va, BAR_IOVA,
+			  self->bar.size);
+		check_pinned(_metadata, &self->counts, variant->mode,
+			     RAM_PAGES);
+		memset(ram, 0, SZ_4K);
+		edu_copies(_metadata, &self->dev, BAR_IOVA, RAM_IOVA + 64, 4);
+		memcpy(&id, ram + 64, sizeof(id));
+		ASSERT_EQ(EDU_ID, id);
+		edu_copies(_metadata, &self->dev, RAM_IOVA + 9 * SZ_4K,
+			   RAM_IOVA + 20 * SZ_4K, EDU_MAX);
+		ASSERT_EQ(0, memcmp(ram + 9 * SZ_4K, ram + 20 * SZ_4K,
+				    EDU_MAX));
+		check_dirty(_metadata, iommu, BAR_IOVA, self->pages);
+		check_dirty(_metadata, iommu, RAM_IOVA, RAM_PAGES);
+		iommu_unmap(_metadata, iommu, BAR_IOVA, self->bar.size);
+		check_pinned(_metadata, &self->counts, variant->mode,
+			     RAM_PAGES);
+		/* out of reach: nothing is read, and memory stays */
+		memset(ram + SZ_4K, 0x77, SZ_4K);
+		ASSERT_EQ(0, __edu_write(&self->dev, BAR_IOVA + SZ_4K, 4));
+		ASSERT_TRUE(mem_is(ram + SZ_4K, SZ_4K, 0x77));
+	}
+	/* the processor reads the same there */
+	ASSERT_EQ(EDU_ID, *(__u32 *)self->va);
+}
+
+/* One call for memory, the BAR, and memory again. */
+static void map_mix(struct __test_metadata *_metadata, struct iommu *iommu,
+		    struct vfio_dev *dev, const struct vfio_region_info *bar,
+		    struct mem *mix)
+{
+	size_t length = 2 * RAM_LENGTH + bar->size;
+
+	mem_alloc(_metadata, mix, length, MEM_4K);
+	ASSERT_NE(MAP_FAILED, map_bar(dev, bar, mix->va + RAM_LENGTH,
+				      PROT_READ | PROT_WRITE));
+	iommu_map(_metadata, iommu, mix->va, MIX_IOVA, length);
+}
+
+TEST_F_TIMEOUT(pfnmap, among_memory, 120)
+{
+	const __u64 behind = RAM_LENGTH + self->bar.size;
+	struct iommu *iommu = &self->iommu;
+	const __u64 length = RAM_LENGTH + behind;
+	struct mem mix;
+	__u64 unmapped;
+	__u32 id;
+
+	map_mix(_metadata, iommu, &self->dev, &self->bar, &mix);
+	check_pinned(_metadata, &self->counts, variant->mode, 2 * RAM_PAGES);
+	ASSERT_EQ(0, __type1_dirty_flag(iommu->fd,
+					VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	check_dirty(_metadata, iommu, MIX_IOVA, length / SZ_4K);
+
+	mem_pattern(mix.va, RAM_LENGTH, 9);
+	edu_copies(_metadata, &self->dev, MIX_IOVA + RAM_LENGTH - EDU_MAX,
+		   MIX_IOVA + behind, EDU_MAX);
+	ASSERT_EQ(0, memcmp(mix.va + RAM_LENGTH - EDU_MAX, mix.va + behind,
+			    EDU_MAX));
+	edu_copies(_metadata, &self->dev, MIX_IOVA + RAM_LENGTH, MIX_IOVA, 4);
+	memcpy(&id, mix.va, sizeof(id));
+	ASSERT_EQ(EDU_ID, id);
+
+	/* what was one call is one mapping */
+	ASSERT_GT(0, __type1_unmap(iommu->fd, MIX_IOVA + RAM_LENGTH,
+				   self->bar.size, &unmapped));
+	ASSERT_GT(0, __type1_unmap(iommu->fd, MIX_IOVA, RAM_LENGTH,
+				   &unmapped));
+	iommu_unmap(_metadata, iommu, MIX_IOVA, length);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+	mem_free(&mix);
+}
+
+/* Parts of it, and the pages of a part at IOVAs of their own. */
+TEST_F_TIMEOUT(pfnmap, parts, 120)
+{
+	struct iommu *iommu = &self->iommu;
+	__u32 id;
+
+	iommu_map(_metadata, iommu, self->mem.va, RAM_IOVA, RAM_LENGTH);
+	iommu_map(_metadata, iommu, self->va + 3 * SZ_4K, BAR_IOVA + SZ_1M,
+		  SZ_4K);
+	iommu_map(_metadata, iommu, self->va, BAR_IOVA, SZ_4K);
+	iommu_map(_metadata, iommu, self->va + SZ_4K, BAR_IOVA + SZ_4K,
+		  self->bar.size - SZ_4K);
+	edu_copies(_metadata, &self->dev, BAR_IOVA, RAM_IOVA, 4);
+	memcpy(&id, self->mem.va, sizeof(id));
+	ASSERT_EQ(EDU_ID, id);
+	iommu_unmap(_metadata, iommu, BAR_IOVA, SZ_4K);
+	iommu_unmap(_metadata, iommu, BAR_IOVA + SZ_4K, self->bar.size - SZ_4K);
+	iommu_unmap(_metadata, iommu, BAR_IOVA + SZ_1M, SZ_4K);
+	check_pinned(_metadata, &self->counts, variant->mode, RAM_PAGES);
+}
+
+/* What the process may not do the device may not either; and nothing is left. */
+TEST_F(pfnmap, refused)
+{
+	struct iommu *iommu = &self->iommu;
+	struct mem mix;
+	void *readable;
+
+	readable = map_bar(&self->dev, &self->bar, NULL, PROT_READ);
+	ASSERT_NE(MAP_FAILED, readable);
+	ASSERT_EQ(-EFAULT, __iommu_map(iommu, readable, BAR_IOVA, SZ_64K,
+				       PROT_DMA_RW));
+	ASSERT_EQ(0, __iommu_map(iommu, readable, BAR_IOVA, SZ_64K,
+				 PROT_DMA_READ));
+	iommu_unmap(_metadata, iommu, BAR_IOVA, SZ_64K);
+	munmap(readable, self->bar.size);
+
+	/* a hole where the memory behind it was */
+	map_mix(_metadata, iommu, &self->dev, &self->bar, &mix);
+	iommu_unmap(_metadata, iommu, MIX_IOVA, mix.length);
+	ASSERT_EQ(0, munmap(mix.va + mix.length - SZ_4K, SZ_4K));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(-EFAULT, __iommu_map(iommu, mix.va, MIX_IOVA,
+					       mix.length, PROT_DMA_RW));
+		counts_check(_metadata, &self->counts, 0, 0, 0);
+	}
+	/* the IOVAs are free */
+	iommu_map(_metadata, iommu, self->mem.va, MIX_IOVA, RAM_LENGTH);
+	munmap(mix.va, mix.length - SZ_4K);
+}
+
+/* A machine without the device is no failure; whoever wants it has to know. */
+int main(int argc, char **argv)
+{
+	char path[128];
+
+	if (edu_find(path, sizeof(path))) {
+		ksft_print_header();
+		ksft_exit_skip("no edu device: qemu -device edu\n");
+	}
+	return test_harness_run(argc, argv);
+}
