@@ -165,7 +165,7 @@ static int iopt_dirty_query_range(struct iopt_dirty_walk *walk,
 	walk->pinned = false;
 	walk->cleared = !no_clear;
 	iova_set_take(&walk->entry->spill, start, range->last, no_clear,
-			 iopt_dirty_set, bitmap);
+		      iopt_dirty_set, bitmap);
 
 	if (start > iopt_area_iova(range->first))
 		iopt_find_leaf(domain, range->first, start, &start, &leaf_last);
@@ -503,7 +503,7 @@ void iopt_dirty_restore(struct iopt_dirty_walk *walk, struct iova_set *spill,
 	guard(rwsem_read)(&walk->iopt->iova_rwsem);
 	if (walk->cleared && *tracking)
 		iova_set_add(spill, walk->query->iova, walk->done,
-				GFP_KERNEL);
+			     GFP_KERNEL);
 }
 
 /**

@@ -310,7 +310,7 @@ static int iopt_track_query_ioas(struct iopt_dirty_walk *walk,
 		if (rc)
 			return rc;
 		iova_set_take(&iopt->spill, start, end,
-				 walk->query->no_clear, iopt_dirty_set, bitmap);
+			      walk->query->no_clear, iopt_dirty_set, bitmap);
 	}
 	return 0;
 }

@@ -117,7 +117,7 @@ static void set_take(struct set_run *run, unsigned int first,
 {
 	memset(run->reported, 0, sizeof(run->reported));
 	iova_set_take(&run->set, run->c->base + first,
-			 run->c->base + last, keep, set_record_range, run);
+		      run->c->base + last, keep, set_record_range, run);
 	for (unsigned int i = 0; i < SET_IOVAS; i++) {
 		bool inside = i >= first && i <= last;
 		unsigned int must = inside && run->oracle[i] == 1;
@@ -139,8 +139,8 @@ static void set_step_add(struct set_run *run, unsigned int first,
 	unsigned int failed = run->failed;
 
 	iova_set_add(&run->set, run->c->base + first,
-			run->c->base + last,
-			set_below(run, 2) ? GFP_KERNEL : GFP_ATOMIC);
+		     run->c->base + last,
+		     set_below(run, 2) ? GFP_KERNEL : GFP_ATOMIC);
 	/* Then a gap may be in the set, but need not be. */
 	for (unsigned int i = 0; i < SET_IOVAS; i++)
 		if ((failed != run->failed || run->c->max) && !run->oracle[i])
@@ -154,7 +154,7 @@ static void set_step_remove(struct set_run *run, unsigned int first,
 	unsigned int failed = run->failed;
 
 	iova_set_remove(&run->set, run->c->base + first,
-			   run->c->base + last);
+			run->c->base + last);
 	for (unsigned int i = first; i <= last; i++)
 		if (run->oracle[i])
 			run->oracle[i] = failed == run->failed &&
@@ -351,7 +351,7 @@ static void one_range_is_exact_without_memory(struct kunit *test)
 		iova_set_add(&run->set, 100, 199, GFP_KERNEL);
 		iova_set_remove(&run->set, 100, 109);
 		iova_set_take(&run->set, 0, ULONG_MAX, true, set_record_ends,
-				 &ends);
+			      &ends);
 		KUNIT_EXPECT_EQ(test, ends.calls, 1);
 		KUNIT_EXPECT_EQ(test, ends.start[0], 110);
 		KUNIT_EXPECT_EQ(test, ends.last[0], 199);
@@ -359,12 +359,12 @@ static void one_range_is_exact_without_memory(struct kunit *test)
 		/* A hole takes a second range: nothing goes. */
 		iova_set_remove(&run->set, 120, 129);
 		iova_set_take(&run->set, 120, 129, true, set_record_ends,
-				 &ends);
+			      &ends);
 		KUNIT_EXPECT_EQ(test, ends.calls, 2);
 
 		iova_set_add(&run->set, 300, 300, GFP_ATOMIC);
 		iova_set_take(&run->set, 0, ULONG_MAX, false, set_record_ends,
-				 &ends);
+			      &ends);
 		KUNIT_EXPECT_EQ(test, ends.calls, 3);
 		KUNIT_EXPECT_EQ(test, ends.start[2], 110);
 		KUNIT_EXPECT_EQ(test, ends.last[2], 300);
