@@ -265,7 +265,7 @@ static void split_of_invalid_area_gives_invalid_areas(struct kunit *test)
 }
 
 /**
- * struct heir_case - another process gets the memory
+ * struct mm_move_case - another process gets the memory
  * @name: of the row
  * @mode: how pages are counted
  * @mm: they are counted in the mm's locked_vm
@@ -328,7 +328,7 @@ static void mm_move_check(struct kunit *test, struct mm_struct *mm,
 }
 
 /**
- * struct heir_run - the old process and the new one
+ * struct mm_move_run - the old process and the new one
  * @run: what the old one has mapped
  * @kd: a domain that has it, so that all of it is pinned
  * @cred: what the test's thread may do otherwise

@@ -136,7 +136,7 @@ static void track_mark(struct track *t, unsigned int first, unsigned int n)
 }
 
 /**
- * iopt_tracked_set() - what is mapped of a range is to be told, or not
+ * iopt_tracked_set_dirty() - what is mapped of a range is to be told, or not
  * @t: the test
  * @iova: first byte
  * @last: last byte
@@ -156,7 +156,7 @@ void iopt_tracked_set_dirty(struct track *t, unsigned long iova,
 }
 
 /**
- * iopt_tracked_blind() - whether a domain's devices may have written anything
+ * iopt_tracked_is_conservative() - whether a domain's devices may have written anything
  * @t: the test
  * @nr: index of the domain
  *
@@ -196,7 +196,7 @@ void iopt_tracked_map(struct track *t, unsigned int mem, unsigned int offset,
 }
 
 /**
- * iopt_tracked_unmapped() - the areas of a range are no more
+ * iopt_tracked_drop_areas() - the areas of a range are no more
  * @t: the test
  * @first: page of the window
  * @n: pages
@@ -211,7 +211,7 @@ void iopt_tracked_drop_areas(struct track *t, unsigned int first, unsigned int n
 }
 
 /**
- * iopt_tracked_add() - put a domain into the table
+ * iopt_tracked_add_domain() - put a domain into the table
  * @t: the test
  * @nr: index of the domain
  */
@@ -228,7 +228,7 @@ void iopt_tracked_add_domain(struct track *t, unsigned int nr)
 }
 
 /**
- * iopt_tracked_remove() - take a domain out of the table
+ * iopt_tracked_remove_domain() - take a domain out of the table
  * @t: the test
  * @nr: index of the domain
  */
@@ -245,7 +245,7 @@ void iopt_tracked_remove_domain(struct track *t, unsigned int nr)
 }
 
 /**
- * iopt_tracked_set_scope() - say what a domain's devices write
+ * iopt_tracked_set_pinned_scope() - say what a domain's devices write
  * @t: the test
  * @nr: index of the domain
  * @pinned: what is pinned only

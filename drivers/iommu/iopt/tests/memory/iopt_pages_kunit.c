@@ -16,7 +16,7 @@
 #define TIER_NODES	12
 
 /**
- * struct held_run - nodes in the trees of an iopt_pages
+ * struct tier_run - nodes in the trees of an iopt_pages
  * @test: the test
  * @rnd: chance
  * @pages: the pages

@@ -308,7 +308,7 @@ static void random_ranges_are_read_back(struct kunit *test)
 }
 
 /**
- * struct split_case - memory, and whether its pages tell of their folios
+ * struct partial_case - memory, and whether its pages tell of their folios
  * @name: of the row
  * @parts: what it is made of: which folio, from where, how many pages
  * @index: first page index that is mapped

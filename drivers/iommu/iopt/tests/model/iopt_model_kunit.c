@@ -83,7 +83,7 @@ static void model_count_pages(struct model_run *run,
 }
 
 /**
- * iopt_model_count() - count what is pinned in a model
+ * iopt_model_count_pins() - count what is pinned in a model
  * @run: the run; the counts of its folios are set
  * @state: the model
  * @need: set to pages by mode, and whether there are some that cannot be pinned
@@ -127,7 +127,7 @@ unsigned long iopt_model_align(const struct model_run *run,
 }
 
 /**
- * iopt_model_find() - the first area of a range
+ * iopt_model_find_area() - the first area of a range
  * @state: the model
  * @ioas: the table
  * @iova: first byte
@@ -180,7 +180,7 @@ unsigned int iopt_model_add_pages(struct model_state *state)
 }
 
 /**
- * iopt_model_put() - map
+ * iopt_model_add_area() - map
  * @run: the run
  * @state: where to
  * @area: what; an area is made of it if there is no error
@@ -354,7 +354,7 @@ unsigned int iopt_model_pin(struct model_run *run, struct model_state *state,
 }
 
 /**
- * iopt_model_hold_range() - the IOVAs of what is held
+ * iopt_model_pages_access_range() - the IOVAs of what is held
  * @state: the model
  * @pa: what is held
  * @iova: set to the first byte
@@ -411,7 +411,7 @@ void iopt_model_unpin(struct model_run *run, struct model_pin *pin)
 }
 
 /**
- * iopt_model_mark() - something is dirty
+ * iopt_model_mark_dirty() - something is dirty
  * @run: the run
  * @ioas: in the domains of this table that track
  * @iova: first byte
@@ -431,7 +431,7 @@ void iopt_model_mark_dirty(struct model_run *run, unsigned int ioas,
 }
 
 /**
- * iopt_model_forget() - nothing is dirty any more
+ * iopt_model_clear_dirty() - nothing is dirty any more
  * @run: the run
  * @ioas: in the domains of this table
  * @iova: first byte

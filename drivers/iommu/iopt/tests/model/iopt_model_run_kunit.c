@@ -42,7 +42,7 @@ unsigned int iopt_model_outcome(int rc)
 }
 
 /**
- * iopt_model_say() - tell what the step is going to do
+ * iopt_model_describe() - tell what the step is going to do
  * @run: the run
  * @fmt: as for printk()
  */
@@ -112,7 +112,7 @@ void iopt_model_end(struct model_run *run, int rc, unsigned int allowed)
 }
 
 /**
- * iopt_model_blur() - dirty bits may be invented from now on
+ * iopt_model_allow_dirty() - dirty bits may be invented from now on
  * @run: the run, in which an allocation failed
  */
 void iopt_model_allow_dirty(struct model_run *run)

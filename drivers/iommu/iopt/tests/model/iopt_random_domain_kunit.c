@@ -265,7 +265,7 @@ void iopt_random_query(struct model_run *run)
 }
 
 /**
- * iopt_random_bad_query() - ask for dirty bits where there is no bitmap
+ * iopt_random_faulting_query() - ask for dirty bits where there is no bitmap
  * @run: the run
  */
 void iopt_random_faulting_query(struct model_run *run)

@@ -70,7 +70,7 @@ unsigned long iopt_random_iova(struct model_run *run, unsigned int ioas)
 }
 
 /**
- * iopt_random_detach() - be no process any more, or stay one
+ * iopt_random_unuse_mm() - be no process any more, or stay one
  * @run: the run
  *
  * Return: for iopt_random_attach().
@@ -86,7 +86,7 @@ struct mm_struct *iopt_random_unuse_mm(struct model_run *run)
 }
 
 /**
- * iopt_random_attach() - be the test's process again
+ * iopt_random_use_mm() - be the test's process again
  * @mm: what iopt_random_detach() gave
  */
 void iopt_random_use_mm(struct mm_struct *mm)
@@ -485,7 +485,7 @@ static unsigned int model_split(struct model_run *run, unsigned int ioas,
 }
 
 /**
- * iopt_random_cut() - make two areas of one
+ * iopt_random_split() - make two areas of one
  * @run: the run
  */
 void iopt_random_split(struct model_run *run)
