@@ -17,8 +17,8 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-prod test kernel debug-kernel peer prod-kernel \
-	kcsan-kernel uml vm kunit selftest kcsan bench check series clean apply \
-	apply-peer base tools
+	kcsan-kernel uml vm kunit selftest kcsan bench check figures series \
+	series-check clean apply apply-peer base tools
 
 help:
 	@echo 'make demo          migrate a process under DMA over every backend, in a VM'
@@ -38,7 +38,9 @@ help:
 	@echo 'make kcsan         the race tests on the kernel with KCSAN'
 	@echo 'make bench         figures, ours to the peer, in instructions'
 	@echo 'make check         style, sparse, W=1, documentation, options, series'
+	@echo 'make figures       measure, and write Documentation/driver-api/iommufd-figures.rst'
 	@echo 'make series        the series as patches           build/series'
+	@echo 'make series-check  build and test the series patch by patch (an hour or more)'
 	@echo 'make clean         remove build/'
 
 base:
@@ -99,8 +101,16 @@ bench: kernel peer tools
 check: kernel
 	@$(S)/check
 
+figures: bench demo
+	@$(S)/run-demo peer
+	@$(S)/figures build >build/iommufd-figures.rst
+	@mv build/iommufd-figures.rst Documentation/driver-api/
+
 series: apply
 	@$(S)/series
+
+series-check: apply
+	@$(S)/series-check
 
 test:
 	@$(S)/test
