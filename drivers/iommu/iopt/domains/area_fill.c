@@ -2,11 +2,14 @@
 /**
  * DOC: filling
  *
- * What an area has in its domains: either all of it or, after an error, nothing.
- * A page is unpinned by the last one who lets go of it, so emptying goes by the
- * trees of the iopt_pages: the area leaves the tree first, then its last domain
- * is unmapped, and whatever nothing else covers is unpinned, from the PFNs that
- * were read from the domain before.
+ * An area is filled into a domain when the domain maps all of it. A fill that fails
+ * unmaps what it has mapped, so that no domain maps an area in part.
+ *
+ * A page may have other users: another area, or an access. An unfill therefore takes
+ * these steps. It removes the area from &iopt_pages.domains_itree and unmaps it from
+ * every domain but one. It reads the PFNs from the last domain, a batch at a time, and
+ * unmaps the batch there. Then it unpins the pages of the batch that neither tree of
+ * the iopt_pages covers any more.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -20,7 +23,7 @@
 #include "memory/pages_pfnmap.h"
 #include "memory/pfn_reader.h"
 
-/* Unmap pages in a domain. They begin and end where maps or leaves do. */
+/* Unmap pages of an area from a domain. No leaf extends beyond the range. */
 static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain,
 			    unsigned long index, unsigned long last)
 {
@@ -28,7 +31,7 @@ static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain,
 			     iopt_area_index_to_iova_last(area, last));
 }
 
-/* Unpin what nothing holds of a batch that begins at @index. */
+/* Unpin the pages of a batch that have no user. Its first page index is @index. */
 static void iopt_pages_unpin_unused(struct iopt_pages *pages,
 				    struct pfn_batch *batch,
 				    unsigned long index)
@@ -46,8 +49,9 @@ static void iopt_pages_unpin_unused(struct iopt_pages *pages,
 }
 
 /*
- * Take a range out of the last domain that has it. The area is not in the tree
- * of @pages. Hardware must be done with a page before it is unpinned.
+ * Unmap a range from the last domain that maps it, and unpin its pages that have no other
+ * user. The area is no longer in &iopt_pages.domains_itree. A page is unpinned after it was
+ * unmapped and the IOTLB was flushed: until then a device may access it.
  */
 static void iopt_area_unmap_unpin(struct iopt_area *area,
 				  struct iopt_pages *pages,
@@ -64,7 +68,7 @@ static void iopt_area_unmap_unpin(struct iopt_area *area,
 		return;
 	}
 	pfn_batch_init(&batch, last - index + 1);
-	/* Each of the three steps may take half of the time that is allowed. */
+	/* Reading, unmapping and unpinning a batch take long: yield after each. */
 	for (;;) {
 		pfn_batch_from_domain(&batch, area, pages, domain, index, last);
 		cond_resched();
@@ -79,7 +83,7 @@ static void iopt_area_unmap_unpin(struct iopt_area *area,
 	pfn_batch_destroy(&batch);
 }
 
-/* The domain that an area's range goes into, or all of its table's. */
+/* Return: domain number @i to fill: only @only if it is set, else all of the IOAS. */
 static struct iommu_domain *iopt_target(struct iopt_area *area,
 					struct iommu_domain *only,
 					unsigned int i)
@@ -94,7 +98,7 @@ static struct iommu_domain *iopt_target(struct iopt_area *area,
 	return entry->domain;
 }
 
-/* Undo the first @nr domains of a batch that begins at @index. */
+/* Unmap a batch from the first @nr domains. Its first page index is @index. */
 static void iopt_area_unmap_batch(struct iopt_area *area,
 				  struct iommu_domain *only, unsigned int nr,
 				  struct pfn_batch *batch, unsigned long index)
@@ -123,7 +127,7 @@ static int iopt_area_map_batch(struct iopt_area *area,
 	return 0;
 }
 
-/* Nothing is pinned of a PFNMAP, and the process may take it away any time. */
+/* A PFNMAP is not pinned, and is revoked when the process loses its mapping of it. */
 static void iopt_area_unfill_pfnmap(struct iopt_area *area,
 				    struct iopt_pages *pages,
 				    struct iommu_domain *only)
@@ -151,7 +155,7 @@ static int iopt_area_fill_pfnmap(struct iopt_area *area,
 	return 0;
 }
 
-/* Undo everything in front of @end. */
+/* Unfill the pages in front of page index @end, after a fill that reached @end. */
 static void iopt_area_unfill_until(struct iopt_area *area,
 				   struct iopt_pages *pages,
 				   struct iommu_domain *only, unsigned long end)
@@ -171,7 +175,7 @@ static void iopt_area_unfill_until(struct iopt_area *area,
 			      end - 1);
 }
 
-/* Put an area into one domain, or into all of its table's. */
+/* Fill an area into @only if it is set, else into every domain of its IOAS. */
 static int iopt_area_fill(struct iopt_area *area, struct iopt_pages *pages,
 			  struct iommu_domain *only)
 {
@@ -211,12 +215,13 @@ static void iopt_area_set_storage(struct iopt_area *area,
 }
 
 /**
- * iopt_area_fill_domains() - map a new area in all domains of its table
- * @area: in no domain yet
- * @pages: what it maps; &iopt_area.pages is not set yet
+ * iopt_area_fill_domains() - map a new area in every domain of its IOAS
+ * @area: the area, in no domain yet
+ * @pages: the memory that it maps; &iopt_area.pages is not set yet
  *
- * Return: 0; what pinning or mapping gave, and then everything is as before.
- * Context: &io_pagetable.domains_rwsem held; takes &iopt_pages.mutex.
+ * Return: 0, or, with nothing mapped and nothing pinned,
+ * * an error of pfn_reader_next(), pfn_batch_to_domain() or iopt_pfnmap_fill()
+ * Context: &io_pagetable.domains_rwsem held; takes &iopt_pages.mutex; may sleep.
  */
 int iopt_area_fill_domains(struct iopt_area *area, struct iopt_pages *pages)
 {
@@ -236,13 +241,14 @@ int iopt_area_fill_domains(struct iopt_area *area, struct iopt_pages *pages)
 }
 
 /**
- * iopt_area_unfill_domains() - unmap an area in all domains of its table
- * @area: &iopt_area.pages is not set any more
- * @pages: what it maps
+ * iopt_area_unfill_domains() - unmap an area from every domain of its IOAS
+ * @area: the area; &iopt_area.pages is NULL
+ * @pages: the memory that it maps
  *
- * Cannot fail.
+ * Unpins the pages that have no other user. Does nothing if @area is in no domain. Cannot
+ * fail.
  *
- * Context: &io_pagetable.domains_rwsem held; takes &iopt_pages.mutex.
+ * Context: &io_pagetable.domains_rwsem held; takes &iopt_pages.mutex; may sleep.
  */
 void iopt_area_unfill_domains(struct iopt_area *area, struct iopt_pages *pages)
 {
@@ -259,11 +265,15 @@ void iopt_area_unfill_domains(struct iopt_area *area, struct iopt_pages *pages)
 /**
  * iopt_area_fill_domain() - map an area in one more domain
  * @area: the area
- * @domain: has nothing there yet; not yet in the table
+ * @domain: the domain; not in &io_pagetable.domains yet, maps nothing of @area
  *
- * Return: 0; what pinning or mapping gave, and then everything is as before.
- * Context: &io_pagetable.domains_rwsem held for writing; takes
- * &iopt_pages.mutex.
+ * If another domain maps @area already, the PFNs are read from that one, and no page is
+ * pinned.
+ *
+ * Return: 0, or, with nothing mapped in @domain,
+ * * an error of pfn_reader_next(), pfn_batch_to_domain() or iopt_pfnmap_fill()
+ * Context: &io_pagetable.domains_rwsem held for writing; takes &iopt_pages.mutex; may
+ * sleep.
  */
 int iopt_area_fill_domain(struct iopt_area *area, struct iommu_domain *domain)
 {
@@ -280,14 +290,14 @@ int iopt_area_fill_domain(struct iopt_area *area, struct iommu_domain *domain)
 }
 
 /**
- * iopt_area_unfill_domain() - unmap an area in one domain
+ * iopt_area_unfill_domain() - unmap an area from one domain
  * @area: the area
- * @domain: any that has it; where it is the storage domain it is the last one
+ * @domain: a domain that maps @area; if it is &iopt_area.storage_domain, the last one
  *
- * Cannot fail.
+ * Unpins the pages that have no other user, if @domain is the last one. Cannot fail.
  *
- * Context: &io_pagetable.domains_rwsem held for writing; takes
- * &iopt_pages.mutex.
+ * Context: &io_pagetable.domains_rwsem held for writing; takes &iopt_pages.mutex; may
+ * sleep.
  */
 void iopt_area_unfill_domain(struct iopt_area *area,
 			     struct iommu_domain *domain)
@@ -314,10 +324,12 @@ void iopt_area_unfill_domain(struct iopt_area *area,
 }
 
 /**
- * iopt_area_move_storage() - read PFNs from another domain from now on
+ * iopt_area_move_storage() - change the storage domain of an area
  * @area: the area
- * @from: is going to lose the area
- * @to: has it, and keeps it
+ * @from: a domain that the caller is about to unmap @area from
+ * @to: another domain that maps @area
+ *
+ * Does nothing if @from is not &iopt_area.storage_domain.
  *
  * Context: takes &iopt_pages.mutex.
  */
@@ -331,12 +343,13 @@ void iopt_area_move_storage(struct iopt_area *area, struct iommu_domain *from,
 
 /**
  * iopt_area_move_pfnmap() - map a PFNMAP from its new address
- * @area: of a PFNMAP, for which iopt_pfnmap_prepare_move() was called
+ * @area: an area of PFNMAP memory, after iopt_pfnmap_prepare_move()
  *
- * What the process does not have at the address is mapped nowhere, as what has
- * ended.
+ * If the fill fails, for example because the process does not map PFNMAP memory at the new
+ * address, no domain maps the area afterwards.
  *
- * Context: &io_pagetable.iova_rwsem held for writing; takes &iopt_pages.mutex.
+ * Context: &io_pagetable.iova_rwsem held for writing; takes &iopt_pages.mutex and the
+ * mmap lock; may sleep.
  */
 void iopt_area_move_pfnmap(struct iopt_area *area)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Mapping areas in domains: see area_fill.c.
+ * Map areas in domains, and unmap them: see area_fill.c.
  */
 #ifndef __AREA_FILL_H
 #define __AREA_FILL_H

@@ -2,8 +2,9 @@
 /**
  * DOC: domains
  *
- * An IOAS maps every area in every domain that it has. For each domain it keeps a
- * struct iopt_domain, with what dirty tracking needs beside the domain itself.
+ * Every domain of an IOAS maps every area of the IOAS. A struct iopt_domain, one for
+ * each domain, has the state of dirty tracking: whether the domain tracks, and the spill
+ * with the dirty IOVAs that hardware no longer reports.
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -19,11 +20,15 @@ static int iopt_device_lacks_dirty_tracking(struct device *dev, void *unused)
 }
 
 /**
- * iopt_device_supports_dirty_tracking() - check the IOMMU of a device's group
- * @dev: the device; those of its group have to share a domain with it
+ * iopt_device_supports_dirty_tracking() - check a device's group for dirty tracking
+ * @dev: the device
  *
- * Return: true where iopt_domain_alloc_flags() can be asked for that.
- * Context: takes the mutex of the group.
+ * All devices of a group share one domain, so the IOMMU of each of them must support
+ * dirty tracking.
+ *
+ * Return: true if iopt_domain_alloc_flags() may be called with
+ * IOMMU_HWPT_ALLOC_DIRTY_TRACKING; false if @dev has no group.
+ * Context: takes the mutex of the group; may sleep.
  */
 bool iopt_device_supports_dirty_tracking(struct device *dev)
 {
@@ -39,12 +44,13 @@ bool iopt_device_supports_dirty_tracking(struct device *dev)
 EXPORT_SYMBOL_NS_GPL(iopt_device_supports_dirty_tracking, IOMMU_IOPT);
 
 /**
- * iopt_domain_alloc_flags() - a domain as somebody wants it
- * @dev: what it is for; behind an IOMMU
- * @flags: IOMMU_HWPT_ALLOC_*; 0 where its driver does not know any
+ * iopt_domain_alloc_flags() - allocate a paging domain with caller-supplied flags
+ * @dev: a device behind an IOMMU, which the domain will be attached to
+ * @flags: IOMMU_HWPT_ALLOC_*; ignored if the IOMMU driver has no domain_alloc_user
  *
- * Return: an empty paging domain, for iommu_domain_free(), or an ERR_PTR() of
- * what the driver gives: EOPNOTSUPP for a flag that it cannot satisfy.
+ * Return: an empty domain, for iommu_domain_free(), or an ERR_PTR() of
+ * * -EOPNOTSUPP: the IOMMU driver does not support one of @flags
+ * * another error of the IOMMU driver
  */
 struct iommu_domain *iopt_domain_alloc_flags(struct device *dev, u32 flags)
 {
@@ -62,8 +68,8 @@ struct iommu_domain *iopt_domain_alloc_flags(struct device *dev, u32 flags)
 EXPORT_SYMBOL_NS_GPL(iopt_domain_alloc_flags, IOMMU_IOPT);
 
 /**
- * iopt_domain_alloc() - a domain that knows what its devices write, if one can
- * @dev: what it is for; behind an IOMMU
+ * iopt_domain_alloc() - allocate a paging domain, with dirty tracking if supported
+ * @dev: a device behind an IOMMU, which the domain will be attached to
  *
  * Return: as iopt_domain_alloc_flags().
  */
@@ -76,12 +82,12 @@ struct iommu_domain *iopt_domain_alloc(struct device *dev)
 EXPORT_SYMBOL_NS_GPL(iopt_domain_alloc, IOMMU_IOPT);
 
 /**
- * iopt_find_domain() - what the table keeps for a domain
- * @iopt: the table
+ * iopt_find_domain() - find the struct iopt_domain of a domain
+ * @iopt: the IOAS
  * @domain: the domain
  *
- * Return: its entry, or NULL.
- * Context: either rwsem of the table held.
+ * Return: the struct iopt_domain, or NULL if @iopt does not have @domain.
+ * Context: &io_pagetable.domains_rwsem or &io_pagetable.iova_rwsem held.
  */
 struct iopt_domain *iopt_find_domain(struct io_pagetable *iopt,
 				     const struct iommu_domain *domain)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Domains that the areas of an IOAS are mapped in: see iopt_domain.c.
+ * The IOMMU domains of an IOAS: see iopt_domain.c.
  */
 #ifndef __IOPT_DOMAIN_H
 #define __IOPT_DOMAIN_H
@@ -17,17 +17,18 @@ struct iommu_domain;
 
 /**
  * struct iopt_domain - a domain that the areas of an IOAS are filled into
- * @domain: the domain; not owned
+ * @domain: the domain; the caller of iopt_table_add_domain() owns it
  * @tracking: dirty tracking is enabled
- * @requested: iopt_set_dirty_tracking() enabled it, not only iopt_start_tracking()
- * @pinned_scope: its devices write nothing but pages that accesses have pinned
- * @call_lock: ranges of queries from their first window to their end
- * @query_lock: ranges of windows that are being read, in whole leaves
- * @spill: dirty IOVAs that the next query reports, beside what hardware reports;
- *	empty while @tracking is off
+ * @requested: iopt_set_dirty_tracking() has enabled tracking; if false, @tracking is set
+ *	only while the whole IOAS is tracked
+ * @pinned_scope: devices of the domain only write pages that accesses have pinned
+ * @call_lock: ranges of queries, each locked from its first window to its end
+ * @query_lock: ranges of windows that are being read, widened to whole leaves
+ * @spill: dirty IOVAs that the next query reports in addition to those that hardware
+ *	reports; empty while @tracking is false
  *
- * Owner: &io_pagetable.domains. The flags change under &io_pagetable.iova_rwsem
- * held for writing; @requested also under &io_pagetable.tracking_mutex.
+ * Owner: &io_pagetable.domains. The flags change with &io_pagetable.iova_rwsem held for
+ * writing; @requested changes with &io_pagetable.tracking_mutex held as well.
  */
 struct iopt_domain {
 	struct iommu_domain *domain;
@@ -45,7 +46,7 @@ bool iopt_device_supports_dirty_tracking(struct device *dev);
 struct iommu_domain *iopt_domain_alloc_flags(struct device *dev, u32 flags);
 struct iommu_domain *iopt_domain_alloc(struct device *dev);
 
-/* To look behind the last one for more would take longer than all the rest. */
+/* Indices are dense, so no search for the next index, as by xa_for_each(), is needed. */
 #define iopt_for_each_domain(iopt, i, entry)				\
 	for ((i) = 0;							\
 	     (i) < (iopt)->next_domain_id &&				\

@@ -2,11 +2,14 @@
 /**
  * DOC: leaves
  *
- * IOMMU drivers do not say how large the leaves are that they map, but unmapping
- * and reading dirty bits have to begin and end with one. Long ranges are handled
- * in steps of a bounded number of leaves, between which other tasks run: an area
- * remembers whether it may have leaves of less than 2 MiB, of which a range has
- * many more.
+ * A leaf is an entry of a hardware page table that maps memory. The IOMMU driver chooses
+ * its size, and does not report it. An unmap must not split a leaf, and a read of dirty
+ * bits must begin with one, so the engine derives the leaves from the alignment of IOVA
+ * and memory.
+ *
+ * Long ranges are unmapped and read in steps of a bounded number of leaves, with
+ * cond_resched() between steps. The number of leaves depends on their size:
+ * &iopt_area.small_leaves records whether an area may have leaves smaller than 2 MiB.
  */
 #include <linux/iommu.h>
 #include <linux/log2.h>
@@ -18,17 +21,18 @@
 
 /**
  * iopt_find_leaf() - find the leaf that may map an IOVA
- * @domain: a domain
- * @area: an area that is filled into it
- * @iova: in the area
+ * @domain: the domain
+ * @area: an area that is filled into @domain
+ * @iova: an IOVA of @area
  * @leaf: set to the first IOVA of the leaf
- * @leaf_last: set to the last one
+ * @leaf_last: set to the last IOVA of the leaf
  *
- * A leaf of a size needs IOVA and address to be aligned to it, contiguous, and
- * within the area. If they are, and the leaves are smaller nevertheless, the
- * result is a range of whole leaves.
+ * A leaf of a certain size exists only if the range of IOVAs is within the area, IOVA and
+ * physical address are aligned to the size, and the memory is contiguous. The function
+ * finds the largest such size. If the leaves are smaller nevertheless, the result is a
+ * range of whole leaves.
  *
- * Context: the area stays filled meanwhile.
+ * Context: @area stays filled during the call.
  */
 void iopt_find_leaf(struct iommu_domain *domain, struct iopt_area *area,
 		    unsigned long iova, unsigned long *leaf,
@@ -61,15 +65,15 @@ void iopt_find_leaf(struct iommu_domain *domain, struct iopt_area *area,
 }
 
 /**
- * iopt_area_step_last() - find where a step of a long range ends
- * @area: the area in which @start + @step lies
- * @domain: a domain that it is filled into
- * @start: first IOVA of the step, in or before the area
+ * iopt_area_step_last() - find the end of a step through a long range
+ * @area: the area that contains @start + @step
+ * @domain: a domain that @area is filled into
+ * @start: first IOVA of the step, in @area or in an area before it
  * @last: last IOVA of the range
- * @step: bytes that the step should have, less than the range has
+ * @step: approximate length of the step in bytes; less than the range has
  *
- * Return: the last IOVA of the step, at most @last, which is that of a leaf.
- * Context: the area stays filled meanwhile.
+ * Return: the last IOVA of the step, at most @last. A leaf ends there.
+ * Context: @area stays filled during the call.
  */
 unsigned long iopt_area_step_last(struct iopt_area *area,
 				  struct iommu_domain *domain,
@@ -79,7 +83,7 @@ unsigned long iopt_area_step_last(struct iopt_area *area,
 	unsigned long leaf = 1UL << __fls(domain->pgsize_bitmap);
 	unsigned long next = start + step, leaf_last;
 
-	/* No leaf reaches over what the largest ones are aligned to. */
+	/* No leaf crosses a multiple of the largest leaf size. */
 	if (leaf <= step)
 		return round_down(next, leaf) - 1;
 	if (next == iopt_area_iova(area))
@@ -93,8 +97,10 @@ unsigned long iopt_area_step_last(struct iopt_area *area,
 /**
  * iopt_area_update_leaf_flags() - record whether an area may have small leaves
  * @area: the area
- * @batch: pages that are going to be mapped
- * @iova: of the first page
+ * @batch: pages that are about to be mapped
+ * @iova: first IOVA of the batch
+ *
+ * Updates &iopt_area.small_leaves and &iopt_area.single_leaves.
  *
  * Context: &iopt_pages.mutex held; @area is not published, or
  * &io_pagetable.iova_rwsem is held for writing.
@@ -104,13 +110,13 @@ void iopt_area_update_leaf_flags(struct iopt_area *area,
 {
 	unsigned int offset = 0;
 
-	/* An area may begin within its first page. */
+	/* The first IOVA of an area may be within its first page. */
 	if (iova == iopt_area_iova(area))
 		offset = area->page_offset;
 	if (!area->iopt->disable_large_pages) {
 		area->single_leaves = false;
 	} else {
-		/* In other domains, where it has a storage domain, it stays. */
+		/* With a storage domain, keep the value: it may have larger leaves. */
 		if (!area->storage_domain)
 			area->single_leaves = true;
 		area->small_leaves = true;
@@ -119,7 +125,7 @@ void iopt_area_update_leaf_flags(struct iopt_area *area,
 		struct pfn_run *run = &batch->runs[i];
 		unsigned long end = iova + run->npages * PAGE_SIZE - offset;
 
-		/* The two ends of an area may have some all the same. */
+		/* Small leaves at the two ends of an area do not count. */
 		if (((iova ^ (PFN_PHYS(run->pfn) + offset)) & (SZ_2M - 1)) ||
 		    ((iova & (SZ_2M - 1)) && iova != iopt_area_iova(area)) ||
 		    ((end & (SZ_2M - 1)) && end - 1 < iopt_area_last_iova(area)))
@@ -130,24 +136,25 @@ void iopt_area_update_leaf_flags(struct iopt_area *area,
 }
 
 /*
- * IOVAs that are unmapped in one call: 65536 leaves of 4 KiB, or 8192 of 2 MiB
- * where nothing smaller is mapped. Flushes come more rarely: a driver frees the
- * page tables with one, 512 of them where the leaves are small.
+ * Bytes of IOVA that one call of iommu_unmap_fast() covers: 65536 leaves of 4 KiB, or
+ * 8192 leaves of 2 MiB if an area has no smaller ones. The IOTLB is flushed after every
+ * IOPT_UNMAP_FLUSH bytes or more: with a flush, a driver frees the page tables, which are
+ * 512 for that many bytes if the leaves have 4 KiB.
  */
 #define IOPT_UNMAP_STEP		SZ_256M
 #define IOPT_UNMAP_STEP_LARGE	((u64)SZ_1G * 16)
 #define IOPT_UNMAP_FLUSH	SZ_1G
 
 /**
- * iopt_area_unmap_iova() - unmap a range of an area in a domain
+ * iopt_area_unmap_iova() - unmap a range of an area from a domain
  * @area: the area
  * @domain: a domain that maps the range
- * @iova: first byte, where a leaf begins
- * @last: last byte, where a leaf ends
+ * @iova: first IOVA; a leaf begins there
+ * @last: last IOVA; a leaf ends there
  *
- * The IOTLB is flushed when this returns.
+ * The IOTLB is flushed when the function returns.
  *
- * Context: the area's pages stay pinned meanwhile; may sleep.
+ * Context: the pages of the range stay pinned during the call; may sleep.
  */
 void iopt_area_unmap_iova(struct iopt_area *area, struct iommu_domain *domain,
 			  unsigned long iova, unsigned long last)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where leaves of page tables begin and end: see iopt_leaf.c.
+ * Leaves of hardware page tables: see iopt_leaf.c.
  */
 #ifndef __IOPT_LEAF_H
 #define __IOPT_LEAF_H
@@ -25,7 +25,7 @@ void iopt_area_update_leaf_flags(struct iopt_area *area,
 void iopt_area_unmap_iova(struct iopt_area *area, struct iommu_domain *domain,
 			  unsigned long iova, unsigned long last);
 
-/* Whether a range of the area may have a leaf for each page. */
+/* Return: whether the domain may map the area, beside its two ends, by small leaves. */
 static inline bool iopt_area_has_small_leaves(const struct iopt_area *area,
 					      const struct iommu_domain *domain)
 {

@@ -2,8 +2,8 @@
 /**
  * DOC: mapping batches
  *
- * A batch is mapped in a domain run by run. Short runs share a scatterlist, as a
- * driver may have to sync its page tables for each call.
+ * A batch is mapped in a domain run by run. A driver may have to sync its page tables once
+ * per call, so short runs are mapped by one call, with a scatterlist.
  */
 #include <linux/align.h>
 #include <linux/iommu.h>
@@ -16,16 +16,16 @@
 #include "memory/pfn_batch.h"
 #include "space/iopt_area.h"
 
-/* Entries of a scatterlist that iommu_map_sg() is given at a time. */
+/* Number of entries of a scatterlist, which iommu_map_sg() maps in one call. */
 #define PFN_BATCH_SG	32
 
-/* Runs of no more pages than this share a scatterlist, which has no more either. */
+/* Maximum number of pages of a scatterlist. A longer run is mapped without one. */
 #define PFN_RUN_SG_PAGES	(SZ_64M / PAGE_SIZE)
 
-/* Leaves that a driver maps in one call. */
+/* Number of leaves that a driver maps in one call. */
 #define PFN_RUN_MAP_LEAVES	8192
 
-/* Undo a map, of no bytes where the first page failed. */
+/* Undo a map. @length is 0 if the map failed at the first page. */
 static void pfn_run_unmap(struct iopt_area *area, struct iommu_domain *domain,
 			  unsigned long iova, unsigned long length)
 {
@@ -33,7 +33,7 @@ static void pfn_run_unmap(struct iopt_area *area, struct iommu_domain *domain,
 		iopt_area_unmap_iova(area, domain, iova, iova + length - 1);
 }
 
-/* Leaves of one page each, so that areas can be cut anywhere. */
+/* Map a run by leaves of one page, so that areas can be split at any page. */
 static int pfn_run_map_small(struct pfn_run *run, struct iopt_area *area,
 			     struct iommu_domain *domain, unsigned long iova)
 {
@@ -53,7 +53,7 @@ static int pfn_run_map_small(struct pfn_run *run, struct iopt_area *area,
 	return 0;
 }
 
-/* Bytes of a run from @offset on. The area may end within its last page. */
+/* Return: the bytes of a run from @offset on. The area may end within its last page. */
 static unsigned long pfn_run_bytes(struct pfn_run *run, struct iopt_area *area,
 				   unsigned long iova, unsigned int offset)
 {
@@ -61,7 +61,7 @@ static unsigned long pfn_run_bytes(struct pfn_run *run, struct iopt_area *area,
 		   iopt_area_last_iova(area) - iova) + 1;
 }
 
-/* The largest leaf that may map some of a run, at most 1 GiB. */
+/* Return: the size of the largest leaf that may map a part of a run, at most 1 GiB. */
 static unsigned long pfn_run_leaf(struct iommu_domain *domain,
 				  unsigned long iova, phys_addr_t phys)
 {
@@ -77,7 +77,7 @@ static unsigned long pfn_run_leaf(struct iommu_domain *domain,
 	return 1UL << __ffs(domain->pgsize_bitmap);
 }
 
-/* Map a run by itself. Return: the bytes that were mapped, or an errno. */
+/* Map a run without a scatterlist. Return: the bytes mapped, or a negative errno. */
 static ssize_t pfn_run_map(struct pfn_run *run, struct iopt_area *area,
 			   struct iommu_domain *domain, unsigned long iova,
 			   unsigned int offset)
@@ -105,8 +105,9 @@ static ssize_t pfn_run_map(struct pfn_run *run, struct iopt_area *area,
 }
 
 /*
- * Map some of @nr runs by one call into the driver, which may have to flush or
- * sync for each. Gives the bytes that were mapped, and in @nr of how many runs.
+ * Map up to @nr runs in one call, as a driver may have to flush or sync once per call. @nr
+ * is set to the number of runs mapped. Return: the bytes mapped, or a negative errno with
+ * nothing mapped.
  */
 static ssize_t pfn_runs_map(struct pfn_run *runs, unsigned int *nr,
 			    struct iopt_area *area, struct iommu_domain *domain,
@@ -136,11 +137,12 @@ static ssize_t pfn_runs_map(struct pfn_run *runs, unsigned int *nr,
 /**
  * pfn_batch_to_domain() - map the pages of a batch
  * @batch: the batch
- * @area: where
- * @domain: where
- * @index: page index of the batch's first page
+ * @area: the area whose IOVAs the pages are mapped at
+ * @domain: the domain to map them in
+ * @index: page index of the first page
  *
- * Return: 0, or what mapping gave, with nothing mapped.
+ * Return: 0, or, with nothing mapped,
+ * * the error of the IOMMU driver
  * Context: may sleep.
  */
 int pfn_batch_to_domain(struct pfn_batch *batch, struct iopt_area *area,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Mapping the pages of a batch in a domain: see pfn_batch_map.c.
+ * Map the pages of a batch in a domain: see pfn_batch_map.c.
  */
 #ifndef __PFN_BATCH_MAP_H
 #define __PFN_BATCH_MAP_H
