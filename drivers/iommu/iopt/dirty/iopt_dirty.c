@@ -2,11 +2,13 @@
 /**
  * DOC: dirty
  *
- * What devices wrote through one domain: iopt_dirty_walk.c is how that is
- * queried. Accesses write without an IOMMU. Pages that they have pinned for
- * writing are dirty in every result, as they may be written at that moment, and
- * in the first one after they were unpinned, for which they are added to the
- * spills.
+ * Dirty tracking of one domain: which IOVAs devices have written through the domain since
+ * the previous query. See "querying dirty bits" for the steps of a query.
+ *
+ * Accesses write memory without an IOMMU, so no hardware records their writes. Every query
+ * reports the pages that accesses have pinned for writing, as an access may write them at
+ * any time. The first query after an unpin reports them once more: iopt_unpin_pages()
+ * adds them to the spill of each domain that tracks.
  */
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -18,20 +20,21 @@
 #include "space/iopt_area.h"
 
 /*
- * A range of more leaves is not flushed leaf by leaf, which an SMMUv3 without
- * range invalidation does. VT-d and AMD flush a range by one command anyway.
+ * Maximum number of leaves in a flush of a range; for more, the whole domain is flushed.
+ * An SMMUv3 without range invalidation flushes each leaf by a command of its own. VT-d and
+ * AMD flush a range of any length by one command.
  */
 #define IOPT_FLUSH_LEAVES_MAX	BIT(16)
 
 /**
  * iopt_dirty_flush() - flush the IOTLB after dirty bits were cleared
  * @domain: the domain that was queried
- * @dirty: what its driver recorded; nothing is gathered afterwards
+ * @dirty: the dirty bits that the driver recorded, with the gather; empty afterwards
  *
- * IOMMU drivers disagree on what a gather without a range or page size means:
- * VT-d and AMD flush the whole domain, SMMUv3 flushes nothing. So this passes on
- * neither. Leaves of several sizes, too, need a flush of the whole domain, since
- * SMMUv3 invalidates only leaves of the page size that it is given.
+ * IOMMU drivers treat a gather without a range or page size differently: VT-d and AMD
+ * flush the whole domain, SMMUv3 flushes nothing. So the function never passes such a
+ * gather to a driver. If the leaves have several sizes, it flushes the whole domain, as
+ * SMMUv3 only invalidates leaves of the page size in the gather.
  */
 void iopt_dirty_flush(struct iommu_domain *domain,
 		      struct iommu_dirty_bitmap *dirty)
@@ -57,13 +60,14 @@ void iopt_dirty_flush(struct iommu_domain *domain,
 }
 
 /**
- * iopt_record_write() - record that an access wrote
+ * iopt_record_write() - record that an access has written a range
  * @iopt: the IOAS
- * @iova: first byte
- * @last: last byte
+ * @iova: first IOVA
+ * @last: last IOVA
  *
- * Widens the range to &io_pagetable.iova_alignment, so that many small writes are
- * few ranges.
+ * Adds the range to the spills of all domains that track and, if the IOAS is tracked, to
+ * the spill of the IOAS. Widens it to &io_pagetable.iova_alignment first, so that many
+ * small writes become few ranges.
  *
  * Context: &io_pagetable.iova_rwsem held; may sleep.
  */
@@ -86,12 +90,12 @@ void iopt_record_write(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /**
- * iopt_discard_dirty() - discard what is pending for a range
+ * iopt_discard_dirty() - remove a range from every spill
  * @iopt: the IOAS
- * @iova: first byte of a range that is unmapped, or about to be mapped
- * @last: last byte
+ * @iova: first IOVA of a range that was unmapped, or is about to be mapped
+ * @last: last IOVA
  *
- * A spill may have more than is mapped: see iopt_dirty_flush_conservative().
+ * A spill may contain IOVAs that are not mapped: see iopt_dirty_flush_conservative().
  *
  * Context: &io_pagetable.iova_rwsem held for writing; may sleep.
  */
@@ -132,6 +136,7 @@ static int iopt_dirty_query_domain(struct iopt_dirty_walk *walk,
 	return rc;
 }
 
+/* Check a query, and find its domain. Return: as iopt_read_and_clear_dirty(). */
 static int iopt_dirty_query_check(struct iopt_dirty_walk *walk,
 				  struct iommu_domain *domain)
 {
@@ -158,29 +163,30 @@ out_unlock:
 /**
  * iopt_read_and_clear_dirty() - read and clear the dirty bits of a domain
  * @iopt: the IOAS
- * @domain: one of its domains, which the caller keeps there
- * @query: the request
+ * @domain: a domain of @iopt; the caller prevents its removal
+ * @query: the query; &iopt_dirty_query.overwrite is ignored
  *
- * Bits are only ever set, and only those of the requested range; bits of IOVAs
- * that are not mapped stay as they are. Where the whole IOAS is tracked as well,
- * each of the two reports what the other has not reported.
+ * Sets bits of the queried range, and never clears one. Bits of IOVAs that are not mapped
+ * do not change. If iopt_start_tracking() tracks the whole IOAS as well, the two share the
+ * dirty bits of the domain: this function or iopt_read_dirty() reports a dirty bit,
+ * whichever is called first.
  *
- * After an error no dirty bit is lost. Where the process was killed, or the
- * bitmap could be written when the query began but not when its turn came, all
- * of the range that was queried until then is reported by the next query. Queries
- * that overlap with it wait until that is so.
+ * No dirty bit is lost after an error. If the query has cleared dirty bits before the
+ * error, the next query reports every page from the start of the range to the end of the
+ * last window that was read. Queries of an overlapping range wait until the spill has
+ * these pages.
  *
- * Return:
- * * 0 on success
- * * -EINVAL: the length is zero, the page size is no power of two, the range is
- *   not aligned to it or to the alignment of the IOAS, or
+ * Return: 0, or
+ * * -EINVAL: the length is 0; the page size is not a power of two; the range is not
+ *   aligned to the page size or to &io_pagetable.iova_alignment; or
  *   iopt_set_dirty_tracking() has not enabled tracking
  * * -EOVERFLOW: the range wraps
- * * -EFAULT: the bitmap cannot be written
+ * * -EFAULT: the bitmap is not writable memory
  * * -ENOMEM: out of memory
  * * -EOPNOTSUPP: the domain does not support dirty tracking
- * * -EINTR: the process was killed
- * Context: takes &io_pagetable.iova_rwsem; may sleep.
+ * * -EINTR: the process received a fatal signal
+ * * another error of pinning the bitmap, or the error of the IOMMU driver
+ * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
  */
 int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 			      struct iommu_domain *domain,
@@ -206,10 +212,11 @@ int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 EXPORT_SYMBOL_NS_GPL(iopt_read_and_clear_dirty, IOMMU_IOPT);
 
 /**
- * iopt_domain_is_conservative() - check whether a domain may hide writes
+ * iopt_domain_is_conservative() - check whether devices may write without a record
  * @entry: the domain
  *
- * Return: true if its devices may have written any mapped page.
+ * Return: true if a query of the IOAS must report every mapped page, because @entry does
+ * not track, and its devices may write pages that no access has pinned.
  * Context: &io_pagetable.iova_rwsem held.
  */
 bool iopt_domain_is_conservative(const struct iopt_domain *entry)
@@ -218,15 +225,16 @@ bool iopt_domain_is_conservative(const struct iopt_domain *entry)
 }
 
 /**
- * iopt_dirty_flush_conservative() - report what a domain may have written
+ * iopt_dirty_flush_conservative() - record every page that a domain may have written
  * @iopt: the IOAS
- * @entry: a domain that is about to change; nothing happens if it tracks
+ * @entry: a domain that is about to be removed, to track, or to get pinned scope
  *
- * Every mapped page is in the next result. IOVAs that are not mapped are added to
- * the spill as well: one range whatever is mapped. iopt_discard_dirty() removes
- * them when they are mapped.
+ * Does nothing unless iopt_domain_is_conservative() and the IOAS is tracked. Otherwise the
+ * next query of the IOAS reports every mapped page. All IOVAs are added to the spill, also
+ * those that are not mapped, as one range needs one node. iopt_discard_dirty() removes
+ * a range when it is mapped.
  *
- * Context: &io_pagetable.iova_rwsem held for writing.
+ * Context: &io_pagetable.iova_rwsem held for writing; may sleep.
  */
 void iopt_dirty_flush_conservative(struct io_pagetable *iopt,
 				   struct iopt_domain *entry)
@@ -237,7 +245,10 @@ void iopt_dirty_flush_conservative(struct io_pagetable *iopt,
 		iova_set_add(&iopt->spill, 0, ULONG_MAX, GFP_KERNEL);
 }
 
-/* Clear the dirty bits of a domain, which does not track yet. */
+/*
+ * Clear all dirty bits of a domain. &iopt_domain.tracking is not set yet, so no query can
+ * overlap.
+ */
 static int iopt_dirty_clear_all(struct io_pagetable *iopt,
 				struct iommu_domain *domain)
 {
@@ -261,19 +272,17 @@ static int iopt_dirty_clear_all(struct io_pagetable *iopt,
 }
 
 /**
- * iopt_dirty_enable() - enable dirty tracking of a domain, with all bits cleared
+ * iopt_dirty_enable() - enable dirty tracking of a domain with all dirty bits cleared
  * @iopt: the IOAS
  * @entry: a domain that supports dirty tracking and does not track
  *
- * Page tables are walked with &io_pagetable.iova_rwsem held for reading, a bounded
- * number of leaves at a time.
+ * Clears a bounded number of dirty bits at a time, with &io_pagetable.iova_rwsem held for
+ * reading.
  *
- * Return:
- * * 0 on success
- * * -EINTR: the process was killed
- * * an errno of the driver
- * After an error the domain does not track.
- * Context: &io_pagetable.tracking_mutex held, and &io_pagetable.domains_rwsem for
+ * Return: 0, or, with tracking disabled,
+ * * -EINTR: the process received a fatal signal
+ * * the error of the IOMMU driver
+ * Context: &io_pagetable.tracking_mutex held, &io_pagetable.domains_rwsem held for
  * reading; takes &io_pagetable.iova_rwsem; may sleep.
  */
 int iopt_dirty_enable(struct io_pagetable *iopt, struct iopt_domain *entry)
@@ -293,7 +302,7 @@ int iopt_dirty_enable(struct io_pagetable *iopt, struct iopt_domain *entry)
 		return rc;
 	}
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	/* Until here nothing recorded what the devices of the domain wrote. */
+	/* If the IOAS is tracked already, earlier writes were not recorded. */
 	iopt_dirty_flush_conservative(iopt, entry);
 	entry->tracking = true;
 	return 0;
@@ -303,7 +312,10 @@ int iopt_dirty_enable(struct io_pagetable *iopt, struct iopt_domain *entry)
  * iopt_dirty_disable() - disable dirty tracking of a domain
  * @entry: a domain that tracks
  *
- * Return: 0, or an errno of the driver; then the domain goes on tracking.
+ * Clears the spill of the domain.
+ *
+ * Return: 0, or, with tracking still enabled,
+ * * the error of the IOMMU driver
  * Context: &io_pagetable.iova_rwsem held for writing; may sleep.
  */
 int iopt_dirty_disable(struct iopt_domain *entry)
@@ -345,21 +357,19 @@ static int iopt_set_tracking_locked(struct io_pagetable *iopt,
 /**
  * iopt_set_dirty_tracking() - enable or disable dirty tracking of a domain
  * @iopt: the IOAS
- * @domain: one of its domains, which the caller keeps there
- * @enable: enable, with all dirty bits cleared, or disable
+ * @domain: a domain of @iopt; the caller prevents its removal
+ * @enable: true to enable tracking with all dirty bits cleared, false to disable it
  *
- * To enable what is enabled changes nothing. While the whole IOAS is tracked the
- * domain tracks without this. Then it begins with what is dirty, and goes on
- * tracking when it is disabled.
+ * Does nothing if tracking is in the requested state already. While iopt_start_tracking()
+ * tracks the whole IOAS, the domain already tracks: enabling then clears no dirty bit, and
+ * disabling does not make the domain stop tracking.
  *
- * Return:
- * * 0 on success
+ * Return: 0, or, with nothing changed,
  * * -EOPNOTSUPP: the domain does not support dirty tracking
- * * -EINTR: the process was killed
- * * an errno of the driver
- * After an error tracking is as before.
- * Context: takes &io_pagetable.tracking_mutex, &io_pagetable.domains_rwsem and
- * &io_pagetable.iova_rwsem; may sleep.
+ * * -EINTR: the process received a fatal signal
+ * * the error of the IOMMU driver
+ * Context: takes &io_pagetable.tracking_mutex, &io_pagetable.domains_rwsem for reading
+ * and &io_pagetable.iova_rwsem; may sleep.
  */
 int iopt_set_dirty_tracking(struct io_pagetable *iopt,
 			    struct iommu_domain *domain, bool enable)

@@ -13,15 +13,15 @@ struct iommu_domain;
 struct iopt_domain;
 
 /**
- * struct iopt_dirty_query - a question for what is dirty
- * @iova: first byte
- * @length: bytes
- * @page_size: bytes of IOVA that a bit stands for, a power of two
- * @data: the bitmap, at any address
- * @no_clear: leave everything as dirty as it is
- * @overwrite: bits of what is mapped are cleared before: whole 64 bit words from
- *	an area's first bit on, but for the word in which it begins, if it begins
- *	within one; only iopt_track.c looks at it
+ * struct iopt_dirty_query - query of the dirty IOVAs of a range
+ * @iova: first IOVA
+ * @length: length in bytes
+ * @page_size: bytes of IOVA per bit, a power of two
+ * @data: the bitmap; needs no alignment
+ * @no_clear: do not clear dirty bits: the next query reports them again
+ * @overwrite: clear whole 64-bit words before bits are set: for each area, from the first
+ *	word that begins at or after the first bit of the area, to the word that contains
+ *	its last bit; only for iopt_read_dirty()
  */
 struct iopt_dirty_query {
 	unsigned long iova;

@@ -2,22 +2,26 @@
 /**
  * DOC: querying dirty bits
  *
- * A query covers the areas of a range. It goes window by window: what one page
- * of page pointers can pin of the bitmap. A window is pinned before any driver
- * is asked for its part of the range, with no lock held, so that a bit that was
- * taken from hardware has a place to go, and memory that is slow to be faulted
- * in keeps only the caller waiting. At most one window is pinned at a time. Where
- * there are more, each is pinned and unpinned once before the first is queried,
- * so that a bitmap that cannot be written is noticed with nothing cleared. If a
- * window cannot be pinned later all the same, because the caller unmapped it
- * meanwhile, all of the range that was queried until then is added to the spill:
- * the next query reports too much of it, never too little.
+ * A query is processed in windows. A window is a part of the bitmap that an iova_bitmap
+ * pins at once, and the range of IOVAs that belongs to it. For each window:
  *
- * Drivers read and report whole leaves, from the IOVA where a call begins. So a
- * call begins where a leaf does, and what the driver reports beyond the
- * window goes to the domain's spill, from which a later window or query gets
- * it. One call of a driver covers a bounded number of leaves. Between two of
- * them the query yields, and ends if its process was killed.
+ *  - Pin the part of the bitmap, with no lock held. A dirty bit that is then read from
+ *    hardware and cleared can always be stored. If a page fault on the bitmap takes long,
+ *    no other task waits for it.
+ *  - Read the areas of the range, with &io_pagetable.iova_rwsem held for reading.
+ *  - Unpin the part of the bitmap, so that at most one window is pinned at a time.
+ *
+ * A query of several windows first pins and unpins each window but the first: if a part
+ * of the bitmap is not writable, the query fails before it has cleared a dirty bit. A
+ * window may fail to be pinned later nevertheless, for example because another thread has
+ * unmapped the bitmap. Then the range that was queried so far is added to the spill: the
+ * next query reports clean pages as dirty, but misses no dirty page.
+ *
+ * IOMMU drivers read and clear whole leaves, and report a leaf from the IOVA at which the
+ * call begins. So each call begins with a leaf. IOVAs that the driver reports beyond the
+ * window are added to the spill of the domain, for a later window or query. One call
+ * covers a bounded number of leaves. Between calls the query calls cond_resched(), and
+ * ends if a fatal signal is pending.
  */
 #include <linux/cleanup.h>
 #include <linux/log2.h>
@@ -29,20 +33,21 @@
 #include "memory/iopt_pages.h"
 
 /*
- * Bytes of bitmap that an iova_bitmap pins at once, from a page boundary on, and
- * IOVAs that are queried at once, where these have 64 bits at least.
+ * Limits of a window: bytes of bitmap that an iova_bitmap pins at once, from a page
+ * boundary on, and bytes of IOVA. A window has at least 64 bits, even if they stand for
+ * more IOVAs.
  */
 #define IOPT_DIRTY_WINDOW	(PAGE_SIZE / sizeof(struct page *) * PAGE_SIZE)
 #define IOPT_DIRTY_WINDOW_IOVAS	((u64)SZ_1G * 64)
 
 /*
- * IOVAs that a driver is asked for in one call: 8192 leaves of 4 KiB, or 8192 of
- * 2 MiB where nothing smaller is mapped.
+ * Bytes of IOVA that one call of a driver reads: 8192 leaves of 4 KiB, or 8192 leaves of
+ * 2 MiB if there are no smaller ones.
  */
 #define IOPT_DIRTY_STEP		SZ_32M
 #define IOPT_DIRTY_STEP_LARGE	((u64)SZ_1G * 16)
 
-/* The last IOVA of a step that begins at @start, in or at the end of a leaf. */
+/* Return: the last IOVA of a step that begins at @start: @last, or the end of a leaf. */
 static unsigned long iopt_dirty_step_last(struct io_pagetable *iopt,
 					  struct iommu_domain *domain,
 					  unsigned long start,
@@ -58,8 +63,8 @@ static unsigned long iopt_dirty_step_last(struct io_pagetable *iopt,
 }
 
 /**
- * iopt_dirty_set() - set the bits of a range: a iova_set_fn
- * @opaque: the iova_bitmap, within its callback
+ * iopt_dirty_set() - set the bits of a range, an iova_set_fn
+ * @opaque: the iova_bitmap
  * @start: first IOVA
  * @last: last IOVA
  */
@@ -70,13 +75,14 @@ void iopt_dirty_set(void *opaque, unsigned long start, unsigned long last)
 
 /**
  * iopt_dirty_set_pinned() - set the bits of pages that accesses have pinned
- * @area: the area that they were pinned through
- * @bitmap: takes the bits
- * @start: first IOVA, in the area
- * @last: last IOVA, in the area
- * @all: also of pages that are pinned for reading only
+ * @area: the area that the pages are pinned through
+ * @bitmap: the bitmap to set bits in
+ * @start: first IOVA, in @area
+ * @last: last IOVA, in @area
+ * @all: include pages that are pinned for reading only
  *
- * Return: 0; -EINTR if the process was killed.
+ * Return: 0, or
+ * * -EINTR: the process received a fatal signal
  * Context: &io_pagetable.iova_rwsem held; takes &iopt_pages.mutex.
  */
 int iopt_dirty_set_pinned(struct iopt_area *area, struct iova_bitmap *bitmap,
@@ -87,7 +93,7 @@ int iopt_dirty_set_pinned(struct iopt_area *area, struct iova_bitmap *bitmap,
 	unsigned long last_index = iopt_area_iova_to_index(area, last);
 	struct interval_tree_node *node;
 
-	/* A fill holds the mutex, and may wait for memory. */
+	/* A task that fills an area holds the mutex while it waits for page faults. */
 	if (mutex_lock_killable(&pages->mutex))
 		return -EINTR;
 	for (node = interval_tree_iter_first(&pages->access_itree, index,
@@ -109,7 +115,7 @@ int iopt_dirty_set_pinned(struct iopt_area *area, struct iova_bitmap *bitmap,
 	return 0;
 }
 
-/* Report what accesses have pinned for writing of a range. */
+/* Report the pages of a range that accesses have pinned for writing. */
 static int iopt_dirty_report_pinned(struct iopt_dirty_walk *walk,
 				    struct iova_bitmap *bitmap,
 				    unsigned long start, unsigned long last)
@@ -131,11 +137,11 @@ static int iopt_dirty_report_pinned(struct iopt_dirty_walk *walk,
 }
 
 /**
- * struct iopt_dirty_range - adjacent areas that are queried together
- * @first: the first area
- * @start: first byte
- * @last: last byte
- * @small: one of the areas may have leaves of less than 2 MiB
+ * struct iopt_dirty_range - range of adjacent areas that are read together
+ * @first: the first area; NULL if the range is empty
+ * @start: first IOVA
+ * @last: last IOVA
+ * @small: the range may have many leaves smaller than 2 MiB
  */
 struct iopt_dirty_range {
 	struct iopt_area *first;
@@ -145,8 +151,9 @@ struct iopt_dirty_range {
 };
 
 /*
- * Check pinned pages before the spill: unpinning adds to the spill first, so a
- * page that is unpinned in between is still found.
+ * Report the dirty IOVAs of a range: pinned pages, the spill, then dirty bits. Check pinned
+ * pages before the spill: unpinning adds the pages to the spill before it drops the pins,
+ * so a page unpinned in between is still found.
  */
 static int iopt_dirty_query_range(struct iopt_dirty_walk *walk,
 				  struct iova_bitmap *bitmap,
@@ -185,7 +192,7 @@ static int iopt_dirty_query_range(struct iopt_dirty_walk *walk,
 	}
 }
 
-/* The leaf of the walk's domain that may map an IOVA, if any does. */
+/* Find the leaf of &iopt_dirty_walk.entry that may map an IOVA, else the IOVA only. */
 static void iopt_dirty_find_leaf(struct iopt_dirty_walk *walk,
 				 unsigned long iova, unsigned long *leaf,
 				 unsigned long *leaf_last)
@@ -200,15 +207,16 @@ static void iopt_dirty_find_leaf(struct iopt_dirty_walk *walk,
 }
 
 /**
- * iopt_dirty_lock_range() - exclude other queries from a range
- * @walk: with the domain set
+ * iopt_dirty_lock_range() - lock a range in &iopt_domain.query_lock
+ * @walk: the query, with &iopt_dirty_walk.entry set
  * @range: locked on success, for iova_range_unlock()
- * @iova: first byte
- * @last: last byte
+ * @iova: first IOVA
+ * @last: last IOVA
  *
- * Widens the range to whole leaves.
+ * Widens the range to whole leaves. See "concurrent queries".
  *
- * Return: 0; -EINTR if the process was killed.
+ * Return: 0, or
+ * * -EINTR: the process received a fatal signal while waiting
  * Context: &io_pagetable.iova_rwsem held for reading; may sleep.
  */
 int iopt_dirty_lock_range(struct iopt_dirty_walk *walk,
@@ -223,20 +231,19 @@ int iopt_dirty_lock_range(struct iopt_dirty_walk *walk,
 }
 
 /**
- * iopt_dirty_read_window() - query a domain for a window: an iova_bitmap_fn_t
- * @bitmap: takes the result
- * @iova: first byte of the window
- * @length: its bytes
+ * iopt_dirty_read_window() - read a window from a domain, an iova_bitmap_fn_t
+ * @bitmap: the bitmap to set bits in
+ * @iova: first IOVA of the window
+ * @length: length of the window in bytes
  * @opaque: the struct iopt_dirty_walk
  *
- * Areas without a gap between them are queried together. What hardware reports
- * beyond the window goes to the spill of the walk's domain.
+ * Reads areas without a gap between them together. Adds IOVAs that hardware reports
+ * beyond the window to the spill of &iopt_dirty_walk.entry. Reports all pages of a PFNMAP.
  *
- * Return:
- * * 0 on success
- * * -EINTR: the process was killed
- * * an errno of the driver
- * Context: &io_pagetable.iova_rwsem and the range locked by
+ * Return: 0, or
+ * * -EINTR: the process received a fatal signal
+ * * the error of the IOMMU driver
+ * Context: &io_pagetable.iova_rwsem held for reading, the window locked by
  * iopt_dirty_lock_range(); may sleep.
  */
 int iopt_dirty_read_window(struct iova_bitmap *bitmap, unsigned long iova,
@@ -253,7 +260,7 @@ int iopt_dirty_read_window(struct iova_bitmap *bitmap, unsigned long iova,
 		if (!area->pages)
 			continue;
 		cond_resched();
-		/* Its page tables change under a lock that drivers do not take. */
+		/* A notifier may unmap a PFNMAP at any time: no driver may read it. */
 		if (area->pages->ops->pfnmap) {
 			iopt_dirty_set(bitmap, max(iova, iopt_area_iova(area)),
 				       min(last, iopt_area_last_iova(area)));
@@ -270,7 +277,7 @@ int iopt_dirty_read_window(struct iova_bitmap *bitmap, unsigned long iova,
 			range.start = max(iova, iopt_area_iova(area));
 			range.small = false;
 		} else if (!IS_ALIGNED(iopt_area_iova(area), SZ_2M)) {
-			/* Both may end in small leaves, and be short. */
+			/* Short areas, each with small leaves at its ends, add up. */
 			range.small = true;
 		}
 		range.last = min(last, iopt_area_last_iova(area));
@@ -283,19 +290,17 @@ int iopt_dirty_read_window(struct iova_bitmap *bitmap, unsigned long iova,
 }
 
 /**
- * iopt_dirty_read_step() - read and clear the next dirty bits of a domain
+ * iopt_dirty_read_step() - read and clear dirty bits in one step of a walk over all areas
  * @iopt: the IOAS
- * @domain: one of its domains
- * @dirty: takes what is dirty
- * @iova: where to begin; set to where to go on
+ * @domain: a domain of @iopt
+ * @dirty: records dirty IOVAs in its bitmap; without a bitmap the bits are only cleared
+ * @iova: first IOVA of the step; set to the first IOVA of the next step
  *
- * One step of a walk over every area, of a bounded number of leaves.
+ * A step has a bounded number of leaves of one area.
  *
- * Return:
- * * 1 if there is more
- * * 0 at the end
- * * an errno of the driver
- * Context: &io_pagetable.iova_rwsem held; areas may change between two steps.
+ * Return: 1 if there may be more, 0 at the end, or
+ * * the error of the IOMMU driver
+ * Context: &io_pagetable.iova_rwsem held; the caller may drop it between steps.
  */
 int iopt_dirty_read_step(struct io_pagetable *iopt, struct iommu_domain *domain,
 			 struct iommu_dirty_bitmap *dirty, unsigned long *iova)
@@ -311,7 +316,7 @@ int iopt_dirty_read_step(struct io_pagetable *iopt, struct iommu_domain *domain,
 		return 0;
 	start = max(*iova, iopt_area_iova(area));
 	last = iopt_area_last_iova(area);
-	/* Reported as iopt_dirty_read_window() does. */
+	/* As in iopt_dirty_read_window(). */
 	if (area->pages->ops->pfnmap) {
 		if (dirty->bitmap)
 			iopt_dirty_set(dirty->bitmap, start, last);
@@ -331,7 +336,10 @@ out:
 	return last != ULONG_MAX;
 }
 
-/* Keeps what hardware reports beyond a window; with no_clear it still has it. */
+/*
+ * Add IOVAs that hardware reports beyond a window to the spill. With
+ * &iopt_dirty_query.no_clear the dirty bits stay set in hardware.
+ */
 static void iopt_dirty_spill(void *opaque, unsigned long iova,
 			     unsigned long last)
 {
@@ -341,7 +349,7 @@ static void iopt_dirty_spill(void *opaque, unsigned long iova,
 		iova_set_add(&walk->entry->spill, iova, last, GFP_ATOMIC);
 }
 
-/* The last IOVA of the window that begins at @iova. */
+/* Return: the last IOVA of the window that begins at @iova. */
 static unsigned long iopt_dirty_window_last(const struct iopt_dirty_walk *walk,
 					    unsigned long iova)
 {
@@ -354,13 +362,13 @@ static unsigned long iopt_dirty_window_last(const struct iopt_dirty_walk *walk,
 
 	bits = min(bits, max_t(u64, IOPT_DIRTY_WINDOW_IOVAS >> shift,
 			       BITS_PER_TYPE(u64)));
-	/* As a last bit, not a number of bits: that may be one too many. */
+	/* Compare indices of the last bit: the number of bits may overflow. */
 	if (bits > (walk->last - iova) >> shift)
 		return walk->last;
 	return iova + ((unsigned long)bits << shift) - 1;
 }
 
-/* Pin the window from @iova to @last. */
+/* Pin the part of the bitmap for the window [iova, last]. Return: it, or an ERR_PTR(). */
 static struct iova_bitmap *iopt_dirty_pin_window(struct iopt_dirty_walk *walk,
 						 unsigned long iova,
 						 unsigned long last)
@@ -381,8 +389,8 @@ static struct iova_bitmap *iopt_dirty_pin_window(struct iopt_dirty_walk *walk,
 }
 
 /*
- * Find the first window behind @last that has something mapped. Return: 1, with
- * @iova set to its first byte; 0 where there is none; -EINTR.
+ * Find the first window behind @last that contains an area. Return: 1, with @iova set to
+ * the first IOVA of the window; 0 if there is none; -EINTR if a fatal signal is pending.
  */
 static int iopt_dirty_next_window(struct iopt_dirty_walk *walk,
 				  unsigned long last, unsigned long *iova)
@@ -403,7 +411,7 @@ static int iopt_dirty_next_window(struct iopt_dirty_walk *walk,
 		next = (last + 1 - walk->query->iova) >> shift;
 		*iova = max(last + 1, iopt_area_iova(area));
 		bit = (*iova - walk->query->iova) >> shift;
-		/* Big-endian bitmaps consist of words. */
+		/* Begin with a word: on big-endian machines its bytes are reversed. */
 		bit = max(round_down(bit, BITS_PER_TYPE(u64)), next);
 		*iova = walk->query->iova + (bit << shift);
 	}
@@ -411,8 +419,8 @@ static int iopt_dirty_next_window(struct iopt_dirty_walk *walk,
 	return !!area;
 }
 
-/* Exclude other queries until this one ends, once its first window is pinned. */
-static int iopt_dirty_begin(struct iopt_dirty_walk *walk)
+/* Lock the range of the query in &iopt_dirty_walk.lock, unless it is locked already. */
+static int iopt_dirty_lock_call(struct iopt_dirty_walk *walk)
 {
 	int rc;
 
@@ -423,7 +431,7 @@ static int iopt_dirty_begin(struct iopt_dirty_walk *walk)
 	return rc;
 }
 
-/* Pin each window but the first once, to have its memory there. */
+/* Pin and unpin each window but the first, to fault in the bitmap. */
 static int iopt_dirty_fault_in(struct iopt_dirty_walk *walk)
 {
 	unsigned long last = iopt_dirty_window_last(walk, walk->query->iova);
@@ -442,22 +450,21 @@ static int iopt_dirty_fault_in(struct iopt_dirty_walk *walk)
 }
 
 /**
- * iopt_dirty_walk_windows() - query a range window by window
- * @walk: with @iopt, @query and @last set
- * @fn: queries one window
+ * iopt_dirty_walk_windows() - call a function for every window of a query
+ * @walk: the query, with @iopt, @query and @last set, and optionally @lock and @range
+ * @fn: called for each window
  *
- * Windows of the bitmap in which nothing is mapped are left out, but for the
- * first one, so that a bad address is noticed. After an error the caller has to
- * call iopt_dirty_restore(), and in any case to unlock what @walk has locked.
+ * Skips windows without an area, except the first one, so that an address that is not
+ * writable is reported. After an error the caller calls iopt_dirty_restore(). In any case
+ * it unlocks @range if @locked is set.
  *
- * Return:
- * * 0 on success
- * * -EFAULT: the bitmap cannot be written
+ * Return: 0, or
+ * * -EFAULT: the bitmap is not writable memory
  * * -ENOMEM: out of memory
- * * -EINTR: the process was killed
- * * an errno of @fn
- * Context: takes &iopt_dirty_walk.lock, &io_pagetable.iova_rwsem and the mmap lock,
- * the last two one after the other; may sleep.
+ * * -EINTR: the process received a fatal signal
+ * * another error of pinning the bitmap, or the error of @fn
+ * Context: takes the mmap lock to pin a window; then locks @range; then takes
+ * &io_pagetable.iova_rwsem for reading, without the mmap lock; may sleep.
  */
 int iopt_dirty_walk_windows(struct iopt_dirty_walk *walk,
 			    iopt_dirty_window_fn fn)
@@ -474,7 +481,7 @@ int iopt_dirty_walk_windows(struct iopt_dirty_walk *walk,
 		bitmap = iopt_dirty_pin_window(walk, iova, last);
 		if (IS_ERR(bitmap))
 			return PTR_ERR(bitmap);
-		rc = iopt_dirty_begin(walk) ?:
+		rc = iopt_dirty_lock_call(walk) ?:
 		     down_read_killable(&walk->iopt->iova_rwsem);
 		if (!rc) {
 			walk->done = last;
@@ -487,15 +494,16 @@ int iopt_dirty_walk_windows(struct iopt_dirty_walk *walk,
 }
 
 /**
- * iopt_dirty_restore() - report again what a failed query has cleared
- * @walk: the query
- * @spill: where the range goes that was queried until the error
- * @tracking: whether @spill is in use, read under &io_pagetable.iova_rwsem
+ * iopt_dirty_restore() - restore the dirty IOVAs that a failed query has cleared
+ * @walk: the query that failed
+ * @spill: the spill to add the queried range to
+ * @tracking: whether @spill is in use; read under &io_pagetable.iova_rwsem
  *
- * The caller of a query that failed does not look at the bitmap, in which the
- * cleared dirty bits are. Which of its bits those are is not known any more.
+ * Userspace ignores the bitmap of a failed query, so the dirty bits that were cleared must
+ * be reported again. They are not recorded separately, so every page that was queried
+ * until the error is added.
  *
- * Context: takes &io_pagetable.iova_rwsem; may sleep.
+ * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
  */
 void iopt_dirty_restore(struct iopt_dirty_walk *walk, struct iova_set *spill,
 			const bool *tracking)
@@ -509,13 +517,12 @@ void iopt_dirty_restore(struct iopt_dirty_walk *walk, struct iova_set *spill,
 /**
  * iopt_dirty_check() - check the arguments of a query
  * @iopt: the IOAS
- * @query: the request
- * @last: set to the last byte
+ * @query: the query
+ * @last: set to the last IOVA
  *
- * Return:
- * * 0 on success
- * * -EINVAL: the length is zero, the page size is no power of two, or the range
- *   is not aligned to it or to &io_pagetable.iova_alignment
+ * Return: 0, or
+ * * -EINVAL: the length is 0; the page size is not a power of two; or the range is not
+ *   aligned to the page size and to &io_pagetable.iova_alignment
  * * -EOVERFLOW: the range wraps
  * Context: &io_pagetable.iova_rwsem held.
  */

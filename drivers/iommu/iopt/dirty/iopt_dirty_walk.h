@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How a query for dirty bits is asked: see iopt_dirty_walk.c.
+ * Queries of dirty bits, window by window: see iopt_dirty_walk.c.
  */
 #ifndef __IOPT_DIRTY_WALK_H
 #define __IOPT_DIRTY_WALK_H
@@ -15,18 +15,19 @@
 struct iopt_area;
 
 /**
- * struct iopt_dirty_walk - a query in progress
+ * struct iopt_dirty_walk - state of a query
  * @iopt: the IOAS
- * @entry: the domain that is queried
- * @query: the request
- * @last: last byte of the request
- * @done: with @cleared, last byte of the windows that were queried
- * @pinned: an area of the range that is read next has pages pinned by accesses
+ * @entry: the domain that is being read
+ * @query: the query
+ * @last: last IOVA of the query
+ * @done: last IOVA of the window that was read most recently; valid with @cleared
+ * @pinned: accesses have pinned pages of an area in the range that is read next
  * @cleared: dirty bits may have been cleared
- * @lock: excludes other queries of @range until the query ends; or NULL
- * @range: the range of the request
+ * @lock: locks @range from the first window of the query to its end; NULL if the caller
+ *	serialises queries
+ * @range: the range of the query; set with @lock
  * @locked: @range is locked
- * @dirty: passed to the IOMMU driver
+ * @dirty: argument of &iommu_dirty_ops.read_and_clear_dirty
  * @gather: IOTLB entries to flush
  *
  * Owner: the querying thread, on its stack.
@@ -47,14 +48,14 @@ struct iopt_dirty_walk {
 };
 
 /**
- * typedef iopt_dirty_window_fn - queries one window of a request
+ * typedef iopt_dirty_window_fn - callback of iopt_dirty_walk_windows() for a window
  * @walk: the query
- * @bitmap: the window's part of the bitmap, pinned
- * @iova: first byte of the window
- * @last: last byte of the window
+ * @bitmap: the part of the bitmap that belongs to the window; pinned
+ * @iova: first IOVA of the window
+ * @last: last IOVA of the window
  *
- * Return: 0, or a negative errno that ends the query.
- * Context: &io_pagetable.iova_rwsem held for reading.
+ * Return: 0 to continue, or a negative errno that ends the query.
+ * Context: &io_pagetable.iova_rwsem held for reading; may sleep.
  */
 typedef int (*iopt_dirty_window_fn)(struct iopt_dirty_walk *walk,
 				    struct iova_bitmap *bitmap,

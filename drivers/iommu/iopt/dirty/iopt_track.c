@@ -5,13 +5,13 @@
  * A type1 query covers the whole container, across all of its domains. The result
  * is the union of
  *  - the dirty bits of every domain that supports dirty tracking;
- *  - pages that accesses have pinned, or have written by iopt_rw();
+ *  - pages that accesses have pinned, or have written through iopt_rw();
  *  - every mapped page, if any domain lacks dirty tracking and its devices may
  *    write pages that no access has pinned.
  *
- * What cannot be queried a second time is kept in the spill of the IOAS: pages
- * that were unpinned, writes by iopt_rw(), and what a domain had not reported
- * when it was detached or began to track.
+ * The spill of the IOAS has dirty IOVAs that no later query finds in one of these places:
+ * pages that were unpinned, pages that iopt_rw() has written, and pages that a domain had
+ * not reported when it was removed, got pinned scope, or began to track.
  */
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -25,12 +25,13 @@
 #include "space/iopt_area.h"
 
 /**
- * iopt_record_unpin() - record that an access unpins pages it has not written
+ * iopt_record_unpin() - record that an access unpins pages that it pinned for reading
  * @iopt: the IOAS
- * @iova: first byte
- * @last: last byte
+ * @iova: first IOVA
+ * @last: last IOVA
  *
- * To type1 pages are dirty because they are pinned.
+ * In the type1 ABI every pinned page is dirty, even if it was pinned for reading. Adds the
+ * range to the spill of the IOAS, if the IOAS is tracked, but to no spill of a domain.
  *
  * Context: &io_pagetable.iova_rwsem held; may sleep.
  */
@@ -44,11 +45,12 @@ void iopt_record_unpin(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /**
- * iopt_track_add_domain() - prepare a domain that is about to be filled
+ * iopt_track_add_domain() - enable tracking of a new domain if the IOAS is tracked
  * @iopt: the IOAS
- * @entry: the domain, empty
+ * @entry: the domain, not filled yet
  *
- * Tracks if the IOAS does and the driver can.
+ * Does nothing if the domain does not support dirty tracking. If the driver fails, the
+ * domain does not track.
  *
  * Context: &io_pagetable.iova_rwsem held for writing.
  */
@@ -63,12 +65,14 @@ void iopt_track_add_domain(struct io_pagetable *iopt,
 		entry->tracking = !ops->set_dirty_tracking(entry->domain, true);
 }
 
+/* An iova_bitmap_spill_fn_t: add a range to the spill of the IOAS. */
 static void iopt_track_spill(void *opaque, unsigned long iova,
 			     unsigned long last)
 {
 	iova_set_add(opaque, iova, last, GFP_ATOMIC);
 }
 
+/* Read and clear all dirty bits of a domain. */
 static int iopt_track_read_all(struct io_pagetable *iopt,
 			       struct iommu_domain *domain,
 			       struct iova_bitmap *bitmap)
@@ -85,7 +89,10 @@ static int iopt_track_read_all(struct io_pagetable *iopt,
 	return rc;
 }
 
-/* Take over what a domain would report. Without memory that is everything. */
+/*
+ * Move the dirty bits and the spill of a domain to the spill of the IOAS. On an error add
+ * all IOVAs instead.
+ */
 static void iopt_track_save_dirty(struct io_pagetable *iopt,
 				  struct iopt_domain *entry)
 {
@@ -105,15 +112,17 @@ static void iopt_track_save_dirty(struct io_pagetable *iopt,
 /* Disable tracking of a domain, unless iopt_set_dirty_tracking() enabled it. */
 static void iopt_track_disable(struct iopt_domain *entry)
 {
-	/* If the driver fails the domain just goes on tracking. */
+	/* If the driver fails, the domain continues to track. */
 	if (entry->tracking && !entry->requested)
 		iopt_dirty_disable(entry);
 }
 
 /**
- * iopt_track_remove_domain() - save the dirty bits of a domain to remove
+ * iopt_track_remove_domain() - save the dirty bits of a domain that is about to be removed
  * @iopt: the IOAS
  * @entry: the domain, still filled
+ *
+ * Does nothing unless the IOAS is tracked.
  *
  * Context: &io_pagetable.iova_rwsem held for writing; may sleep.
  */
@@ -154,7 +163,7 @@ static int iopt_start_tracking_locked(struct io_pagetable *iopt)
 	iopt_for_each_domain(iopt, i, entry) {
 		if (!entry->domain->dirty_ops || entry->tracking)
 			continue;
-		/* A domain that cannot track makes results conservative. */
+		/* If the driver fails, results are conservative, as without dirty_ops. */
 		rc = iopt_dirty_enable(iopt, entry);
 		if (rc == -EINTR)
 			break;
@@ -170,14 +179,15 @@ static int iopt_start_tracking_locked(struct io_pagetable *iopt)
 }
 
 /**
- * iopt_start_tracking() - track dirty pages of a whole IOAS
+ * iopt_start_tracking() - start tracking dirty pages of a whole IOAS
  * @iopt: the IOAS
  *
- * Begins with everything clean, but for what userspace tracks through a domain of
- * its own already. Does nothing where it has been called before.
+ * Starts with all dirty bits cleared, except those of domains that
+ * iopt_set_dirty_tracking() made track before. Does nothing if the IOAS is tracked
+ * already. Succeeds even if domains lack dirty tracking.
  *
- * Return: 0, also where domains lack dirty tracking; -EINTR if the process was
- * killed, with nothing tracked that was not before.
+ * Return: 0, or, with nothing changed,
+ * * -EINTR: the process received a fatal signal
  * Context: takes &io_pagetable.tracking_mutex, &io_pagetable.domains_rwsem for
  * reading and &io_pagetable.iova_rwsem; may sleep.
  */
@@ -197,12 +207,14 @@ int iopt_start_tracking(struct io_pagetable *iopt)
 }
 
 /**
- * iopt_stop_tracking() - end what iopt_start_tracking() began
+ * iopt_stop_tracking() - undo iopt_start_tracking()
  * @iopt: the IOAS
  *
- * What has not been reported is discarded.
+ * Discards dirty bits that were not reported, except those of domains that
+ * iopt_set_dirty_tracking() made track. Does nothing if the IOAS is not tracked.
  *
- * Return: 0; -EINTR if the process was killed, with everything tracked as before.
+ * Return: 0, or, with nothing changed,
+ * * -EINTR: the process received a fatal signal
  * Context: takes &io_pagetable.tracking_mutex, &io_pagetable.domains_rwsem for
  * reading and &io_pagetable.iova_rwsem; may sleep.
  */
@@ -232,17 +244,17 @@ out_mutex:
 }
 
 /**
- * iopt_set_pinned_scope() - set what the devices of a domain may write
+ * iopt_set_pinned_scope() - set whether devices of a domain only write pinned pages
  * @iopt: the IOAS
- * @domain: one of its domains; not of pinned scope when it is added
- * @pinned: nothing but pages that accesses have pinned
+ * @domain: the domain; iopt_table_add_domain() adds it without pinned scope
+ * @pinned: the devices only write pages that accesses have pinned
  *
- * A domain of pinned scope makes no result conservative. When one that lacks
- * dirty tracking becomes so, every page that is mapped then is in the next
- * result.
+ * A domain with pinned scope does not make results conservative. When a domain that does
+ * not track gets pinned scope, the next query reports every page that is mapped then.
  *
- * Return: 0, or -ENOENT: @domain is not in @iopt.
- * Context: takes &io_pagetable.iova_rwsem.
+ * Return: 0, or
+ * * -ENOENT: @domain is not in @iopt
+ * Context: takes &io_pagetable.iova_rwsem for writing; may sleep.
  */
 int iopt_set_pinned_scope(struct io_pagetable *iopt,
 			  struct iommu_domain *domain, bool pinned)
@@ -282,8 +294,9 @@ static int iopt_track_query_domain(struct iopt_dirty_walk *walk,
 }
 
 /*
- * Report what no domain does. Check pinned pages before the spill: unpinning adds
- * to the spill first, so a page that is unpinned in between is still found.
+ * Report the dirty IOVAs of a window that no domain reports. Check pinned pages before the
+ * spill: unpinning adds the pages to the spill before it drops the pins, so a page unpinned
+ * in between is still found.
  */
 static int iopt_track_query_ioas(struct iopt_dirty_walk *walk,
 				 struct iova_bitmap *bitmap,
@@ -315,6 +328,7 @@ static int iopt_track_query_ioas(struct iopt_dirty_walk *walk,
 	return 0;
 }
 
+/* Read a window from every domain that tracks, and from the IOAS: an iova_bitmap_fn_t. */
 static int iopt_track_read_window(struct iova_bitmap *bitmap,
 				  unsigned long iova, size_t length,
 				  void *opaque)
@@ -348,8 +362,10 @@ static int iopt_track_query_window(struct iopt_dirty_walk *walk,
 }
 
 /*
- * Find the words of the bitmap to clear for the first area from @iova on. Return:
- * 1, with @iova set to where to go on; 0 where there is none; -EINTR.
+ * Find the 64-bit words of the bitmap to clear for the first published area at or after
+ * @iova. If @first exceeds @last, the area has no word to clear. Return: 1, with @iova set
+ * to the IOVA behind the area; 0 if there is no such area; -EINTR if the process received a
+ * fatal signal.
  */
 static int iopt_track_next_words(const struct iopt_dirty_walk *walk,
 				 unsigned long *iova, unsigned long *first,
@@ -399,6 +415,7 @@ static int iopt_track_overwrite(const struct iopt_dirty_walk *walk)
 	return rc;
 }
 
+/* Check a query. Return: as iopt_read_dirty(). */
 static int iopt_track_query_check(struct iopt_dirty_walk *walk)
 {
 	int rc;
@@ -413,27 +430,29 @@ static int iopt_track_query_check(struct iopt_dirty_walk *walk)
 }
 
 /**
- * iopt_read_dirty() - read and clear what is dirty in a whole IOAS
+ * iopt_read_dirty() - read and clear the dirty bits of a whole IOAS
  * @iopt: the IOAS
- * @query: the request
+ * @query: the query
  *
- * Written by devices through any domain, or by accesses; pages that accesses have
- * pinned are dirty as long as they are. Bits of IOVAs that are not mapped stay as
- * they are, but for words that are overwritten.
+ * See "tracking of an IOAS" for the pages that are reported. A page that an access has
+ * pinned is dirty in every result until it is unpinned, and once more after that. Bits of
+ * IOVAs that are not mapped do not change, except in words that
+ * &iopt_dirty_query.overwrite clears.
  *
- * After an error no dirty bit is lost, but the bitmap may have changed; see
- * iopt_read_and_clear_dirty().
+ * No dirty bit is lost after an error, as with iopt_read_and_clear_dirty(). The bitmap may
+ * have changed.
  *
- * Return:
- * * 0 on success
- * * -EINVAL: the length is zero, the page size is no power of two, the range is
- *   not aligned to it or to the alignment of the IOAS, or tracking is disabled
+ * Return: 0, or
+ * * -EINVAL: the length is 0; the page size is not a power of two; the range is not
+ *   aligned to the page size and to &io_pagetable.iova_alignment; or the IOAS is not
+ *   tracked
  * * -EOVERFLOW: the range wraps
- * * -EFAULT: the bitmap cannot be written
+ * * -EFAULT: the bitmap is not writable memory
  * * -ENOMEM: out of memory
- * * -EINTR: the process was killed
- * * an errno of a driver
- * Context: takes &io_pagetable.iova_rwsem; may sleep.
+ * * -EINTR: the process received a fatal signal
+ * * another error of pinning the bitmap, or the error of an IOMMU driver
+ * Context: the caller serialises calls for one IOAS; takes &io_pagetable.iova_rwsem for
+ * reading; may sleep.
  */
 int iopt_read_dirty(struct io_pagetable *iopt,
 		    const struct iopt_dirty_query *query)

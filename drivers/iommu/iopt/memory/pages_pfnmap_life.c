@@ -19,8 +19,8 @@
  * must not enter reclaim.
  *
  * Dirty queries walk page tables without &iopt_pfnmap.lock, while the notifier may unmap.
- * So drivers are never queried for a PFNMAP: iopt_dirty_window() reports all of its pages
- * as dirty.
+ * So drivers are never queried for a PFNMAP: iopt_dirty_read_window() reports all of its
+ * pages as dirty.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
