@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The calls of the engine: what /dev/iommu and VFIO's container are built on.
+ * The interface of the engine, for iommufd and the VFIO type1 container.
  */
 #ifndef __IOPT_H
 #define __IOPT_H
@@ -19,19 +19,20 @@
 struct file;
 struct iommu_domain;
 
-/* For &iopt_map.flags: choose the IOVA. */
+/* &iopt_map.flags: allocate the IOVA. */
 #define IOPT_ALLOC_IOVA		BIT(0)
-/* For &iopt_map.flags: user memory may be PFNMAPs, such as a device's BAR. */
+/* &iopt_map.flags: user memory may have PFNMAPs, such as the BAR of a device. */
 #define IOPT_PFNMAP		BIT(1)
 
 /**
- * struct iopt_map - where a new mapping goes
- * @iova: first byte; filled in on success with IOPT_ALLOC_IOVA
- * @length: bytes
+ * struct iopt_map - arguments of a map or copy
+ * @iova: first IOVA; with IOPT_ALLOC_IOVA, set on success
+ * @length: length in bytes
  * @prot: IOMMU_READ, IOMMU_WRITE, IOMMU_CACHE ...
- * @flags: IOPT_ALLOC_IOVA, IOPT_PFNMAP or 0
- * @account_mode: for memory that is new to the kernel; not used by a copy
- * @max_mappings: how many mappings there may be; NULL for any number
+ * @flags: IOPT_ALLOC_IOVA, IOPT_PFNMAP
+ * @account_mode: counter that pages are charged to; a copy ignores it
+ * @max_mappings: maximum number of areas in the IOAS, without those that have
+ *	&iopt_area.joined set; NULL for no limit
  */
 struct iopt_map {
 	unsigned long iova;
@@ -58,18 +59,18 @@ int iopt_unmap_dirty(struct io_pagetable *iopt,
 		     const struct iopt_dirty_query *query,
 		     unsigned long *unmapped);
 
-/* iopt_vaddr.c: user memory whose address is going to change */
+/* iopt_vaddr.c: change the address of user memory */
 int iopt_invalidate_vaddr(struct io_pagetable *iopt, unsigned long iova,
 			  unsigned long last, unsigned long *invalidated);
 int iopt_update_vaddr(struct io_pagetable *iopt, unsigned long iova,
 		      unsigned long length, unsigned long vaddr,
 		      enum iopt_account_mode account_mode);
 
-/* iopt_split.c: areas split in two, for type1 v1 */
+/* iopt_split.c: split areas, for unmaps of type1 */
 int iopt_split_areas(struct io_pagetable *iopt, const unsigned long *iovas,
 		     size_t num_iovas);
 
-/* iopt_attach.c: the domains that areas are mapped in */
+/* iopt_attach.c: add and remove domains */
 int iopt_update_alignment(struct io_pagetable *iopt,
 			  const struct iommu_domain *domain);
 int iopt_table_add_domain(struct io_pagetable *iopt,

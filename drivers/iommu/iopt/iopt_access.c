@@ -2,11 +2,11 @@
 /**
  * DOC: accesses
  *
- * In-kernel users, such as drivers of mediated devices, use the memory behind
- * IOVAs without an IOMMU. They pin pages, whose PFNs are then kept in the
- * xarray of the iopt_pages, or copy to and from memory. What they hold is
- * unmapped only after they were told and have let go of it. What they write is
- * dirty as if a device had written it through a domain.
+ * An access uses the memory of an IOAS without an IOMMU, for example for the driver of a
+ * mediated device. It pins pages, or copies to and from memory. The PFNs of pages that an
+ * access has pinned are stored in &iopt_pages.pinned_pfns. An unmap calls
+ * &iopt_access_ops.unmap and continues when every access has unpinned the pages. Memory
+ * that an access writes is dirty, as if a device had written it through a domain.
  */
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -23,12 +23,16 @@
 #include "test_hooks.h"
 
 /**
- * iopt_add_access() - let an in-kernel user into a table
- * @iopt: the table
- * @access: the user; told of unmaps from now on
+ * iopt_add_access() - add an access to an IOAS
+ * @iopt: the IOAS
+ * @access: the access; &iopt_access_ops.unmap may be called from now on
  *
- * Return: 0; EADDRINUSE where areas are less aligned than it needs, ENOMEM.
- * Context: takes the table's locks.
+ * Return: 0, or
+ * * -EADDRINUSE: an area is not aligned to &iopt_access.iova_alignment
+ * * -ENOMEM: out of memory
+ * * -EBUSY: @iopt has the maximum number of accesses, 65536
+ * Context: takes &io_pagetable.domains_rwsem and &io_pagetable.iova_rwsem for writing;
+ * may sleep.
  */
 int iopt_add_access(struct io_pagetable *iopt, struct iopt_access *access)
 {
@@ -52,11 +56,14 @@ int iopt_add_access(struct io_pagetable *iopt, struct iopt_access *access)
 EXPORT_SYMBOL_NS_GPL(iopt_add_access, IOMMU_IOPT);
 
 /**
- * iopt_remove_access() - an in-kernel user leaves
- * @iopt: the table
- * @access: the user; has nothing pinned
+ * iopt_remove_access() - remove an access from an IOAS
+ * @iopt: the IOAS
+ * @access: the access, without pinned pages
  *
- * Context: takes the table's locks.
+ * A running unmap may still call &iopt_access_ops.unmap, if it got its reference before.
+ *
+ * Context: takes &io_pagetable.domains_rwsem and &io_pagetable.iova_rwsem for writing;
+ * may sleep.
  */
 void iopt_remove_access(struct io_pagetable *iopt, struct iopt_access *access)
 {
@@ -67,6 +74,7 @@ void iopt_remove_access(struct io_pagetable *iopt, struct iopt_access *access)
 }
 EXPORT_SYMBOL_NS_GPL(iopt_remove_access, IOMMU_IOPT);
 
+/* Find the node of an access that has pinned exactly this range through the area. */
 static struct iopt_pages_access *
 iopt_find_access(struct iopt_area *area, const struct iopt_access *owner,
 		 unsigned long index, unsigned long last)
@@ -88,6 +96,7 @@ iopt_find_access(struct iopt_area *area, const struct iopt_access *owner,
 	return NULL;
 }
 
+/* Unpin the pages of a range, and erase their PFNs from the xarray. */
 static void iopt_pages_unpin_xarray(struct iopt_pages *pages,
 				    unsigned long index, unsigned long last)
 {
@@ -109,9 +118,12 @@ static void iopt_pages_unpin_xarray(struct iopt_pages *pages,
 	pfn_batch_destroy(&batch);
 }
 
-/* Let go of pages that an access, no longer in the tree, held. */
-static void iopt_pages_unhold(struct iopt_pages *pages, unsigned long index,
-			      unsigned long last)
+/*
+ * Undo iopt_pages_pin(). The node of the access is not in &iopt_pages.access_itree. Pages
+ * of another access keep their entry in the xarray; pages that a domain maps stay pinned.
+ */
+static void iopt_pages_unpin(struct iopt_pages *pages, unsigned long index,
+			     unsigned long last)
 {
 	struct iopt_area *area;
 
@@ -139,9 +151,13 @@ static void iopt_pages_unhold(struct iopt_pages *pages, unsigned long index,
 	}
 }
 
-/* Have PFNs in the xarray, wherever they come from, and give their pages. */
-static int iopt_pages_hold(struct iopt_pages *pages, unsigned long index,
-			   unsigned long last, struct page **out_pages)
+/*
+ * Store the PFNs of a range in the xarray, and the pages in @out_pages. Pages that have
+ * no user yet are pinned. Return: 0, or, with nothing pinned, the error of
+ * pfn_reader_next(), or -ENOMEM.
+ */
+static int iopt_pages_pin(struct iopt_pages *pages, unsigned long index,
+			  unsigned long last, struct page **out_pages)
 {
 	struct pfn_reader reader;
 	int rc;
@@ -159,13 +175,13 @@ static int iopt_pages_hold(struct iopt_pages *pages, unsigned long index,
 		pfn_batch_to_pages(&reader.batch,
 				   out_pages + (reader.index - index));
 	}
-	/* Tests cannot make the xarray fail, so fail when it has everything. */
+	/* Fault injection cannot make the xarray fail: fail after the last store. */
 	if (!rc && iopt_should_fail())
 		rc = -ENOMEM;
 	last = reader.index;
 	pfn_reader_destroy(&reader);
 	if (rc && last != index)
-		iopt_pages_unhold(pages, index, last - 1);
+		iopt_pages_unpin(pages, index, last - 1);
 	return rc;
 }
 
@@ -188,7 +204,7 @@ static int iopt_area_pin(struct iopt_area *area,
 		access->node.start = index;
 		access->node.last = last;
 	}
-	rc = iopt_pages_hold(pages, index, last, out_pages);
+	rc = iopt_pages_pin(pages, index, last, out_pages);
 	if (rc) {
 		if (!access->pins)
 			kfree(access);
@@ -203,13 +219,15 @@ static int iopt_area_pin(struct iopt_area *area,
 }
 
 /*
- * One of the pins of an access ends. Which one is not known: while there are more
- * than those for writing it counts as one for reading. That is safe, as pages with
- * a pin for writing are dirty until the last of them ends.
+ * Drop one pin of an access on a range. The caller does not specify whether the pin is
+ * for writing. As long as the range has a pin for reading, a pin for reading is
+ * dropped. No dirty page is missed: as long as &iopt_pages_access.write_pins is not 0,
+ * every query reports the pages. @record is false if iopt_pin_pages() fails: it has not
+ * returned the pages, so the access cannot have written them.
  */
 static void iopt_area_unpin(struct iopt_area *area,
 			    const struct iopt_access *owner,
-			    unsigned long index, unsigned long last, bool given)
+			    unsigned long index, unsigned long last, bool record)
 {
 	struct iopt_pages *pages = area->pages;
 	struct iopt_pages_access *access;
@@ -219,13 +237,13 @@ static void iopt_area_unpin(struct iopt_area *area,
 	access = iopt_find_access(area, owner, index, last);
 	if (WARN_ON(!access))
 		return;
-	/* Before unpinning: a query sees one or the other. */
+	/* Record before unpinning: a query finds the pages in one place or the other. */
 	iova = iopt_area_index_to_iova(area, index);
 	iova_last = iopt_area_index_to_iova_last(area, last);
-	if (given && access->write_pins == access->pins) {
+	if (record && access->write_pins == access->pins) {
 		iopt_record_write(area->iopt, iova, iova_last);
 		access->write_pins--;
-	} else if (given) {
+	} else if (record) {
 		iopt_record_unpin(area->iopt, iova, iova_last);
 	}
 	/* Pairs with iopt_area_is_pinned(). */
@@ -233,7 +251,7 @@ static void iopt_area_unpin(struct iopt_area *area,
 	if (--access->pins)
 		return;
 	interval_tree_remove(&access->node, &pages->access_itree);
-	iopt_pages_unhold(pages, index, last);
+	iopt_pages_unpin(pages, index, last);
 	kfree(access);
 }
 
@@ -246,8 +264,11 @@ static int iopt_check_access(const struct iopt_area *area, unsigned int flags)
 	return area->prot & prot ? 0 : -EPERM;
 }
 
-/* Pages are given as a whole, so every step has to begin and end with one. */
-static bool iopt_contig_is_paged(const struct iopt_area_contig *contig)
+/*
+ * Check that the part of a range in one area begins with a page and, unless it is the
+ * last part, ends with a page: pages are pinned as a whole.
+ */
+static bool iopt_contig_is_page_aligned(const struct iopt_area_contig *contig)
 {
 	unsigned long first = iopt_area_start_byte(contig->area, contig->iova);
 	unsigned long last = iopt_area_start_byte(contig->area, contig->last);
@@ -257,10 +278,10 @@ static bool iopt_contig_is_paged(const struct iopt_area_contig *contig)
 	return contig->last == contig->end || !offset_in_page(last + 1);
 }
 
-/* What was not @given to anybody cannot have been written. */
+/* Unpin a range area by area. See iopt_area_unpin() for @record. */
 static void iopt_unpin_range(struct io_pagetable *iopt,
 			     const struct iopt_access *owner, unsigned long iova,
-			     unsigned long last, bool given)
+			     unsigned long last, bool record)
 {
 	struct iopt_area_contig contig;
 
@@ -269,7 +290,7 @@ static void iopt_unpin_range(struct io_pagetable *iopt,
 				iopt_area_iova_to_index(contig.area, contig.iova),
 				iopt_area_iova_to_index(contig.area,
 							contig.last),
-				given);
+				record);
 	WARN_ON(!iopt_area_contig_done(&contig));
 }
 
@@ -285,7 +306,7 @@ static void iopt_area_add_writer(struct iopt_area *area,
 		access->write_pins++;
 }
 
-/* Pages pinned for writing are dirty, but only once all of them are pinned. */
+/* Make pages dirty that are pinned for writing, after all of the range was pinned. */
 static void iopt_add_writer_range(struct io_pagetable *iopt,
 				  const struct iopt_access *owner,
 				  unsigned long iova, unsigned long last)
@@ -300,6 +321,7 @@ static void iopt_add_writer_range(struct io_pagetable *iopt,
 							     contig.last));
 }
 
+/* Pin a range area by area. On an error, @contig is at the first area not pinned. */
 static int iopt_pin_range(struct io_pagetable *iopt,
 			  const struct iopt_access *owner,
 			  struct iopt_area_contig *contig, unsigned long iova,
@@ -313,7 +335,7 @@ static int iopt_pin_range(struct io_pagetable *iopt,
 		rc = iopt_check_access(contig->area, flags);
 		if (rc)
 			return rc;
-		if (!iopt_contig_is_paged(contig) ||
+		if (!iopt_contig_is_page_aligned(contig) ||
 		    contig->area->pages->ops->pfnmap)
 			return -EINVAL;
 		first_index = iopt_area_iova_to_index(contig->area, contig->iova);
@@ -331,18 +353,24 @@ static int iopt_pin_range(struct io_pagetable *iopt,
  * iopt_pin_pages() - pin the memory behind IOVAs for an access
  * @iopt: the IOAS
  * @access: the access, for iopt_unpin_pages()
- * @iova: first byte, at the beginning of a page
- * @length: bytes
- * @out_pages: room for the pages
- * @flags: IOMMUFD_ACCESS_RW_READ or _WRITE; what is pinned for writing is dirty
- *	until it is unpinned
+ * @iova: first IOVA; the start of a page
+ * @length: length in bytes
+ * @out_pages: set to the pages
+ * @flags: IOMMUFD_ACCESS_RW_WRITE to pin for writing: the pages are then dirty until they
+ *	are unpinned; else IOMMUFD_ACCESS_RW_READ
  *
- * Return: 0; EINVAL for a length of zero, memory that is not aligned to pages
- * or has none, or what is about to be unmapped; EOVERFLOW where the range wraps;
- * ENOENT where something of it is not mapped; EPERM where the mapping does not
- * allow it; EBUSY where memory of the table has no address now; EINTR if the process
- * was killed; ENOMEM, EFAULT or what else pinning gives. After an error nothing is
- * pinned.
+ * Return: 0, or, with nothing pinned,
+ * * -EINVAL: @length is 0; the part of the range in one area does not begin with a page,
+ *   or is not the last one and does not end with a page; an area is of a PFNMAP; or an
+ *   area is about to be unmapped
+ * * -EOVERFLOW: the range wraps
+ * * -ENOENT: a part of the range is not mapped
+ * * -EPERM: an area does not allow the access of @flags
+ * * -EBUSY: memory of the IOAS has no address: &io_pagetable.num_invalid
+ * * -EINTR: the process received a fatal signal
+ * * -ENOMEM: the pages would exceed RLIMIT_MEMLOCK, or out of memory
+ * * -EFAULT: there is no memory at the address
+ * * another error of pfn_reader_next()
  * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
  */
 int iopt_pin_pages(struct io_pagetable *iopt, const struct iopt_access *access,
@@ -367,7 +395,7 @@ int iopt_pin_pages(struct io_pagetable *iopt, const struct iopt_access *access,
 	}
 	rc = iopt_pin_range(iopt, access, &contig, iova, last, out_pages,
 			    flags);
-	/* The step that failed pinned nothing, those before it did. */
+	/* The areas in front of the one that failed are pinned. */
 	if (rc && contig.iova != iova)
 		iopt_unpin_range(iopt, access, iova, contig.iova - 1, false);
 	if (!rc && flags & IOMMUFD_ACCESS_RW_WRITE)
@@ -382,9 +410,11 @@ EXPORT_SYMBOL_NS_GPL(iopt_pin_pages, IOMMU_IOPT);
 /**
  * iopt_unpin_pages() - undo iopt_pin_pages()
  * @iopt: the IOAS
- * @access: the access that pinned them
- * @iova: first byte, as it was pinned
- * @length: bytes, as they were pinned
+ * @access: the access that has pinned the pages
+ * @iova: the @iova of iopt_pin_pages()
+ * @length: the @length of iopt_pin_pages()
+ *
+ * The range must be one that iopt_pin_pages() has pinned, not a part of it.
  *
  * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
  */
@@ -402,8 +432,8 @@ void iopt_unpin_pages(struct io_pagetable *iopt,
 EXPORT_SYMBOL_NS_GPL(iopt_unpin_pages, IOMMU_IOPT);
 
 /*
- * Copy from or to pages that something has pinned, up to the first one that
- * nothing has. Return: the bytes that were copied.
+ * Copy from or to pages that are pinned, as far as their PFNs are in one place. Return:
+ * the number of bytes copied; 0 if the first page is not pinned.
  */
 static unsigned long iopt_pages_rw_pinned(struct iopt_pages *pages,
 					  unsigned long start_byte, void *data,
@@ -432,7 +462,7 @@ static unsigned long iopt_pages_rw_pinned(struct iopt_pages *pages,
 	return done;
 }
 
-/* Copy with the page frames that a device would use. */
+/* Copy by page frame: that of a pinned page, else that of a page pinned for the copy. */
 static int iopt_pages_rw(struct iopt_pages *pages, unsigned long start_byte,
 			 void *data, unsigned long length, bool write)
 {
@@ -471,7 +501,7 @@ static int iopt_area_rw(struct iopt_area *area, unsigned long iova, void *data,
 		rc = pages->ops->rw(pages, start_byte, data, length, flags);
 	if (rc == -EOPNOTSUPP)
 		rc = iopt_pages_rw(pages, start_byte, data, length, write);
-	/* A copy that failed half-way has written all the same. */
+	/* Even a copy that failed may have written a part of the range. */
 	if (write)
 		iopt_record_write(area->iopt, iova, iova + length - 1);
 	return rc;
@@ -500,17 +530,22 @@ static int iopt_rw_locked(struct io_pagetable *iopt, unsigned long iova,
 
 /**
  * iopt_rw() - copy to or from the memory behind IOVAs
- * @iopt: the table
- * @iova: first byte
- * @data: the other side
- * @length: bytes
- * @flags: IOMMUFD_ACCESS_RW_*; what is written is dirty in the next query
+ * @iopt: the IOAS
+ * @iova: first IOVA
+ * @data: kernel buffer to copy from or to
+ * @length: length in bytes
+ * @flags: IOMMUFD_ACCESS_RW_*; with IOMMUFD_ACCESS_RW_WRITE, copy to the memory, which is
+ *	dirty in the next query
  *
- * Return: 0; EINVAL for a length of zero or what is about to be unmapped;
- * EOVERFLOW where the range wraps; ENOENT where something of it is not mapped;
- * EPERM where the mapping does not allow it; EBUSY where memory of the table has
- * no address now; EINTR if the process was killed; EFAULT, ENOMEM or what else
- * getting at the memory gives. After an error part of it may have been copied.
+ * Return: 0, or, with a part of the range possibly copied,
+ * * -EINVAL: @length is 0, or an area is about to be unmapped
+ * * -EOVERFLOW: the range wraps
+ * * -ENOENT: a part of the range is not mapped
+ * * -EPERM: an area does not allow the access of @flags
+ * * -EBUSY: memory of the IOAS has no address: &io_pagetable.num_invalid
+ * * -EINTR: the process received a fatal signal
+ * * an error of &iopt_pages_ops.rw or &iopt_pages_ops.rw_page, such as -EFAULT: a part of
+ *   the memory is not accessible
  * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
  */
 int iopt_rw(struct io_pagetable *iopt, unsigned long iova, void *data,

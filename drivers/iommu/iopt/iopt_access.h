@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In-kernel users of the memory behind IOVAs: see iopt_access.c.
+ * Accesses to the memory behind IOVAs: see iopt_access.c.
  */
 #ifndef __IOPT_ACCESS_H
 #define __IOPT_ACCESS_H
@@ -12,12 +12,12 @@ struct iopt_access;
 struct page;
 
 /**
- * struct iopt_access_ops - what the owner of an access offers the IOVA space
- * @get: keep the access and what it belongs to alive; false where it is going
- *	away, which then has no pages pinned or unpins them itself
- * @put: undo @get
- * @unmap: unpin everything in [iova, iova + length - 1]; called with no lock
- *	of the engine held
+ * struct iopt_access_ops - operations of the owner of an access
+ * @get: get a reference on the access and its owner; returns false if the access is being
+ *	destroyed: it has no pages pinned, or the destroying task unpins them
+ * @put: put the reference of @get
+ * @unmap: unpin every page in [iova, iova + length - 1]; called with a reference of @get
+ *	and without locks of the engine
  */
 struct iopt_access_ops {
 	bool (*get)(struct iopt_access *access);
@@ -27,10 +27,13 @@ struct iopt_access_ops {
 };
 
 /**
- * struct iopt_access - an in-kernel user of an IOVA space
- * @ops: set by the owner before iopt_add_access()
- * @iova_alignment: set by the owner: PAGE_SIZE where it pins pages, else 1
- * @id: its number in &io_pagetable.access_list
+ * struct iopt_access - access of the kernel to the memory of an IOAS, without an IOMMU
+ * @ops: operations; set by the owner before iopt_add_access()
+ * @iova_alignment: alignment of IOVAs in bytes; set by the owner before
+ *	iopt_add_access(): PAGE_SIZE if it pins pages, else 1
+ * @id: index in &io_pagetable.access_list; set by iopt_add_access()
+ *
+ * Owner: the object that embeds it, which keeps it until iopt_remove_access().
  */
 struct iopt_access {
 	const struct iopt_access_ops *ops;

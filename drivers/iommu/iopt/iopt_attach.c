@@ -2,10 +2,10 @@
 /**
  * DOC: adding and removing domains
  *
- * iopt_table_add_domain() maps all areas in a new domain before it publishes the
- * domain, iopt_table_remove_domain() unpublishes it before it unmaps them. IOVAs
- * that a domain cannot translate are reserved as long as it is there, and IOVAs
- * are aligned to the smallest page of every domain.
+ * iopt_table_add_domain() maps every area in a domain before it adds the domain to
+ * &io_pagetable.domains. iopt_table_remove_domain() removes the domain from there before
+ * it unmaps the areas. While an IOAS has a domain, the IOVAs that the domain cannot
+ * translate are reserved, and IOVAs are aligned to the smallest page size of the domain.
  */
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -36,13 +36,17 @@ static unsigned long iopt_domain_alignment(const struct iommu_domain *domain)
 }
 
 /**
- * iopt_update_alignment() - alignment after users of the table have changed
- * @iopt: the table
- * @domain: one that is going to be added, or NULL
+ * iopt_update_alignment() - recompute the alignment of an IOAS
+ * @iopt: the IOAS
+ * @domain: a domain that is about to be added, or NULL
  *
- * Return: 0; EADDRINUSE, with nothing changed, where areas are less aligned;
- * EINVAL where @domain cannot map single pages.
- * Context: both rwsems of the table held for writing.
+ * Sets &io_pagetable.iova_alignment to the largest alignment that a domain or an access
+ * requires.
+ *
+ * Return: 0, or, with nothing changed,
+ * * -EADDRINUSE: an area is not aligned to the new alignment
+ * * -EINVAL: the smallest page size of @domain is larger than PAGE_SIZE
+ * Context: &io_pagetable.domains_rwsem and &io_pagetable.iova_rwsem held for writing.
  */
 int iopt_update_alignment(struct io_pagetable *iopt,
 			  const struct iommu_domain *domain)
@@ -61,7 +65,7 @@ int iopt_update_alignment(struct io_pagetable *iopt,
 		align = max(align, iopt_domain_alignment(entry->domain));
 	xa_for_each(&iopt->access_list, i, access)
 		align = max(align, access->iova_alignment);
-	/* Memory is only known to be contiguous within a page. */
+	/* Memory may be contiguous within PAGE_SIZE only. */
 	if (align > PAGE_SIZE)
 		return -EINVAL;
 	if (align > iopt->iova_alignment && !iopt_areas_aligned(iopt, align))
@@ -70,6 +74,7 @@ int iopt_update_alignment(struct io_pagetable *iopt,
 	return 0;
 }
 
+/* Reserve the IOVAs outside of the aperture of a domain. */
 static int iopt_reserve_aperture(struct io_pagetable *iopt,
 				 struct iommu_domain *domain)
 {
@@ -85,7 +90,7 @@ static int iopt_reserve_aperture(struct io_pagetable *iopt,
 	return rc;
 }
 
-/* Empty a domain of the areas in front of @end, or of all. */
+/* Unmap the areas in front of @end, or every area if it is NULL, from a domain. */
 static void iopt_unfill_domain(struct io_pagetable *iopt,
 			       struct iommu_domain *domain,
 			       struct iopt_area *end)
@@ -105,6 +110,7 @@ static void iopt_unfill_domain(struct io_pagetable *iopt,
 	}
 }
 
+/* Map every area in a domain. On an error, no area is mapped in it. */
 static int iopt_fill_domain(struct io_pagetable *iopt,
 			    struct iommu_domain *domain)
 {
@@ -112,7 +118,7 @@ static int iopt_fill_domain(struct io_pagetable *iopt,
 	int rc;
 
 	iopt_for_each_area(area, iopt, 0, ULONG_MAX) {
-		/* Who builds an area keeps us out of here. */
+		/* A task that maps or unmaps an area holds domains_rwsem. */
 		if (IOPT_WARN_ON(!area->pages))
 			continue;
 		rc = iopt_area_fill_domain(area, domain);
@@ -155,7 +161,7 @@ static int iopt_add_domain_locked(struct io_pagetable *iopt,
 	rc = iopt_reserve_aperture(iopt, domain);
 	if (rc)
 		goto err_alignment;
-	/* While it is empty, and so clean: then no write is missed. */
+	/* Enable tracking before the domain maps an area, so that no write is missed. */
 	iopt_track_add_domain(iopt, entry);
 	rc = iopt_fill_domain(iopt, domain);
 	if (rc)
@@ -176,16 +182,22 @@ err_release:
 }
 
 /**
- * iopt_table_add_domain() - fill a domain, now and from now on
- * @iopt: the table
- * @domain: empty; the caller keeps it until iopt_table_remove_domain()
+ * iopt_table_add_domain() - add a domain to an IOAS and map every area in it
+ * @iopt: the IOAS
+ * @domain: an empty domain; the caller does not free it before iopt_table_remove_domain()
  *
- * Return: 0; EINVAL where the domain cannot map single pages, EADDRINUSE where
- * something is mapped, or allowed, that it cannot translate; EBUSY where memory
- * of the table has no address now; EINTR where the process was killed; ENOMEM, or
- * what pinning and mapping give. After
- * an error everything is as before.
- * Context: takes the table's locks.
+ * Areas that are mapped later are mapped in the domain as well.
+ *
+ * Return: 0, or, with nothing changed,
+ * * -EINVAL: the smallest page size of @domain is larger than PAGE_SIZE
+ * * -EADDRINUSE: an area or an allowed range has IOVAs that @domain cannot translate, or
+ *   an area is not aligned to the smallest page size of @domain
+ * * -EBUSY: memory of the IOAS has no address: &io_pagetable.num_invalid
+ * * -EINTR: the process received a fatal signal
+ * * -ENOMEM: the pages would exceed RLIMIT_MEMLOCK, or out of memory
+ * * another error of iopt_area_fill_domain()
+ * Context: takes &io_pagetable.domains_rwsem and &io_pagetable.iova_rwsem for writing;
+ * may sleep.
  */
 int iopt_table_add_domain(struct io_pagetable *iopt,
 			  struct iommu_domain *domain)
@@ -214,13 +226,14 @@ out_free:
 EXPORT_SYMBOL_NS_GPL(iopt_table_add_domain, IOMMU_IOPT);
 
 /**
- * iopt_table_remove_domain() - empty a domain and forget it
- * @iopt: the table
- * @domain: one of its domains
+ * iopt_table_remove_domain() - remove a domain from an IOAS and unmap every area from it
+ * @iopt: the IOAS
+ * @domain: a domain of @iopt
  *
- * Cannot fail.
+ * Unpins the pages that have no other user. Cannot fail.
  *
- * Context: takes the table's locks.
+ * Context: takes &io_pagetable.domains_rwsem and &io_pagetable.iova_rwsem for writing;
+ * may sleep.
  */
 void iopt_table_remove_domain(struct io_pagetable *iopt,
 			      struct iommu_domain *domain)
@@ -238,7 +251,7 @@ void iopt_table_remove_domain(struct io_pagetable *iopt,
 
 	iopt_track_remove_domain(iopt, entry);
 
-	/* The last one takes the place that becomes free. */
+	/* Move the last domain to the index that becomes free: indices are dense. */
 	moved = xa_erase(&iopt->domains, --iopt->next_domain_id);
 	if (moved != entry)
 		xa_store(&iopt->domains, i, moved, GFP_KERNEL_ACCOUNT);
@@ -251,8 +264,8 @@ void iopt_table_remove_domain(struct io_pagetable *iopt,
 }
 EXPORT_SYMBOL_NS_GPL(iopt_table_remove_domain, IOMMU_IOPT);
 
-/* Exclude everything else. Return: 0; -EINTR if the process was killed. */
-static int iopt_lock_tables(struct io_pagetable *iopt)
+/* Take both rwsems for writing. Return: 0; -EINTR on a fatal signal. */
+static int iopt_lock_exclusive(struct io_pagetable *iopt)
 {
 	int rc = down_write_killable(&iopt->domains_rwsem);
 
@@ -264,28 +277,31 @@ static int iopt_lock_tables(struct io_pagetable *iopt)
 	return rc;
 }
 
-static void iopt_unlock_tables(struct io_pagetable *iopt)
+static void iopt_unlock_exclusive(struct io_pagetable *iopt)
 {
 	up_write(&iopt->iova_rwsem);
 	up_write(&iopt->domains_rwsem);
 }
 
 /**
- * iopt_enable_large_pages() - let domains use leaves as large as they can
- * @iopt: the table
+ * iopt_enable_large_pages() - map areas by leaves of any size
+ * @iopt: the IOAS
  *
- * Return: 0; -EINTR if the process was killed.
- * Context: takes the table's locks.
+ * Applies to areas that are filled into a domain later.
+ *
+ * Return: 0, or
+ * * -EINTR: the process received a fatal signal
+ * Context: takes &io_pagetable.domains_rwsem and &io_pagetable.iova_rwsem for writing.
  */
 int iopt_enable_large_pages(struct io_pagetable *iopt)
 {
-	int rc = iopt_lock_tables(iopt);
+	int rc = iopt_lock_exclusive(iopt);
 
 	if (rc)
 		return rc;
 	iopt->disable_large_pages = false;
 	WARN_ON(iopt_update_alignment(iopt, NULL));
-	iopt_unlock_tables(iopt);
+	iopt_unlock_exclusive(iopt);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_enable_large_pages, IOMMU_IOPT);
@@ -307,21 +323,23 @@ static int iopt_disable_large_locked(struct io_pagetable *iopt)
 }
 
 /**
- * iopt_disable_large_pages() - have a leaf for each page from now on
- * @iopt: the table
+ * iopt_disable_large_pages() - map areas by leaves of one page only
+ * @iopt: the IOAS
  *
- * Return: 0; -EINVAL where something is mapped in a domain already, -EADDRINUSE
- * where areas are not aligned to pages; -EINTR if the process was killed.
- * Context: takes the table's locks.
+ * Return: 0, or, with nothing changed,
+ * * -EINVAL: a domain maps an area already
+ * * -EADDRINUSE: an area is not aligned to PAGE_SIZE
+ * * -EINTR: the process received a fatal signal
+ * Context: takes &io_pagetable.domains_rwsem and &io_pagetable.iova_rwsem for writing.
  */
 int iopt_disable_large_pages(struct io_pagetable *iopt)
 {
-	int rc = iopt_lock_tables(iopt);
+	int rc = iopt_lock_exclusive(iopt);
 
 	if (rc)
 		return rc;
 	rc = iopt_disable_large_locked(iopt);
-	iopt_unlock_tables(iopt);
+	iopt_unlock_exclusive(iopt);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_disable_large_pages, IOMMU_IOPT);

@@ -2,10 +2,13 @@
 /**
  * DOC: mapping
  *
- * What is mapped by one call are pieces, each a slice of an iopt_pages, that
- * become areas one behind the other: either all of them or none. A piece takes
- * its IOVAs first, then fills the domains without the lock of the IOVAs, and at
- * last the area is shown to everybody.
+ * One call maps one or more segments. A segment is a slice of an iopt_pages, and becomes
+ * an area. The areas of a call are adjacent. Either all of them are mapped, or none.
+ *
+ * A map takes three steps. With &io_pagetable.iova_rwsem held for writing, it inserts the
+ * areas, which reserves their IOVAs. With only &io_pagetable.domains_rwsem held, it fills
+ * the areas into the domains, which may wait for page faults. With
+ * &io_pagetable.iova_rwsem held for writing again, it publishes the areas.
  */
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -20,14 +23,14 @@
 #include "space/iopt_area.h"
 
 /**
- * struct iopt_piece - a slice of pages that is going to be an area
- * @item: in a list of pieces, in the order of their IOVAs
- * @pages: the pages, counted
- * @start_byte: where in @pages it begins
- * @length: bytes
- * @area: the area, or NULL before there is one and after it was mapped
+ * struct iopt_segment - a slice of an iopt_pages that is about to become an area
+ * @item: entry in &iopt_segments.list
+ * @pages: the memory, with a reference
+ * @start_byte: byte offset of the slice in @pages
+ * @length: length in bytes
+ * @area: the area; NULL after it was published, when the IOAS owns it
  */
-struct iopt_piece {
+struct iopt_segment {
 	struct list_head item;
 	struct iopt_pages *pages;
 	unsigned long start_byte;
@@ -36,72 +39,73 @@ struct iopt_piece {
 };
 
 /**
- * struct iopt_pieces - what one call maps
- * @list: of iopt_piece
- * @first: the first piece, and mostly the only one; the others are allocated
- * @split: no piece has both a PFNMAP and other memory
+ * struct iopt_segments - the segments that one call maps
+ * @list: list of struct iopt_segment, in ascending order of IOVA
+ * @first: the first segment, mostly the only one; the others are allocated
+ * @split: every segment is either a PFNMAP or contains none
  *
- * Owner: the calling thread, on its stack, until iopt_free_pieces().
+ * Owner: the calling thread, on its stack, until iopt_free_segments().
  */
-struct iopt_pieces {
+struct iopt_segments {
 	struct list_head list;
-	struct iopt_piece first;
+	struct iopt_segment first;
 	bool split;
 };
 
-static void iopt_init_pieces(struct iopt_pieces *pieces, bool split)
+static void iopt_init_segments(struct iopt_segments *segments, bool split)
 {
-	INIT_LIST_HEAD(&pieces->list);
-	pieces->split = split;
+	INIT_LIST_HEAD(&segments->list);
+	segments->split = split;
 }
 
-/* The caller's count of @pages becomes the piece's. */
-static int iopt_add_piece(struct iopt_pieces *pieces, struct iopt_pages *pages,
-			  unsigned long start_byte, unsigned long length)
+/* Append a segment. Consumes the caller's reference on @pages, also on an error. */
+static int iopt_add_segment(struct iopt_segments *segments,
+			    struct iopt_pages *pages, unsigned long start_byte,
+			    unsigned long length)
 {
 	struct iopt_area *area = iopt_area_alloc();
-	struct iopt_piece *piece = &pieces->first;
+	struct iopt_segment *segment = &segments->first;
 
-	if (area && !list_empty(&pieces->list))
-		piece = kmalloc(sizeof(*piece), GFP_KERNEL_ACCOUNT);
-	if (!area || !piece) {
+	if (area && !list_empty(&segments->list))
+		segment = kmalloc(sizeof(*segment), GFP_KERNEL_ACCOUNT);
+	if (!area || !segment) {
 		kfree(area);
 		iopt_pages_put(pages);
 		return -ENOMEM;
 	}
-	piece->area = area;
-	piece->pages = pages;
-	piece->start_byte = start_byte;
-	piece->length = length;
-	list_add_tail(&piece->item, &pieces->list);
+	segment->area = area;
+	segment->pages = pages;
+	segment->start_byte = start_byte;
+	segment->length = length;
+	list_add_tail(&segment->item, &segments->list);
 	return 0;
 }
 
-/* Pieces whose areas were filled but not shown are emptied again. */
-static void iopt_free_pieces(struct iopt_pieces *pieces)
+/* Free segments. Areas that were not published are unmapped and freed. */
+static void iopt_free_segments(struct iopt_segments *segments)
 {
-	struct iopt_piece *piece, *next;
+	struct iopt_segment *segment, *next;
 
-	list_for_each_entry_safe(piece, next, &pieces->list, item) {
-		if (piece->area) {
-			if (piece->area->iopt)
-				iopt_area_unfill_domains(piece->area,
-							 piece->pages);
-			iopt_area_remove(piece->area);
+	list_for_each_entry_safe(segment, next, &segments->list, item) {
+		if (segment->area) {
+			if (segment->area->iopt)
+				iopt_area_unfill_domains(segment->area,
+							 segment->pages);
+			iopt_area_remove(segment->area);
 		}
-		iopt_pages_put(piece->pages);
-		if (piece != &pieces->first)
-			kfree(piece);
+		iopt_pages_put(segment->pages);
+		if (segment != &segments->first)
+			kfree(segment);
 		cond_resched();
 	}
 }
 
 /*
- * A single piece, or if they are split one for each stretch of ordinary memory, and
- * of a device's: those begin and end with pages, whatever the rest does.
+ * Add the segments of user memory: a single one, or with &iopt_segments.split one for
+ * each range of PFNMAP memory of one VMA and one for each range of other memory.
  */
-static int iopt_add_user_pieces(struct iopt_pieces *pieces,
-				struct iopt_map *map, void __user *uptr)
+static int iopt_add_user_segments(struct iopt_segments *segments,
+				  struct iopt_map *map, void __user *uptr)
 {
 	unsigned long length, left = map->length;
 	bool writable = map->prot & IOMMU_WRITE;
@@ -115,7 +119,7 @@ static int iopt_add_user_pieces(struct iopt_pieces *pieces,
 			return -EINTR;
 		cond_resched();
 		length = left;
-		if (pieces->split)
+		if (segments->split)
 			length = iopt_pfnmap_range_length(uptr, left, &pfnmap);
 		if (pfnmap)
 			pages = iopt_pages_alloc_pfnmap(uptr, length, writable);
@@ -124,8 +128,8 @@ static int iopt_add_user_pieces(struct iopt_pieces *pieces,
 						      map->account_mode);
 		if (IS_ERR(pages))
 			return PTR_ERR(pages);
-		rc = iopt_add_piece(pieces, pages,
-				    offset_in_page((unsigned long)uptr),
+		rc = iopt_add_segment(segments, pages,
+				      offset_in_page((unsigned long)uptr),
 				    length);
 		if (rc)
 			return rc;
@@ -135,17 +139,18 @@ static int iopt_add_user_pieces(struct iopt_pieces *pieces,
 	return 0;
 }
 
-/* Choose or check the IOVAs. */
+/* Allocate or check the IOVAs, and check the number of mappings. */
 static int iopt_find_iova(struct io_pagetable *iopt, struct iopt_map *map,
-			  const struct iopt_piece *piece, unsigned long *iova)
+			  const struct iopt_segment *segment,
+			  unsigned long *iova)
 {
 	int rc;
 
 	if (map->length & (iopt->iova_alignment - 1))
 		return -EINVAL;
 	if (map->flags & IOPT_ALLOC_IOVA)
-		rc = iopt_choose_iova(iopt, iova, piece->pages->start +
-						  piece->start_byte,
+		rc = iopt_choose_iova(iopt, iova, segment->pages->start +
+						  segment->start_byte,
 				      map->length);
 	else
 		rc = iopt_check_iova(iopt, *iova, map->length);
@@ -157,35 +162,35 @@ static int iopt_find_iova(struct io_pagetable *iopt, struct iopt_map *map,
 	return 0;
 }
 
-/* Insert the areas, not published yet, so that the IOVAs are taken. */
-static int iopt_insert_pieces(struct io_pagetable *iopt, struct iopt_map *map,
-			      struct iopt_pieces *pieces)
+/* Insert the areas without publishing them, which reserves the IOVAs. */
+static int iopt_insert_segments(struct io_pagetable *iopt, struct iopt_map *map,
+				struct iopt_segments *segments)
 {
-	struct iopt_piece *piece = &pieces->first;
+	struct iopt_segment *segment = &segments->first;
 	unsigned long iova = map->iova;
 	int rc;
 
 	rc = down_write_killable(&iopt->iova_rwsem);
 	if (rc)
 		return rc;
-	rc = iopt_find_iova(iopt, map, piece, &iova);
+	rc = iopt_find_iova(iopt, map, segment, &iova);
 	if (rc)
 		goto out_unlock;
 
-	/* What is pending there belongs to nothing that is mapped. */
+	/* Dirty IOVAs in the spills do not belong to the new mapping. */
 	iopt_discard_dirty(iopt, iova, iova + map->length - 1);
 	map->iova = iova;
-	list_for_each_entry(piece, &pieces->list, item) {
-		piece->area->joined = map->flags & IOPT_PFNMAP &&
+	list_for_each_entry(segment, &segments->list, item) {
+		segment->area->joined = map->flags & IOPT_PFNMAP &&
 				      iova != map->iova;
-		rc = iopt_pages_check_area(piece->pages, piece->start_byte,
-					   piece->length, map->prot);
-		rc = rc ?: iopt_area_insert(piece->area, iopt, iova,
-					    piece->start_byte, piece->length,
+		rc = iopt_pages_check_area(segment->pages, segment->start_byte,
+					   segment->length, map->prot);
+		rc = rc ?: iopt_area_insert(segment->area, iopt, iova,
+					    segment->start_byte, segment->length,
 					    map->prot);
 		if (rc)
 			break;
-		iova += piece->length;
+		iova += segment->length;
 		cond_resched();
 	}
 
@@ -203,137 +208,147 @@ static bool iopt_has_pfnmap(const struct iopt_map *map,
 		       map->length || pfnmap;
 }
 
+/* Check whether segments that are not split have PFNMAP memory, if it is allowed. */
 static bool iopt_must_split(const struct iopt_map *map,
-			    const struct iopt_pieces *pieces)
+			    const struct iopt_segments *segments)
 {
-	const struct iopt_piece *piece = &pieces->first;
+	const struct iopt_segment *segment = &segments->first;
 
-	return map->flags & IOPT_PFNMAP && !pieces->split &&
-	       iopt_has_pfnmap(map, u64_to_user_ptr(piece->pages->start +
-						   piece->start_byte));
+	return map->flags & IOPT_PFNMAP && !segments->split &&
+	       iopt_has_pfnmap(map, u64_to_user_ptr(segment->pages->start +
+						   segment->start_byte));
 }
 
-static int iopt_fill_pieces(struct io_pagetable *iopt, struct iopt_map *map,
-			    struct iopt_pieces *pieces)
+static int iopt_fill_segments(struct io_pagetable *iopt, struct iopt_map *map,
+			      struct iopt_segments *segments)
 {
-	struct iopt_piece *piece;
+	struct iopt_segment *segment;
 	int rc;
 
-	/* Without a domain nothing is pinned, and so nothing fails. */
-	if (!iopt->next_domain_id && iopt_must_split(map, pieces))
+	/* Without a domain, no pin fails with -EFAULT and thereby detects a PFNMAP. */
+	if (!iopt->next_domain_id && iopt_must_split(map, segments))
 		return -EFAULT;
 
-	list_for_each_entry(piece, &pieces->list, item) {
-		rc = iopt_area_fill_domains(piece->area, piece->pages);
+	list_for_each_entry(segment, &segments->list, item) {
+		rc = iopt_area_fill_domains(segment->area, segment->pages);
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
-/* Show the areas to everybody: they count the pages from now on. */
-static void iopt_show_pieces(struct io_pagetable *iopt,
-			     struct iopt_pieces *pieces)
+/* Publish the areas. Each area gets a reference on its iopt_pages. */
+static void iopt_publish_segments(struct io_pagetable *iopt,
+				  struct iopt_segments *segments)
 {
-	struct iopt_piece *piece;
+	struct iopt_segment *segment;
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	list_for_each_entry(piece, &pieces->list, item) {
-		iopt_pages_get(piece->pages);
-		piece->area->pages = piece->pages;
-		piece->area = NULL;
+	list_for_each_entry(segment, &segments->list, item) {
+		iopt_pages_get(segment->pages);
+		segment->area->pages = segment->pages;
+		segment->area = NULL;
 		cond_resched();
 	}
 }
 
-/* Map pieces one behind the other; they are freed whatever comes of it. */
-static int iopt_map_pieces(struct io_pagetable *iopt, struct iopt_map *map,
-			   struct iopt_pieces *pieces)
+/* Map segments at adjacent IOVAs. Frees the segments, also on an error. */
+static int iopt_map_segments(struct io_pagetable *iopt, struct iopt_map *map,
+			     struct iopt_segments *segments)
 {
 	unsigned long iova = map->iova;
 	int rc;
 
 	rc = down_read_killable(&iopt->domains_rwsem);
 	if (rc) {
-		iopt_free_pieces(pieces);
+		iopt_free_segments(segments);
 		return rc;
 	}
-	rc = iopt_insert_pieces(iopt, map, pieces);
+	rc = iopt_insert_segments(iopt, map, segments);
 	if (!rc)
-		rc = iopt_fill_pieces(iopt, map, pieces);
+		rc = iopt_fill_segments(iopt, map, segments);
 	if (!rc)
-		iopt_show_pieces(iopt, pieces);
+		iopt_publish_segments(iopt, segments);
 	else
 		map->iova = iova;
-	iopt_free_pieces(pieces);
+	iopt_free_segments(segments);
 	up_read(&iopt->domains_rwsem);
 	return rc;
 }
 
-static int iopt_map_user_pieces(struct io_pagetable *iopt,
-				struct iopt_map *map, void __user *uptr,
+static int iopt_map_user_segments(struct io_pagetable *iopt,
+				  struct iopt_map *map, void __user *uptr,
 				bool split)
 {
-	struct iopt_pieces pieces;
+	struct iopt_segments segments;
 	int rc;
 
-	iopt_init_pieces(&pieces, split);
-	rc = iopt_add_user_pieces(&pieces, map, uptr);
+	iopt_init_segments(&segments, split);
+	rc = iopt_add_user_segments(&segments, map, uptr);
 	if (rc) {
-		iopt_free_pieces(&pieces);
+		iopt_free_segments(&segments);
 		return rc;
 	}
-	return iopt_map_pieces(iopt, map, &pieces);
+	return iopt_map_segments(iopt, map, &segments);
 }
 
 /**
  * iopt_map_user_pages() - map memory of the current process
- * @iopt: the table
- * @map: where and how
- * @uptr: first byte, at any address
+ * @iopt: the IOAS
+ * @map: the range of IOVAs, and how to map it
+ * @uptr: address of the first byte; needs no alignment but &io_pagetable.iova_alignment
  *
- * Memory is pinned now if the table has a domain, else when it gets one. What is
- * a PFNMAP, where there may be any, is not pinned, and becomes areas of its own.
+ * Pins the memory if @iopt has a domain. Otherwise the memory is pinned when @iopt gets
+ * a domain, or an access pins it. With IOPT_PFNMAP, the memory may have PFNMAPs: they
+ * are not pinned, and are mapped by areas of their own.
  *
- * Return: 0; EINVAL for a length of zero, a length, IOVA or offset into a page
- * that is not aligned as the table needs it, or a reserved IOVA; EOVERFLOW where
- * a range wraps; EEXIST where something is mapped there; ENOSPC where no IOVA is
- * to be had, or there are &iopt_map.max_mappings; EFAULT where there is no memory
- * to pin, ENOMEM where too much of it would be; or what the driver gives. After an
- * error everything is as before.
- * Context: takes the table's locks; may sleep.
+ * Return: 0, or, with nothing changed,
+ * * -EINVAL: the length is 0 or more than ULONG_MAX - PAGE_SIZE; the length, the IOVA or
+ *   the offset of @uptr in its page is not aligned to &io_pagetable.iova_alignment; or a
+ *   part of the range is reserved
+ * * -EOVERFLOW: a range wraps, or the length is too large for an IOVA to be allocated
+ * * -EEXIST: an area overlaps the range
+ * * -ENOSPC: no free range of IOVAs is large enough, or @iopt has
+ *   &iopt_map.max_mappings already
+ * * -EFAULT: there is no memory at an address, or a PFNMAP without IOPT_PFNMAP
+ * * -ENOMEM: the pages would exceed RLIMIT_MEMLOCK, or out of memory
+ * * -EINTR: the process received a fatal signal
+ * * another error of iopt_area_fill_domains()
+ * Context: takes &io_pagetable.domains_rwsem for reading and &io_pagetable.iova_rwsem for
+ * writing; may sleep.
  */
 int iopt_map_user_pages(struct io_pagetable *iopt, struct iopt_map *map,
 			void __user *uptr)
 {
-	int rc = iopt_map_user_pieces(iopt, map, uptr, false);
+	int rc = iopt_map_user_segments(iopt, map, uptr, false);
 
 	/*
-	 * A PFNMAP cannot be pinned, and is not accounted. It is rare, so that
-	 * VMAs are looked at only where pinning or accounting failed.
+	 * A PFNMAP can be neither pinned nor accounted. It is rare, so VMAs are
+	 * searched for one only after pinning or accounting has failed.
 	 */
 	if (map->flags & IOPT_PFNMAP && (rc == -EFAULT || rc == -ENOMEM) &&
 	    iopt_has_pfnmap(map, uptr))
-		rc = iopt_map_user_pieces(iopt, map, uptr, true);
+		rc = iopt_map_user_segments(iopt, map, uptr, true);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_map_user_pages, IOMMU_IOPT);
 
 /**
  * iopt_map_file_pages() - map memory of a file
- * @iopt: the table
- * @map: where and how
- * @file: memfd, shmem or hugetlbfs
- * @start: first byte in it
+ * @iopt: the IOAS
+ * @map: the range of IOVAs, and how to map it; without IOPT_PFNMAP
+ * @file: a file of memfd, shmem or hugetlbfs
+ * @start: byte offset in @file
  *
  * Return: as iopt_map_user_pages() and iopt_pages_alloc_file().
- * Context: takes the table's locks; may sleep.
+ * Context: takes &io_pagetable.domains_rwsem for reading and &io_pagetable.iova_rwsem for
+ * writing; may sleep.
  */
 int iopt_map_file_pages(struct io_pagetable *iopt, struct iopt_map *map,
 			struct file *file, u64 start)
 {
 	struct iopt_pages *pages;
-	struct iopt_pieces pieces;
+	struct iopt_segments segments;
 	int rc;
 
 	pages = iopt_pages_alloc_file(file, start, map->length,
@@ -341,16 +356,16 @@ int iopt_map_file_pages(struct io_pagetable *iopt, struct iopt_map *map,
 				      map->account_mode);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
-	iopt_init_pieces(&pieces, false);
-	rc = iopt_add_piece(&pieces, pages, offset_in_page(start), map->length);
-	return rc ?: iopt_map_pieces(iopt, map, &pieces);
+	iopt_init_segments(&segments, false);
+	rc = iopt_add_segment(&segments, pages, offset_in_page(start), map->length);
+	return rc ?: iopt_map_segments(iopt, map, &segments);
 }
 EXPORT_SYMBOL_NS_GPL(iopt_map_file_pages, IOMMU_IOPT);
 
-/* The memory behind a range of IOVAs, without a gap. */
-static int iopt_collect_pieces(struct io_pagetable *iopt, unsigned long iova,
-			       unsigned long last,
-			       struct iopt_pieces *pieces)
+/* Add a segment for each area that maps a part of a range of the source. */
+static int iopt_collect_segments(struct io_pagetable *iopt, unsigned long iova,
+				 unsigned long last,
+				 struct iopt_segments *segments)
 {
 	struct iopt_area_contig contig;
 	int rc;
@@ -363,13 +378,13 @@ static int iopt_collect_pieces(struct io_pagetable *iopt, unsigned long iova,
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
-		/* A BAR is for the devices of its container only. */
+		/* A BAR may be accessed by the devices of its container only. */
 		if (contig.area->pages->ops->pfnmap)
 			return -EFAULT;
 		iopt_pages_get(contig.area->pages);
-		rc = iopt_add_piece(pieces, contig.area->pages,
-				    iopt_area_start_byte(contig.area,
-							 contig.iova),
+		rc = iopt_add_segment(segments, contig.area->pages,
+				      iopt_area_start_byte(contig.area,
+							   contig.iova),
 				    contig.last - contig.iova + 1);
 		if (rc)
 			return rc;
@@ -378,40 +393,45 @@ static int iopt_collect_pieces(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /**
- * iopt_copy_iova() - map what is mapped already, there or elsewhere
- * @iopt: the table
- * @map: where and how
- * @src: the table to copy from, which may be @iopt
- * @src_iova: first byte of what to copy
+ * iopt_copy_iova() - map memory that an IOAS maps already
+ * @iopt: the IOAS to map the memory in
+ * @map: the range of IOVAs in @iopt, and how to map it
+ * @src: the IOAS that maps the memory, which may be @iopt
+ * @src_iova: first IOVA in @src
  *
- * Memory is shared: it is neither pinned nor counted a second time.
+ * The areas of both IOASes share the iopt_pages: the memory is neither pinned nor
+ * accounted a second time. The copy has an area for each area in the range of @src.
  *
- * Return: as iopt_map_user_pages(); ENOENT where not all of the source is
- * mapped, EFAULT where the source has a PFNMAP, EPERM for a writable copy of
- * memory that was mapped for reading, EBUSY where the memory has no address now.
- * Context: takes the tables' locks, one after the other; may sleep.
+ * Return: as iopt_map_user_pages(), or, with nothing changed,
+ * * -ENOENT: a part of the range in @src is not mapped
+ * * -EFAULT: the range in @src has a PFNMAP
+ * * -EPERM: the copy is writable, but the memory was mapped for reading only
+ * * -EBUSY: memory in the range of @src has no address: &iopt_area.vaddr_invalid
+ * Context: takes &io_pagetable.iova_rwsem of @src for reading; after it is dropped, takes
+ * &io_pagetable.domains_rwsem of @iopt for reading and &io_pagetable.iova_rwsem of @iopt
+ * for writing; may sleep.
  */
 int iopt_copy_iova(struct io_pagetable *iopt, struct iopt_map *map,
 		   struct io_pagetable *src, unsigned long src_iova)
 {
 	unsigned long last;
-	struct iopt_pieces pieces;
+	struct iopt_segments segments;
 	int rc;
 
 	if (!map->length)
 		return -EINVAL;
 	if (check_add_overflow(src_iova, map->length - 1, &last))
 		return -EOVERFLOW;
-	iopt_init_pieces(&pieces, false);
+	iopt_init_segments(&segments, false);
 	rc = down_read_killable(&src->iova_rwsem);
 	if (rc)
 		return rc;
-	rc = iopt_collect_pieces(src, src_iova, last, &pieces);
+	rc = iopt_collect_segments(src, src_iova, last, &segments);
 	up_read(&src->iova_rwsem);
 	if (rc) {
-		iopt_free_pieces(&pieces);
+		iopt_free_segments(&segments);
 		return rc;
 	}
-	return iopt_map_pieces(iopt, map, &pieces);
+	return iopt_map_segments(iopt, map, &segments);
 }
 EXPORT_SYMBOL_NS_GPL(iopt_copy_iova, IOMMU_IOPT);

@@ -2,8 +2,10 @@
 /**
  * DOC: splitting areas
  *
- * Version 1 of type1 lets a caller unmap a part of what it mapped in one call. The
- * area is split first: two areas take its place, and domains keep what they map.
+ * In the type1 ABI of /dev/iommu, an unmap may cover a part of a mapping if large pages
+ * are disabled, as VFIO_SET_IOMMU does for version 1. The area is split first: two
+ * areas replace it, and both have a reference on its iopt_pages. Domains are not
+ * changed, and no page is pinned or unpinned.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -13,14 +15,14 @@
 #include "memory/iopt_pages.h"
 #include "space/iopt_area.h"
 
-/* Cutting moves neither pages nor PFNs, so whoever holds them must allow it. */
+/* Check whether an area can be split at an IOVA, apart from its domains and accesses. */
 static int iopt_area_check_split(struct iopt_area *area, unsigned long iova)
 {
 	unsigned long mask = area->iopt->iova_alignment - 1;
 
 	if (!area->pages || area->prevent_access)
 		return -EBUSY;
-	/* It ends as a whole. */
+	/* A PFNMAP has one area: it is revoked as a whole. */
 	if (area->pages->ops->pfnmap)
 		return -EINVAL;
 	if ((iova & mask) || (iopt_area_start_byte(area, iova) & mask))
@@ -29,9 +31,9 @@ static int iopt_area_check_split(struct iopt_area *area, unsigned long iova)
 }
 
 /*
- * The domains keep what they have: the new areas only change who answers for
- * which part of it. That needs leaves that end at the cut, and accesses that
- * need not be cut themselves.
+ * Replace an area by @head, up to @iova, and @tail. Domains are not changed, so a leaf
+ * must end in front of @iova: it does if every leaf has one page. A struct
+ * iopt_pages_access refers to one area and cannot be split, so the area must have none.
  */
 static int iopt_area_split_locked(struct iopt_area *area, unsigned long iova,
 				  struct iopt_area *head,
@@ -84,7 +86,7 @@ static int iopt_area_split_locked(struct iopt_area *area, unsigned long iova,
 	return 0;
 }
 
-/* Make two areas out of one; @iova becomes the first of the second. */
+/* Split an area. @iova becomes the first IOVA of the second part. */
 static int iopt_area_split(struct iopt_area *area, unsigned long iova)
 {
 	struct iopt_area *head, *tail;
@@ -111,18 +113,23 @@ static int iopt_area_split(struct iopt_area *area, unsigned long iova)
 }
 
 /**
- * iopt_split_areas() - see to it that areas end at given IOVAs
- * @iopt: the table
- * @iovas: each becomes the last IOVA of an area, where it lies in one
- * @num_iovas: how many
+ * iopt_split_areas() - split areas at several IOVAs
+ * @iopt: the IOAS
+ * @iovas: last IOVAs of first parts; an IOVA without an area, or at the end of one, is
+ *	ignored
+ * @num_iovas: number of elements in @iovas
  *
- * For the version of type1 that lets a caller unmap part of what he mapped.
+ * After an error, areas may have been split at some of @iovas. This changes no mapping.
  *
- * Return: 0; EINVAL where an area has in-kernel users, may have leaves larger
- * than a page, is of a PFNMAP, or would be cut at a place that is not aligned;
- * EBUSY where an area is being mapped or unmapped; ENOMEM; EINTR if the process was
- * killed. Areas may have been cut all the same, which changes no mapping.
- * Context: takes &io_pagetable.iova_rwsem.
+ * Return: 0, or
+ * * -EINVAL: accesses have pinned pages of an area; an area is filled into a domain and
+ *   may have leaves larger than a page; an area is of a PFNMAP; or the IOVA behind an
+ *   element of @iovas, or its offset in the memory, is not aligned to
+ *   &io_pagetable.iova_alignment
+ * * -EBUSY: an area is being mapped or unmapped
+ * * -ENOMEM: out of memory
+ * * -EINTR: the process received a fatal signal
+ * Context: takes &io_pagetable.iova_rwsem for writing; may sleep.
  */
 int iopt_split_areas(struct io_pagetable *iopt, const unsigned long *iovas,
 		     size_t num_iovas)

@@ -2,9 +2,9 @@
 /**
  * DOC: unmap
  *
- * An unmap takes whole areas. For each it first makes accesses unpin, without a
- * lock; then unpublishes the area, unmaps it from every domain and unpins its
- * pages; and frees the IOVAs last.
+ * An unmap removes whole areas. For each area it makes accesses unpin, without locks
+ * held. Then it unpublishes the area, unmaps it from every domain, and unpins the pages
+ * that have no other user. At last it releases the IOVAs.
  */
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -20,12 +20,12 @@
 #include "memory/iopt_pages.h"
 #include "space/iopt_area.h"
 
-/* How often an access is notified before it counts as one that does not unpin. */
+/* Number of times that accesses are notified of an area before the unmap fails. */
 #define IOPT_UNMAP_TRIES	100
 
 /*
- * Make every access unpin what it has pinned of a range. No lock is held. Return:
- * false where an access was not notified because it is going away.
+ * Call &iopt_access_ops.unmap of every access for a range, without locks held. Return:
+ * false if an access was not notified because it is being destroyed.
  */
 static bool iopt_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
 			      unsigned long length)
@@ -50,8 +50,8 @@ static bool iopt_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /*
- * Notify, once more, accesses of a range that is still pinned. Return: 0, to look
- * again; -EDEADLOCK after IOPT_UNMAP_TRIES.
+ * Notify accesses of a range that is still pinned. Return: 0 if the caller shall check
+ * again whether it is pinned; -EDEADLOCK after IOPT_UNMAP_TRIES calls.
  */
 static int iopt_unpin_accesses(struct io_pagetable *iopt, unsigned long iova,
 			       unsigned long length, unsigned int *tries)
@@ -61,7 +61,7 @@ static int iopt_unpin_accesses(struct io_pagetable *iopt, unsigned long iova,
 			     iova);
 		return -EDEADLOCK;
 	}
-	/* What is going away unpins by itself, on another thread. */
+	/* An access that is being destroyed is unpinned by the destroying task. */
 	if (iopt_notify_unmap(iopt, iova, length))
 		++*tries;
 	else
@@ -69,7 +69,10 @@ static int iopt_unpin_accesses(struct io_pagetable *iopt, unsigned long iova,
 	return 0;
 }
 
-/* Take an area off: it is hidden first, then emptied, then its IOVAs are free. */
+/*
+ * Unpublish an area, unmap it from every domain, and release its IOVAs. Drops
+ * &io_pagetable.iova_rwsem in between.
+ */
 static void iopt_unmap_area(struct io_pagetable *iopt, struct iopt_area *area)
 {
 	struct iopt_pages *pages = area->pages;
@@ -91,6 +94,7 @@ static void iopt_unmap_area(struct io_pagetable *iopt, struct iopt_area *area)
 	kfree(area);
 }
 
+/* Let accesses pin the areas of a range again. */
 static void iopt_allow_access(struct io_pagetable *iopt, unsigned long iova,
 			      unsigned long last)
 {
@@ -104,11 +108,11 @@ static void iopt_allow_access(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /**
- * struct iopt_unmap - a range that is being unmapped
- * @start: everything in front of it is done
- * @last: last byte
- * @bytes: bytes unmapped
- * @tries: how often users of the area at @start were asked to unpin
+ * struct iopt_unmap - state of an unmap of a range
+ * @start: first IOVA that is not unmapped yet
+ * @last: last IOVA of the range
+ * @bytes: number of bytes unmapped so far
+ * @tries: number of times that accesses were notified of the area at @start
  */
 struct iopt_unmap {
 	unsigned long start;
@@ -118,11 +122,12 @@ struct iopt_unmap {
 };
 
 /*
- * Unmap areas until the end, or until one has users that have to be asked first:
- * then gives 1, with @area_iova and @length of that one.
+ * Unmap areas up to the end of the range, or up to an area with pinned pages. Return: 0
+ * at the end; 1 if an area is pinned, with @area_iova and @length set to its range, and
+ * &iopt_area.prevent_access set; -ENOENT or -EBUSY as iopt_unmap_iova().
  */
-static int iopt_unmap_some(struct io_pagetable *iopt, struct iopt_unmap *unmap,
-			   unsigned long *area_iova, unsigned long *length)
+static int iopt_unmap_areas(struct io_pagetable *iopt, struct iopt_unmap *unmap,
+			    unsigned long *area_iova, unsigned long *length)
 {
 	struct iopt_area *area;
 	unsigned long area_last;
@@ -146,7 +151,7 @@ static int iopt_unmap_some(struct io_pagetable *iopt, struct iopt_unmap *unmap,
 		cond_resched();
 		unmap->bytes += *length;
 		unmap->tries = 0;
-		/* Others may map where we have been: that is not ours. */
+		/* Do not search again: another task may have mapped there since. */
 		if (area_last == unmap->last)
 			break;
 		unmap->start = area_last + 1;
@@ -154,6 +159,7 @@ static int iopt_unmap_some(struct io_pagetable *iopt, struct iopt_unmap *unmap,
 	return 0;
 }
 
+/* Unmap every area of a range, as iopt_unmap_iova(). */
 static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
 			    unsigned long last, unsigned long *unmapped)
 {
@@ -161,11 +167,11 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
 	unsigned long iova, length;
 	int rc;
 
-	while ((rc = iopt_unmap_some(iopt, &unmap, &iova, &length)) > 0) {
+	while ((rc = iopt_unmap_areas(iopt, &unmap, &iova, &length)) > 0) {
 		unmap.start = iova;
 		rc = iopt_unpin_accesses(iopt, iova, length, &unmap.tries);
 		if (rc) {
-			/* The area stays, and so it can be used again. */
+			/* The area stays mapped: let accesses pin it again. */
 			iopt_allow_access(iopt, iova, iova + length - 1);
 			break;
 		}
@@ -176,19 +182,23 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
 }
 
 /**
- * iopt_unmap_iova() - unmap all areas of a range
- * @iopt: the table
- * @iova: first byte
- * @length: bytes
- * @unmapped: set to the bytes that were unmapped, also after an error; or NULL
+ * iopt_unmap_iova() - unmap every area of a range
+ * @iopt: the IOAS
+ * @iova: first IOVA
+ * @length: length in bytes
+ * @unmapped: set to the number of bytes unmapped, also after an error; or NULL
  *
- * In-kernel users are told to unpin before.
+ * Accesses that have pinned pages of an area are notified, and unpin them first.
  *
- * Return: 0, also where nothing is mapped; EINVAL for a length of zero,
- * EOVERFLOW where the range wraps, ENOENT where it would cut an area, EBUSY where
- * somebody else is mapping or unmapping there, EDEADLOCK where an in-kernel user
- * does not unpin.
- * Context: takes the table's locks; may sleep.
+ * Return: 0, also if nothing is mapped in the range, or, with the areas in front of the
+ * one that failed unmapped,
+ * * -EINVAL: @length is 0
+ * * -EOVERFLOW: the range wraps
+ * * -ENOENT: an area is only partly in the range
+ * * -EBUSY: an area is being mapped or unmapped by another task
+ * * -EDEADLOCK: an access does not unpin
+ * Context: takes &io_pagetable.domains_rwsem for reading and &io_pagetable.iova_rwsem for
+ * writing; calls &iopt_access_ops.unmap without them; may sleep.
  */
 int iopt_unmap_iova(struct io_pagetable *iopt, unsigned long iova,
 		    unsigned long length, unsigned long *unmapped)
@@ -206,12 +216,12 @@ int iopt_unmap_iova(struct io_pagetable *iopt, unsigned long iova,
 EXPORT_SYMBOL_NS_GPL(iopt_unmap_iova, IOMMU_IOPT);
 
 /**
- * iopt_unmap_all() - unmap everything
- * @iopt: the table
- * @unmapped: as for iopt_unmap_iova(); ULONG_MAX bytes and one look like 0
+ * iopt_unmap_all() - unmap every area of an IOAS
+ * @iopt: the IOAS
+ * @unmapped: as for iopt_unmap_iova(); 0 if all IOVAs were mapped, as the sum overflows
  *
  * Return: as iopt_unmap_iova().
- * Context: takes the table's locks; may sleep.
+ * Context: as iopt_unmap_iova().
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {
@@ -220,8 +230,9 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 EXPORT_SYMBOL_NS_GPL(iopt_unmap_all, IOMMU_IOPT);
 
 /*
- * Prevent access to what is going to be unmapped. Return: 1, with @pinned set to
- * the first IOVA of the first area that is still pinned; 0 where none is; -errno.
+ * Set &iopt_area.prevent_access of every area of a range. Return: 0 if no area is
+ * pinned; 1 with @pinned set to the first IOVA of the first area that is; -ENOENT or
+ * -EBUSY, with nothing changed, as iopt_unmap_iova().
  */
 static int iopt_prevent_access(struct io_pagetable *iopt, unsigned long iova,
 			       unsigned long last, unsigned long *pinned)
@@ -249,11 +260,12 @@ static int iopt_prevent_access(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /*
- * Unmap the areas that access was prevented to. The lock is dropped for each, and
- * others may map something there: that stays.
+ * Unmap the areas of a range that have &iopt_area.prevent_access set. The lock is dropped
+ * for each area, and another task may map there meanwhile: its area stays mapped. Return:
+ * the number of bytes unmapped.
  */
-static unsigned long iopt_unmap_prevented(struct io_pagetable *iopt,
-					  unsigned long iova,
+static unsigned long iopt_unmap_inaccessible(struct io_pagetable *iopt,
+					     unsigned long iova,
 					  unsigned long last)
 {
 	unsigned long area_last, bytes = 0;
@@ -277,7 +289,7 @@ static unsigned long iopt_unmap_prevented(struct io_pagetable *iopt,
 	return bytes;
 }
 
-/* Prevent access to all areas of a range, and wait until none is pinned. */
+/* Prevent accesses from pinning areas of a range, and wait until none is pinned. */
 static int iopt_prevent_and_notify(struct io_pagetable *iopt,
 				   unsigned long iova, unsigned long last)
 {
@@ -303,21 +315,21 @@ static int iopt_prevent_and_notify(struct io_pagetable *iopt,
 }
 
 /**
- * iopt_unmap_dirty() - unmap all areas of a range and report what is dirty there
+ * iopt_unmap_dirty() - query the dirty bits of a range and unmap every area of it
  * @iopt: the IOAS
- * @query: the request; what is reported is cleared, whatever it says
- * @unmapped: set to the bytes that were unmapped, 0 after an error
+ * @query: the query; &iopt_dirty_query.no_clear is ignored
+ * @unmapped: set to the number of bytes unmapped; 0 after an error
  *
- * Accesses unpin first. What was written before the call is reported; what a
- * device writes meanwhile may be.
+ * Accesses unpin first. Pages that were written before the call are reported. Pages
+ * that a device writes during the call may be missing.
  *
- * Return: as iopt_read_dirty(), and
- * * -ENOENT: an area lies in the range only in part
- * * -EBUSY: an area is being mapped or unmapped
+ * Return: as iopt_read_dirty(), or, with nothing unmapped and no dirty bit lost,
+ * * -ENOENT: an area is only partly in the range
+ * * -EBUSY: an area is being mapped or unmapped by another task
  * * -EDEADLOCK: an access does not unpin
- * After an error nothing is unmapped and no dirty bit is lost.
- * Context: takes &io_pagetable.domains_rwsem for reading and
- * &io_pagetable.iova_rwsem; may sleep.
+ * Context: the caller serialises this function and iopt_read_dirty() for one IOAS; takes
+ * &io_pagetable.domains_rwsem for reading and &io_pagetable.iova_rwsem; calls
+ * &iopt_access_ops.unmap without them; may sleep.
  */
 int iopt_unmap_dirty(struct io_pagetable *iopt,
 		     const struct iopt_dirty_query *query,
@@ -338,11 +350,11 @@ int iopt_unmap_dirty(struct io_pagetable *iopt,
 		return rc;
 
 	rc = iopt_prevent_and_notify(iopt, query->iova, last);
-	/* From here on no access writes to these areas. */
+	/* No access can write to the areas any more. */
 	rc = rc ?: iopt_read_dirty(iopt, &clear);
 	if (rc)
 		iopt_allow_access(iopt, query->iova, last);
 	else
-		*unmapped = iopt_unmap_prevented(iopt, query->iova, last);
+		*unmapped = iopt_unmap_inaccessible(iopt, query->iova, last);
 	return rc;
 }

@@ -2,11 +2,14 @@
 /**
  * DOC: addresses that change
  *
- * A VMM that is about to replace itself says that the addresses of its memory
- * become invalid, and the new one, at another address or in another process,
- * says where the memory is now. Devices go on with the page frames they have.
- * In between nothing can be pinned or copied through an address, so whoever
- * needs that is refused: &io_pagetable.num_invalid.
+ * A VMM that is replaced by a new one, for example by exec(2), keeps its mappings. The
+ * old VMM invalidates the addresses of the memory with iopt_invalidate_vaddr(). The new
+ * VMM has the memory at another address or in another process, and sets it with
+ * iopt_update_vaddr(). Devices use the memory all the time, as its pages stay pinned.
+ *
+ * In between, memory cannot be pinned or copied by its address. As long as
+ * &io_pagetable.num_invalid is not 0, accesses can neither pin nor copy, and no domain
+ * can be added.
  */
 #include <linux/mm.h>
 #include <linux/overflow.h>
@@ -19,6 +22,7 @@
 #include "memory/pages_pfnmap.h"
 #include "space/iopt_area.h"
 
+/* Check every area of a range, then invalidate the addresses of all. */
 static int iopt_invalidate_locked(struct io_pagetable *iopt, unsigned long iova,
 				  unsigned long last, unsigned long *invalidated)
 {
@@ -44,18 +48,18 @@ static int iopt_invalidate_locked(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /**
- * iopt_invalidate_vaddr() - memory will have another address
- * @iopt: the table
- * @iova: first byte
- * @last: last byte
- * @invalidated: set to the sum of the lengths of the areas in the range; 0 after
- *	an error
+ * iopt_invalidate_vaddr() - invalidate the addresses of the memory of a range
+ * @iopt: the IOAS
+ * @iova: first IOVA
+ * @last: last IOVA
+ * @invalidated: set to the sum of the lengths of the areas in the range; 0 after an error
  *
- * Return: 0, also where nothing is mapped; ENOENT where the range would cut an
- * area; EINVAL where an area has no address already, or never had one, being of
- * a file; EBUSY where an area is being mapped or unmapped; EINTR if the
- * process was killed. After an error nothing has changed.
- * Context: takes &io_pagetable.iova_rwsem.
+ * Return: 0, also if nothing is mapped in the range, or, with nothing changed,
+ * * -ENOENT: an area is only partly in the range
+ * * -EINVAL: the address of an area is invalid already, or an area maps memory of a file
+ * * -EBUSY: an area is being mapped or unmapped
+ * * -EINTR: the process received a fatal signal
+ * Context: takes &io_pagetable.iova_rwsem for writing.
  */
 int iopt_invalidate_vaddr(struct io_pagetable *iopt, unsigned long iova,
 			  unsigned long last, unsigned long *invalidated)
@@ -71,7 +75,10 @@ int iopt_invalidate_vaddr(struct io_pagetable *iopt, unsigned long iova,
 	return rc;
 }
 
-/* Whether the areas are just the range, without a gap, and have no address. */
+/*
+ * Check that areas cover exactly the range, that the address of each is invalid, and that
+ * the new address of each has the offset in its page that the old one had.
+ */
 static int iopt_check_vaddr(struct io_pagetable *iopt, unsigned long iova,
 			    unsigned long last, unsigned long vaddr)
 {
@@ -102,13 +109,13 @@ static void iopt_free_successors(struct xarray *successors)
 	xa_destroy(successors);
 }
 
-/* The index of an iopt_pages in an xarray: it is aligned to more than this. */
+/* Return: the index of an iopt_pages in an xarray: its address, without low bits. */
 static unsigned long iopt_pages_key(const struct iopt_pages *pages)
 {
 	return (unsigned long)pages / sizeof(long);
 }
 
-/* Account the pages of an area to the current process, once if areas share them. */
+/* Allocate a successor for an iopt_pages, unless another area that shares it has one. */
 static int iopt_add_successor(struct xarray *successors,
 			      struct iopt_pages *pages,
 			      enum iopt_account_mode account_mode)
@@ -128,7 +135,10 @@ static int iopt_add_successor(struct xarray *successors,
 	return rc;
 }
 
-/* Account what is pinned to the current process; after an error nothing is. */
+/*
+ * Allocate a successor for every iopt_pages of a range, which accounts its pinned pages
+ * to the current process. On an error, free all of them.
+ */
 static int iopt_alloc_successors(struct io_pagetable *iopt, unsigned long iova,
 				 unsigned long last, struct xarray *successors,
 				 enum iopt_account_mode account_mode)
@@ -148,7 +158,7 @@ static int iopt_alloc_successors(struct io_pagetable *iopt, unsigned long iova,
 	return 0;
 }
 
-/* Where the first page of an area's memory is, when the area's is at @vaddr. */
+/* Return: the start of the memory, if the first byte of the area is at @vaddr. */
 static unsigned long iopt_moved_start(const struct iopt_area *area,
 				      unsigned long vaddr)
 {
@@ -165,7 +175,7 @@ static void iopt_cancel_pfnmaps(struct io_pagetable *iopt, unsigned long iova,
 			iopt_pfnmap_cancel_move(area->pages);
 }
 
-/* Follow PFNMAPs at their new addresses, too; on an error not. */
+/* Prepare the move of every PFNMAP of a range, or on an error of none. */
 static int iopt_prepare_pfnmaps(struct io_pagetable *iopt, unsigned long iova,
 				unsigned long last, unsigned long vaddr)
 {
@@ -225,23 +235,27 @@ static int iopt_update_locked(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /**
- * iopt_update_vaddr() - memory has another address
- * @iopt: the table
- * @iova: first byte
- * @length: bytes
- * @vaddr: where the first byte is in the current process
- * @account_mode: how another process than before wants its pages counted
+ * iopt_update_vaddr() - set the new address of the memory of a range
+ * @iopt: the IOAS
+ * @iova: first IOVA
+ * @length: length in bytes
+ * @vaddr: address of the first byte in the current process
+ * @account_mode: counter that pages are charged to, if the process changes
  *
- * Whatever is pinned is counted for the current process from now on. Areas that
- * share memory, as those that were split from one do, share its address too. A
- * PFNMAP is looked up at its new address, and is mapped only if it is found there.
+ * Moves the accounting of pinned pages to the current process. Areas that share an
+ * iopt_pages share its address, such as areas that were split from one: the last update
+ * applies to all of them. The page frames of a PFNMAP are read again at the new
+ * address; if the process does not map a PFNMAP there, no domain maps the area.
  *
- * Return: 0; ENOENT where nothing is mapped; EINVAL where the areas of the range
- * are not just the range without a gap, have an address, or begin elsewhere in
- * their page than @vaddr does, and for a length of zero; EOVERFLOW where a range
- * wraps; ENOMEM where the process may not lock so much. After an error nothing
- * has changed.
- * Context: takes &io_pagetable.iova_rwsem and the mmap lock; may sleep.
+ * Return: 0, or, with nothing changed,
+ * * -ENOENT: nothing is mapped in the range
+ * * -EINVAL: @length is 0; the areas do not cover exactly the range; the address of an
+ *   area is valid; or the offset of an area in its page would change
+ * * -EOVERFLOW: a range wraps
+ * * -ENOMEM: the pages would exceed RLIMIT_MEMLOCK, or out of memory
+ * * -EINTR: the process received a fatal signal
+ * * another error of iopt_pages_alloc_successor() or iopt_pfnmap_prepare_move()
+ * Context: takes &io_pagetable.iova_rwsem for writing and the mmap lock; may sleep.
  */
 int iopt_update_vaddr(struct io_pagetable *iopt, unsigned long iova,
 		      unsigned long length, unsigned long vaddr,

@@ -5,10 +5,10 @@
  * Dirty tracking of one domain: which IOVAs devices have written through the domain since
  * the previous query. See "querying dirty bits" for the steps of a query.
  *
- * Accesses write memory without an IOMMU, so no hardware records their writes. Every query
- * reports the pages that accesses have pinned for writing, as an access may write them at
- * any time. The first query after an unpin reports them once more: iopt_unpin_pages()
- * adds them to the spill of each domain that tracks.
+ * Accesses write memory without an IOMMU, so no hardware records their writes. Every
+ * query reports the pages that accesses have pinned for writing, as an access may write
+ * them at any time. The first query after an unpin reports them once more:
+ * iopt_unpin_pages() adds them to the spill of each domain that tracks.
  */
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -20,9 +20,9 @@
 #include "space/iopt_area.h"
 
 /*
- * Maximum number of leaves in a flush of a range; for more, the whole domain is flushed.
- * An SMMUv3 without range invalidation flushes each leaf by a command of its own. VT-d and
- * AMD flush a range of any length by one command.
+ * Maximum number of leaves in a flush of a range; for more, the whole domain is
+ * flushed. An SMMUv3 without range invalidation flushes each leaf by a command of its
+ * own. VT-d and AMD flush a range of any length by one command.
  */
 #define IOPT_FLUSH_LEAVES_MAX	BIT(16)
 
@@ -166,10 +166,10 @@ out_unlock:
  * @domain: a domain of @iopt; the caller prevents its removal
  * @query: the query; &iopt_dirty_query.overwrite is ignored
  *
- * Sets bits of the queried range, and never clears one. Bits of IOVAs that are not mapped
- * do not change. If iopt_start_tracking() tracks the whole IOAS as well, the two share the
- * dirty bits of the domain: this function or iopt_read_dirty() reports a dirty bit,
- * whichever is called first.
+ * Sets bits of the queried range, and never clears one. Bits of IOVAs that are not
+ * mapped do not change. If iopt_start_tracking() tracks the whole IOAS as well, the two
+ * share the dirty bits of the domain: this function or iopt_read_dirty() reports a
+ * dirty bit, whichever is called first.
  *
  * No dirty bit is lost after an error. If the query has cleared dirty bits before the
  * error, the next query reports every page from the start of the range to the end of the
@@ -229,10 +229,10 @@ bool iopt_domain_is_conservative(const struct iopt_domain *entry)
  * @iopt: the IOAS
  * @entry: a domain that is about to be removed, to track, or to get pinned scope
  *
- * Does nothing unless iopt_domain_is_conservative() and the IOAS is tracked. Otherwise the
- * next query of the IOAS reports every mapped page. All IOVAs are added to the spill, also
- * those that are not mapped, as one range needs one node. iopt_discard_dirty() removes
- * a range when it is mapped.
+ * Does nothing unless iopt_domain_is_conservative() and the IOAS is tracked. Otherwise
+ * the next query of the IOAS reports every mapped page. All IOVAs are added to the
+ * spill, also those that are not mapped, as one range needs one node.
+ * iopt_discard_dirty() removes a range when it is mapped.
  *
  * Context: &io_pagetable.iova_rwsem held for writing; may sleep.
  */
@@ -360,9 +360,9 @@ static int iopt_set_tracking_locked(struct io_pagetable *iopt,
  * @domain: a domain of @iopt; the caller prevents its removal
  * @enable: true to enable tracking with all dirty bits cleared, false to disable it
  *
- * Does nothing if tracking is in the requested state already. While iopt_start_tracking()
- * tracks the whole IOAS, the domain already tracks: enabling then clears no dirty bit, and
- * disabling does not make the domain stop tracking.
+ * Does nothing if tracking is in the requested state already. While
+ * iopt_start_tracking() tracks the whole IOAS, the domain already tracks: enabling then
+ * clears no dirty bit, and disabling does not make the domain stop tracking.
  *
  * Return: 0, or, with nothing changed,
  * * -EOPNOTSUPP: the domain does not support dirty tracking

@@ -19,9 +19,9 @@ struct iopt_domain;
  * @page_size: bytes of IOVA per bit, a power of two
  * @data: the bitmap; needs no alignment
  * @no_clear: do not clear dirty bits: the next query reports them again
- * @overwrite: clear whole 64-bit words before bits are set: for each area, from the first
- *	word that begins at or after the first bit of the area, to the word that contains
- *	its last bit; only for iopt_read_dirty()
+ * @overwrite: clear whole 64-bit words before bits are set: for each area, from the
+ *	first word that begins at or after the first bit of the area, to the word that
+ *	contains its last bit; only for iopt_read_dirty()
  */
 struct iopt_dirty_query {
 	unsigned long iova;

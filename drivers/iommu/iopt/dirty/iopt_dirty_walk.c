@@ -151,9 +151,9 @@ struct iopt_dirty_range {
 };
 
 /*
- * Report the dirty IOVAs of a range: pinned pages, the spill, then dirty bits. Check pinned
- * pages before the spill: unpinning adds the pages to the spill before it drops the pins,
- * so a page unpinned in between is still found.
+ * Report the dirty IOVAs of a range: pinned pages, the spill, then dirty bits. Check
+ * pinned pages before the spill: unpinning adds the pages to the spill before it drops
+ * the pins, so a page unpinned in between is still found.
  */
 static int iopt_dirty_query_range(struct iopt_dirty_walk *walk,
 				  struct iova_bitmap *bitmap,
@@ -238,7 +238,8 @@ int iopt_dirty_lock_range(struct iopt_dirty_walk *walk,
  * @opaque: the struct iopt_dirty_walk
  *
  * Reads areas without a gap between them together. Adds IOVAs that hardware reports
- * beyond the window to the spill of &iopt_dirty_walk.entry. Reports all pages of a PFNMAP.
+ * beyond the window to the spill of &iopt_dirty_walk.entry. Reports all pages of a
+ * PFNMAP.
  *
  * Return: 0, or
  * * -EINTR: the process received a fatal signal
@@ -499,9 +500,9 @@ int iopt_dirty_walk_windows(struct iopt_dirty_walk *walk,
  * @spill: the spill to add the queried range to
  * @tracking: whether @spill is in use; read under &io_pagetable.iova_rwsem
  *
- * Userspace ignores the bitmap of a failed query, so the dirty bits that were cleared must
- * be reported again. They are not recorded separately, so every page that was queried
- * until the error is added.
+ * Userspace ignores the bitmap of a failed query, so the dirty bits that were cleared
+ * must be reported again. They are not recorded separately, so every page that was
+ * queried until the error is added.
  *
  * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
  */

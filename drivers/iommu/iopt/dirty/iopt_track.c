@@ -30,8 +30,9 @@
  * @iova: first IOVA
  * @last: last IOVA
  *
- * In the type1 ABI every pinned page is dirty, even if it was pinned for reading. Adds the
- * range to the spill of the IOAS, if the IOAS is tracked, but to no spill of a domain.
+ * In the type1 ABI every pinned page is dirty, even if it was pinned for reading. Adds
+ * the range to the spill of the IOAS, if the IOAS is tracked, but to no spill of a
+ * domain.
  *
  * Context: &io_pagetable.iova_rwsem held; may sleep.
  */
@@ -118,7 +119,7 @@ static void iopt_track_disable(struct iopt_domain *entry)
 }
 
 /**
- * iopt_track_remove_domain() - save the dirty bits of a domain that is about to be removed
+ * iopt_track_remove_domain() - save the dirty bits of a domain before its removal
  * @iopt: the IOAS
  * @entry: the domain, still filled
  *
@@ -294,9 +295,9 @@ static int iopt_track_query_domain(struct iopt_dirty_walk *walk,
 }
 
 /*
- * Report the dirty IOVAs of a window that no domain reports. Check pinned pages before the
- * spill: unpinning adds the pages to the spill before it drops the pins, so a page unpinned
- * in between is still found.
+ * Report the dirty IOVAs of a window that no domain reports. Check pinned pages before
+ * the spill: unpinning adds the pages to the spill before it drops the pins, so a page
+ * unpinned in between is still found.
  */
 static int iopt_track_query_ioas(struct iopt_dirty_walk *walk,
 				 struct iova_bitmap *bitmap,
@@ -363,9 +364,9 @@ static int iopt_track_query_window(struct iopt_dirty_walk *walk,
 
 /*
  * Find the 64-bit words of the bitmap to clear for the first published area at or after
- * @iova. If @first exceeds @last, the area has no word to clear. Return: 1, with @iova set
- * to the IOVA behind the area; 0 if there is no such area; -EINTR if the process received a
- * fatal signal.
+ * @iova. If @first exceeds @last, the area has no word to clear. Return: 1, with @iova
+ * set to the IOVA behind the area; 0 if there is no such area; -EINTR if the process
+ * received a fatal signal.
  */
 static int iopt_track_next_words(const struct iopt_dirty_walk *walk,
 				 unsigned long *iova, unsigned long *first,
@@ -439,8 +440,8 @@ static int iopt_track_query_check(struct iopt_dirty_walk *walk)
  * IOVAs that are not mapped do not change, except in words that
  * &iopt_dirty_query.overwrite clears.
  *
- * No dirty bit is lost after an error, as with iopt_read_and_clear_dirty(). The bitmap may
- * have changed.
+ * No dirty bit is lost after an error, as with iopt_read_and_clear_dirty(). The bitmap
+ * may have changed.
  *
  * Return: 0, or
  * * -EINVAL: the length is 0; the page size is not a power of two; the range is not

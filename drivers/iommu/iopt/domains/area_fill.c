@@ -49,9 +49,9 @@ static void iopt_pages_unpin_unused(struct iopt_pages *pages,
 }
 
 /*
- * Unmap a range from the last domain that maps it, and unpin its pages that have no other
- * user. The area is no longer in &iopt_pages.domains_itree. A page is unpinned after it was
- * unmapped and the IOTLB was flushed: until then a device may access it.
+ * Unmap a range from the last domain that maps it, and unpin its pages that have no
+ * other user. The area is no longer in &iopt_pages.domains_itree. A page is unpinned
+ * after it was unmapped and the IOTLB was flushed: until then a device may access it.
  */
 static void iopt_area_unmap_unpin(struct iopt_area *area,
 				  struct iopt_pages *pages,
@@ -345,8 +345,8 @@ void iopt_area_move_storage(struct iopt_area *area, struct iommu_domain *from,
  * iopt_area_move_pfnmap() - map a PFNMAP from its new address
  * @area: an area of PFNMAP memory, after iopt_pfnmap_prepare_move()
  *
- * If the fill fails, for example because the process does not map PFNMAP memory at the new
- * address, no domain maps the area afterwards.
+ * If the fill fails, for example because the process does not map PFNMAP memory at the
+ * new address, no domain maps the area afterwards.
  *
  * Context: &io_pagetable.iova_rwsem held for writing; takes &iopt_pages.mutex and the
  * mmap lock; may sleep.

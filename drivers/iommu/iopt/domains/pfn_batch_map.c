@@ -2,8 +2,8 @@
 /**
  * DOC: mapping batches
  *
- * A batch is mapped in a domain run by run. A driver may have to sync its page tables once
- * per call, so short runs are mapped by one call, with a scatterlist.
+ * A batch is mapped in a domain run by run. A driver may have to sync its page tables
+ * once per call, so short runs are mapped by one call, with a scatterlist.
  */
 #include <linux/align.h>
 #include <linux/iommu.h>
@@ -105,9 +105,9 @@ static ssize_t pfn_run_map(struct pfn_run *run, struct iopt_area *area,
 }
 
 /*
- * Map up to @nr runs in one call, as a driver may have to flush or sync once per call. @nr
- * is set to the number of runs mapped. Return: the bytes mapped, or a negative errno with
- * nothing mapped.
+ * Map up to @nr runs in one call, as a driver may have to flush or sync once per call.
+ * @nr is set to the number of runs mapped. Return: the bytes mapped, or a negative
+ * errno with nothing mapped.
  */
 static ssize_t pfn_runs_map(struct pfn_run *runs, unsigned int *nr,
 			    struct iopt_area *area, struct iommu_domain *domain,
