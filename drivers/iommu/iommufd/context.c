@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What every ioctl needs: references on its context, and its result.
+ * References on a context, and the response to an ioctl.
  */
 #include <linux/file.h>
 #include <linux/iommufd.h>
@@ -10,12 +10,12 @@
 #include "iommufd_private.h"
 
 /**
- * iommufd_ucmd_respond - give the caller of an ioctl its structure back
+ * iommufd_ucmd_respond() - copy the structure of an ioctl to userspace
  * @ucmd: the ioctl
- * @cmd_len: bytes of the kernel's structure; a caller that knows less of it
- *	gets no more than that
+ * @cmd_len: size of the kernel's structure in bytes; no more than
+ *	&iommufd_ucmd.user_size is copied
  *
- * Return: 0; -EFAULT where the caller's memory cannot be written.
+ * Return: 0; -EFAULT if user memory cannot be written.
  * Context: may sleep.
  */
 int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len)
@@ -26,8 +26,8 @@ int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len)
 }
 
 /**
- * iommufd_ctx_get - take another reference to a context
- * @ictx: the context; the caller has a reference to it
+ * iommufd_ctx_get() - take a reference on a context
+ * @ictx: the context; the caller has a reference
  *
  * Context: any.
  */
@@ -38,7 +38,7 @@ void iommufd_ctx_get(struct iommufd_ctx *ictx)
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_get, IOMMUFD);
 
 /**
- * iommufd_ctx_put - give back a reference to a context
+ * iommufd_ctx_put() - put a reference on a context
  * @ictx: the context
  *
  * Context: as fput().

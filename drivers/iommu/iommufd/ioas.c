@@ -41,7 +41,7 @@ MODULE_PARM_DESC(allow_unsafe_pfnmap,
 		 "Let VFIO_IOMMU_MAP_DMA on /dev/iommu map device memory such as a BAR, for DMA of every device of the IOAS (default: off)");
 
 static const struct type1_flavour ioas_vfio_flavour = {
-	.cut = true,
+	.split = true,
 	.pfnmap = &allow_unsafe_pfnmap,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Objects that userspace names by ID: see object.c.
+ * Objects with an ID: see object.c.
  */
 #ifndef __IOMMUFD_OBJECT_H
 #define __IOMMUFD_OBJECT_H
@@ -13,7 +13,7 @@ struct iommufd_ctx;
 struct iommufd_object_ops;
 
 enum iommufd_object_type {
-	/* Any type, for lookups. */
+	/* matches any type in a lookup */
 	IOMMUFD_OBJ_ANY,
 	IOMMUFD_OBJ_DEVICE,
 	IOMMUFD_OBJ_HWPT_PAGING,
@@ -26,18 +26,18 @@ enum iommufd_object_type {
 };
 
 /**
- * struct iommufd_object - what every object with an ID begins with
- * @users: everybody who needs the object, &iommufd_ctx.objects among them;
- *	an object that has more users than that cannot be destroyed: EBUSY
- * @shortterm_users: those of @users that will soon be gone by themselves, such
- *	as a running ioctl; whoever destroys the object waits for them
- * @ops: what it is, and how it ends; never changes
+ * struct iommufd_object - common part of all objects with an ID
+ * @users: number of references, including that of &iommufd_ctx.objects. An object
+ *	with any other reference cannot be destroyed: -EBUSY.
+ * @shortterm_users: number of the references in @users that are put soon, such as
+ *	those of running ioctls; destroying the object waits for them
+ * @ops: type of the object; never changes
  * @id: index in &iommufd_ctx.objects; never changes
  *
- * Owner: &iommufd_ctx.objects, from iommufd_object_finalize() on; before that
- * the function that makes it. Counts are only taken from zero by nobody:
- * iommufd_get_object() looks up and counts under the lock of that xarray, and
- * the last user is taken away under it.
+ * Owner: &iommufd_ctx.objects after iommufd_object_finalize(); before, the function
+ * that allocated it. Neither counter is incremented from 0: iommufd_get_object()
+ * looks up an object and takes its references with the lock of the xarray held, and
+ * the last reference in @users is dropped with this lock held.
  */
 struct iommufd_object {
 	refcount_t users;
@@ -47,11 +47,11 @@ struct iommufd_object {
 };
 
 /**
- * struct iommufd_object_ops - a type of objects
+ * struct iommufd_object_ops - type of an object
  * @type: the type
- * @destroy: undo all that made the object; cannot fail; the memory is freed by
- *	the caller
- * @abort: the same for an object that was never finalized, where that differs
+ * @destroy: release everything in the object, but not its memory; cannot fail
+ * @abort: like @destroy, for an object that was not finalized; NULL if @destroy
+ *	works for this as well
  */
 struct iommufd_object_ops {
 	enum iommufd_object_type type;
@@ -64,8 +64,8 @@ struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 					     const struct iommufd_object_ops *ops);
 
 /*
- * A zeroed structure whose first member is a struct iommufd_object obj. @ptr is
- * only asked for its type: using it twice does no harm.
+ * Allocate a zeroed structure whose first member is a struct iommufd_object obj. Only
+ * the type of @ptr is used: evaluating it twice does no harm.
  */
 #define iommufd_object_alloc(ictx, ptr, ops)				\
 	container_of(_iommufd_object_alloc(ictx,			\

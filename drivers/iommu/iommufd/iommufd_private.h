@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the iommufd interface share. The engine below it,
- * iopt.h, knows nothing of what is declared here.
+ * Declarations of iommufd. The engine in drivers/iommu/iopt does not use them.
  */
 #ifndef __IOMMUFD_PRIVATE_H
 #define __IOMMUFD_PRIVATE_H
@@ -21,14 +20,14 @@
 #include "type1/type1.h"
 
 /**
- * struct iommufd_ctx - an open /dev/iommu
- * @file: the open file; its references are the context's
+ * struct iommufd_ctx - context of an open /dev/iommu
+ * @file: the open file; a reference on it is a reference on the context
  * @objects: struct iommufd_object by ID
- * @groups: struct iommufd_group by the ID of the iommu_group
- * @destroy_wait: woken when an object's last short-term user is gone
- * @account_mode: of memory that is mapped from now on
- * @no_iommu_mode: the type1-compatible container is in no-IOMMU mode
- * @vfio_ioas: the IOAS of the type1-compatible container, or NULL
+ * @groups: struct iommufd_group by ID of the iommu_group
+ * @destroy_wait: woken when the last short-term reference on an object is put
+ * @account_mode: how pinned pages of new mappings are accounted
+ * @no_iommu_mode: whether the compat container is in no-IOMMU mode
+ * @vfio_ioas: compat IOAS, which the compat container uses, or NULL; not a reference
  *
  * Owner: @file. The lock of @objects guards @no_iommu_mode and @vfio_ioas.
  */
@@ -44,11 +43,11 @@ struct iommufd_ctx {
 };
 
 /**
- * struct iommufd_ucmd - an ioctl while it runs
- * @ictx: the context that it was called on
- * @ubuffer: the caller's structure
- * @user_size: its size, as the caller knows it
- * @cmd: the kernel's copy, zero where the caller's ends
+ * struct iommufd_ucmd - a running ioctl
+ * @ictx: the context
+ * @ubuffer: user address of the structure
+ * @user_size: size of the caller's structure in bytes
+ * @cmd: kernel's copy; members that the caller's structure lacks are 0
  */
 struct iommufd_ucmd {
 	struct iommufd_ctx *ictx;
@@ -62,11 +61,11 @@ int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len);
 /**
  * struct iommufd_ioas - an I/O address space
  * @obj: the object
- * @iopt: what is mapped
- * @mutex: guards @hwpt_list; taken outside the locks of @iopt and outside
- *	&iommufd_group.lock
- * @hwpt_list: the page tables that @iopt fills, by &iommufd_hwpt_paging.hwpt_item
- * @type1: the type1 ioctls of the container, while this is &iommufd_ctx.vfio_ioas
+ * @iopt: mappings and domains
+ * @mutex: guards @hwpt_list; nests outside &iommufd_group.lock and the locks of
+ *	@iopt
+ * @hwpt_list: page tables of the IOAS, by &iommufd_hwpt_paging.hwpt_item
+ * @type1: state of type1 ioctls, for use as the compat IOAS
  */
 struct iommufd_ioas {
 	struct iommufd_object obj;
@@ -80,15 +79,15 @@ struct iommufd_ioas {
 /**
  * iommufd_get_ioas() - look up an IOAS by ID
  * @ictx: the context
- * @id: its ID
+ * @id: the ID
  *
- * Return: the IOAS, for iommufd_put_object(); ERR_PTR(-ENOENT).
+ * Return: the IOAS, which the caller must pass to iommufd_put_object(), or -ENOENT.
  * Context: takes the lock of @ictx->objects.
  */
 static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx,
 						    u32 id)
 {
-	/* An error stays an error: obj is the first member. */
+	/* obj is the first member, so an error pointer is passed through. */
 	return container_of(iommufd_get_object(ictx, id, IOMMUFD_OBJ_IOAS),
 			    struct iommufd_ioas, obj);
 }
@@ -107,14 +106,15 @@ int iommufd_disable_huge_pages(struct io_pagetable *iopt);
 int iommufd_option(struct iommufd_ucmd *ucmd);
 
 /**
- * struct iommufd_hwpt_paging - a page table that an IOAS fills
+ * struct iommufd_hwpt_paging - a page table with all mappings of an IOAS
  * @obj: the object
- * @domain: the page table, owned
- * @ioas: what fills it; counted as a user of that
- * @auto_domain: made by an attach to the IOAS; goes with its last device
- * @enforce_cache_coherency: the domain ignores devices' wish not to snoop
- * @msi_cookie: the domain has its window for software MSI
- * @hwpt_item: in &iommufd_ioas.hwpt_list; guarded by &iommufd_ioas.mutex
+ * @domain: the page table; owned
+ * @ioas: the IOAS; a reference
+ * @auto_domain: created by an attach to the IOAS; destroyed when its last device is
+ *	detached
+ * @enforce_cache_coherency: whether the domain forces DMA to snoop caches
+ * @msi_cookie: whether the domain has a window for software MSI
+ * @hwpt_item: entry in &iommufd_ioas.hwpt_list; guarded by &iommufd_ioas.mutex
  */
 struct iommufd_hwpt_paging {
 	struct iommufd_object obj;
@@ -131,9 +131,10 @@ struct iommufd_device;
 /**
  * iommufd_get_hwpt_paging() - look up a page table by ID
  * @ictx: the context
- * @id: its ID
+ * @id: the ID
  *
- * Return: the page table, for iommufd_put_object(); ERR_PTR(-ENOENT).
+ * Return: the page table, which the caller must pass to iommufd_put_object(), or
+ * -ENOENT.
  * Context: takes the lock of @ictx->objects.
  */
 static inline struct iommufd_hwpt_paging *
@@ -156,20 +157,20 @@ int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
 
 /**
- * struct iommufd_group - the devices of one iommu_group in a context
- * @ref: a count for each of its devices; the last one removes it from
+ * struct iommufd_group - devices of an iommu_group that are bound to a context
+ * @ref: one reference for each device; the last put removes the group from
  *	&iommufd_ctx.groups
- * @lock: guards everything below; taken inside &iommufd_ioas.mutex, outside the
- *	locks of &iommufd_ioas.iopt
- * @ictx: the context; no reference, the devices have that
- * @group: the iommu_group, counted
- * @hwpt: what the group is attached to, or NULL
- * @device_list: the attached devices, by &iommufd_device.group_item
- * @sw_msi_start: where the window for software MSI must be, or PHYS_ADDR_MAX
+ * @lock: guards all members below except @ictx and @group, which never change;
+ *	nests inside &iommufd_ioas.mutex, outside the locks of &iommufd_ioas.iopt
+ * @ictx: the context; not a reference, as the devices have references on it
+ * @group: the iommu_group; a reference
+ * @hwpt: attached page table, or NULL
+ * @device_list: attached devices, by &iommufd_device.group_item
+ * @sw_msi_start: first IOVA of the window for software MSI, or PHYS_ADDR_MAX
  */
 struct iommufd_group {
 	struct kref ref;
-	/* guards everything below */
+	/* guards hwpt, device_list and sw_msi_start */
 	struct mutex lock;
 	struct iommufd_ctx *ictx;
 	struct iommu_group *group;
@@ -179,13 +180,13 @@ struct iommufd_group {
 };
 
 /**
- * struct iommufd_device - a physical device that a driver bound
- * @obj: the object; the driver is a user until iommufd_device_unbind()
- * @ictx: the context, counted (but by the mock devices of the test ABI)
- * @igroup: counted
- * @group_item: in &iommufd_group.device_list while attached
- * @dev: the device; DMA ownership is held
- * @enforce_cache_coherency: its domains can ignore a wish not to snoop
+ * struct iommufd_device - a device that its driver has bound to a context
+ * @obj: the object; the driver has a reference until iommufd_device_unbind()
+ * @ictx: the context; a reference, except for mock devices of the test ABI
+ * @igroup: the group; a reference
+ * @group_item: entry in &iommufd_group.device_list while attached
+ * @dev: the device; the context owns its DMA
+ * @enforce_cache_coherency: whether its domains can force DMA to snoop caches
  */
 struct iommufd_device {
 	struct iommufd_object obj;
@@ -199,9 +200,9 @@ struct iommufd_device {
 /**
  * iommufd_get_device() - look up a device by ID
  * @ictx: the context
- * @id: its ID
+ * @id: the ID
  *
- * Return: the device, for iommufd_put_object(); ERR_PTR(-ENOENT).
+ * Return: the device, which the caller must pass to iommufd_put_object(), or -ENOENT.
  * Context: takes the lock of @ictx->objects.
  */
 static inline struct iommufd_device *
@@ -225,15 +226,15 @@ iommufd_hwpt_replace(struct iommufd_device *idev,
 		     struct iommufd_hwpt_paging *hwpt);
 
 /**
- * struct iommufd_access - an in-kernel user of an IOAS
- * @obj: the object; the driver is a user until iommufd_access_destroy()
- * @access: what the engine knows of it
- * @ictx: the context, counted
- * @lock: guards the next two
- * @ioas: what it is attached to, or NULL; counted as a user of that
- * @ioas_unpin: as @ioas, but stays while a detach waits for pins to be undone
- * @ops: the driver's
- * @data: the driver's
+ * struct iommufd_access - access of a mediated driver to the memory of an IOAS
+ * @obj: the object; the driver has a reference until iommufd_access_destroy()
+ * @access: the access in the engine
+ * @ictx: the context; a reference
+ * @lock: guards @ioas and @ioas_unpin
+ * @ioas: attached IOAS, or NULL; a reference
+ * @ioas_unpin: like @ioas, but still set while a detach waits for unpinning
+ * @ops: operations of the driver
+ * @data: argument of these operations
  */
 struct iommufd_access {
 	struct iommufd_object obj;
@@ -252,14 +253,14 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 		       unsigned long arg);
 
-/* selftest/: the IOMMU_TEST ABI; see also iommufd_test.h */
+/* selftest/: the IOMMU_TEST ABI, see iommufd_test.h */
 #ifdef CONFIG_IOMMUFD_TEST
 int iommufd_test(struct iommufd_ucmd *ucmd);
 void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd,
 				   unsigned int ioas_id, u64 *iova, u32 *flags);
 unsigned long iommufd_test_syz_iova(struct io_pagetable *iopt, u64 where);
 
-/* Devices of the test ABI. */
+/* device type of the test ABI's mock devices */
 extern const struct device_type iommufd_test_device_type;
 
 static inline bool iommufd_selftest_is_mock_dev(struct device *dev)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Objects: how they get an ID, are found by it, and end.
+ * Objects: allocation, lookup by ID, and destruction.
  */
 #define pr_fmt(fmt) "iommufd: " fmt
 
@@ -15,37 +15,38 @@
 /**
  * DOC: Objects
  *
- * &iommufd_ctx.objects owns every object with one count of
- * &iommufd_object.users and one of &iommufd_object.shortterm_users. The first
- * counter tells whether an object may go, the second one whether it is worth
- * waiting: whoever destroys an object gives back the xarray's short-term count,
- * so that zero means that no ioctl is inside any more, and nobody gets in after
- * that.
+ * &iommufd_ctx.objects owns every object. It has one reference in
+ * &iommufd_object.users and one in &iommufd_object.shortterm_users. An object can
+ * be destroyed if the former is the only reference in @users. A thread that destroys
+ * an object drops the latter and waits until @shortterm_users is 0. Then no ioctl uses
+ * the object, and none can look it up again.
  *
- * That wait has no limit, since unbinding a device cannot fail. It is short,
- * because an ioctl puts its short-term reference on a device before it waits for
- * user memory, which userfaultfd or FUSE may never deliver. References on IOASes
- * and page tables may be kept over such waits: IOMMU_DESTROY returns EBUSY.
+ * The wait cannot time out, since unbinding a device cannot fail. It is short,
+ * because an ioctl puts its short-term reference on a device before it waits for user
+ * memory, which userfaultfd or FUSE may never deliver. An ioctl may keep references on
+ * IOASes and page tables over such waits: IOMMU_DESTROY fails with -EBUSY meanwhile.
  *
- * A short-term user counts itself in @shortterm_users first and out of it last.
- * So while somebody is seen in @users for a moment only, @shortterm_users is
- * not zero.
+ * iommufd_lock_obj() takes a reference in @shortterm_users before the one in @users,
+ * and iommufd_put_object() drops them in reverse order. So @shortterm_users is not 0
+ * while a short-term reference in @users exists.
  */
 
 /**
- * _iommufd_object_alloc - make an object that nobody can find yet
+ * _iommufd_object_alloc() - allocate an object that cannot be looked up yet
  * @ictx: the context
- * @size: bytes of the structure around the object
- * @ops: what it is, and how it ends
+ * @size: size in bytes of the structure that contains the object
+ * @ops: type of the object
  *
- * The ID is taken, but leads nowhere until iommufd_object_finalize(). Whoever
- * finds an object can keep it from being destroyed, so all that can fail comes
- * before that; then iommufd_object_abort() undoes this function.
+ * Use iommufd_object_alloc(), which computes @size from a structure.
  *
- * Use iommufd_object_alloc(), which knows the structure.
+ * The ID is reserved, but cannot be looked up before iommufd_object_finalize(). After
+ * that, a lookup may prevent that the object is destroyed. So a caller must do all
+ * that can fail before, and call iommufd_object_abort() if it fails.
  *
- * Return: the object, zeroed but for what this file needs; ERR_PTR(-ENOMEM);
- * ERR_PTR(-EBUSY) where all IDs are taken.
+ * Return: the object, zeroed except for the members that this file initialises, or
+ * * -ENOMEM: out of memory
+ * * -EBUSY: no ID is free
+ *
  * Context: may sleep.
  */
 struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
@@ -71,9 +72,9 @@ struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 }
 
 /**
- * __iommufd_object_finalize - let an object be found by its ID, locked
+ * __iommufd_object_finalize() - make an object available for lookups, locked
  * @ictx: the context
- * @obj: from iommufd_object_alloc(); the context owns it from here on
+ * @obj: from iommufd_object_alloc(); from now on owned by the context
  *
  * Context: the lock of @ictx->objects is held.
  */
@@ -82,15 +83,15 @@ void __iommufd_object_finalize(struct iommufd_ctx *ictx,
 {
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
-	/* The slot is reserved: nothing is allocated, nothing was there. */
+	/* _iommufd_object_alloc() has reserved the entry, so this cannot fail. */
 	WARN_ON(__xa_store(&ictx->objects, obj->id, obj, GFP_NOWAIT));
 }
 
 /**
- * iommufd_object_finalize - let an object be found by its ID
+ * iommufd_object_finalize() - make an object available for lookups
  * @ictx: the context
- * @obj: from iommufd_object_alloc(); the context owns it from here on, and
- *	another thread may destroy it at once
+ * @obj: from iommufd_object_alloc(); from now on owned by the context, and another
+ *	thread may destroy it at any time
  *
  * Context: takes the lock of @ictx->objects.
  */
@@ -103,25 +104,26 @@ void iommufd_object_finalize(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_object_abort - free an object that was never finalized
+ * iommufd_object_abort() - free an object that was not finalized
  * @ictx: the context
- * @obj: from iommufd_object_alloc(), with nothing in it to be undone
+ * @obj: from iommufd_object_alloc(), in its initial state
  *
  * Context: takes the lock of @ictx->objects.
  */
 void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
-	/* Anything but the reservation means that somebody may have found it. */
+	/* A finalized object may have been looked up, and must not be freed. */
 	WARN_ON(xa_erase(&ictx->objects, obj->id));
 	kfree(obj);
 }
 
 /**
- * iommufd_object_abort_and_destroy - undo and free an object never finalized
+ * iommufd_object_abort_and_destroy() - destroy an object that was not finalized
  * @ictx: the context
- * @obj: complete, as the destroy or abort function of its type expects it
+ * @obj: the object, initialised as far as &iommufd_object_ops.abort, or
+ *	&iommufd_object_ops.destroy if that is NULL, requires
  *
- * Context: may sleep; the caller holds what the type's function asks for.
+ * Context: may sleep; locks are held as required by this operation.
  */
 void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 				      struct iommufd_object *obj)
@@ -134,12 +136,11 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_lock_obj - become a short-term user
- * @obj: the object; the caller is a user of it, or holds a lock under which it
- *	was found and without which it cannot go
+ * iommufd_lock_obj() - take a short-term reference on an object
+ * @obj: the object; a reference or a held lock prevents that it is freed
  *
- * Return: true, then iommufd_put_object() is due soon; false where the object
- * is being destroyed.
+ * Return: true, if the caller must call iommufd_put_object() soon; false, if the
+ * object is being destroyed.
  * Context: any.
  */
 bool iommufd_lock_obj(struct iommufd_object *obj)
@@ -150,17 +151,18 @@ bool iommufd_lock_obj(struct iommufd_object *obj)
 		return true;
 
 	/*
-	 * The context is being closed. Nobody waits for short-term users then,
-	 * and the xarray's own count is still there.
+	 * The context is being closed. This needs no wake-up: closing does not wait
+	 * for short-term users, and the xarray still has its reference.
 	 */
 	refcount_dec(&obj->shortterm_users);
 	return false;
 }
 
 /**
- * iommufd_put_object - end what iommufd_get_object() or iommufd_lock_obj() began
+ * iommufd_put_object() - put a reference of iommufd_get_object() or
+ *	iommufd_lock_obj()
  * @ictx: the context
- * @obj: the object; may be gone afterwards
+ * @obj: the object; may be freed at once
  *
  * Context: any.
  */
@@ -171,7 +173,7 @@ void iommufd_put_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 		wake_up_all(&ictx->destroy_wait);
 }
 
-/* Return: the object, or NULL where that ID is free, reserved or another type's. */
+/* Return: the object; NULL if there is no finalized object of this ID and type. */
 static struct iommufd_object *object_find(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type)
 {
@@ -186,13 +188,15 @@ static struct iommufd_object *object_find(struct iommufd_ctx *ictx, u32 id,
 }
 
 /**
- * iommufd_get_object - find an object by ID and become a short-term user
+ * iommufd_get_object() - look up an object by ID and take a short-term reference
  * @ictx: the context
  * @id: the ID
- * @type: what it must be, or IOMMUFD_OBJ_ANY
+ * @type: required type, or IOMMUFD_OBJ_ANY
  *
- * Return: the object, for iommufd_put_object() by the end of the ioctl;
- * ERR_PTR(-ENOENT) where there is none of that type, or it is being destroyed.
+ * Return: the object, which the caller must pass to iommufd_put_object() before the
+ * ioctl ends, or
+ * * -ENOENT: there is no object of this ID and type, or it is being destroyed
+ *
  * Context: takes the lock of @ictx->objects.
  */
 struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
@@ -212,8 +216,8 @@ struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 }
 
 /*
- * Put the xarray's short-term count and wait for all others. The caller cannot
- * fail, so this is neither killable nor limited in time.
+ * Put the xarray's short-term reference and wait until all others are put. Callers
+ * cannot fail, so the wait is uninterruptible and has no timeout.
  */
 static void object_drain(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -221,13 +225,12 @@ static void object_drain(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 		return;
 
 	wait_event(ictx->destroy_wait, !refcount_read(&obj->shortterm_users));
-	/* What the last user did comes before what the caller will do. */
+	/* Order accesses of the last short-term user before those of the caller. */
 	smp_acquire__after_ctrl_dep();
 }
 
 /*
- * Take the object out of the xarray unless somebody else uses it.
- * Return: 0, or -EBUSY.
+ * Remove an object from the xarray if it has no other user. Returns 0 or -EBUSY.
  */
 static int object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -249,8 +252,8 @@ static void object_free(struct iommufd_object *obj)
 }
 
 /*
- * Free what object_remove() removed. It had no other user, so a short-term user
- * that is left is between the two steps of iommufd_put_object().
+ * Free an object after object_remove(). There was no other user, so a remaining
+ * short-term user is about to complete iommufd_put_object().
  */
 static void object_drain_and_free(struct iommufd_ctx *ictx,
 				  struct iommufd_object *obj)
@@ -260,12 +263,15 @@ static void object_drain_and_free(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_object_destroy_id - destroy an object because userspace wants it
+ * iommufd_object_destroy_id() - destroy an object at the request of userspace
  * @ictx: the context
  * @id: the ID
  *
- * Return: 0; -ENOENT where no object has that ID; -EBUSY where something uses
- * it, be it only an ioctl that runs.
+ * Return:
+ * * 0: success
+ * * -ENOENT: no object has this ID
+ * * -EBUSY: another object, a driver or a running ioctl uses the object
+ *
  * Context: may sleep.
  */
 int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
@@ -283,13 +289,12 @@ int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
 }
 
 /**
- * iommufd_object_destroy_user - destroy an object because its driver is done
+ * iommufd_object_destroy_user() - destroy an object at the request of its driver
  * @ictx: the context
- * @obj: the object; the caller is one of its users, and not a short-term one
+ * @obj: the object; the caller has a reference in @users, but no short-term one
  *
- * Waits for running ioctls. The caller's count is gone in any case. Should
- * somebody else still use the object, which is a bug and warned about, it is
- * left to the close of the context.
+ * Consumes the caller's reference, and waits for running ioctls. If there is any other
+ * user, which is a bug, this warns and leaves the object until the context is closed.
  *
  * Context: may sleep, uninterruptibly.
  */
@@ -312,13 +317,13 @@ void iommufd_object_destroy_user(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_object_put_and_try_destroy - stop using an object, which goes with
- *	its last user
+ * iommufd_object_put_and_try_destroy() - put a reference on an object, and destroy
+ *	the object if it was the last
  * @ictx: the context
- * @obj: the object; the caller is one of its users, and not a short-term one
+ * @obj: the object; the caller has a reference in @users, but no short-term one
  *
- * For page tables that an attach made. If userspace works with the object by
- * its ID just then the object stays, until userspace destroys it or closes.
+ * For page tables that an attach has created. If an ioctl uses the object at the
+ * moment, it stays until userspace destroys it or closes the context.
  *
  * Context: may sleep.
  */
@@ -336,7 +341,7 @@ void iommufd_object_put_and_try_destroy(struct iommufd_ctx *ictx,
 		object_drain_and_free(ictx, obj);
 }
 
-/* Return: whether @obj had no user, and is gone. */
+/* Destroy an object if it has no other user. Returns whether it was destroyed. */
 static bool object_destroy_leaf(struct iommufd_ctx *ictx,
 				struct iommufd_object *obj)
 {
@@ -352,12 +357,12 @@ static bool object_destroy_leaf(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_destroy_all_objects - the context is being closed
- * @ictx: the context; nobody else can reach it any more
+ * iommufd_destroy_all_objects() - destroy the objects of a context that is closed
+ * @ictx: the context; no other thread can use it
  *
- * Objects use each other, in a graph without cycles: whatever nothing uses is
- * destroyed, which sets free what it used, and so on. Objects remain only where
- * a driver still is a user of one, or somebody forgot to stop being one.
+ * The references between objects form a graph without cycles. Each pass destroys the
+ * objects without a user, which drops their references on others. An object remains
+ * only if a driver still uses it, or if a reference was leaked.
  *
  * Context: may sleep.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOMMU_OPTION: how memory is counted, whether IOMMUs get huge pages.
+ * IOMMU_OPTION: accounting of pinned pages, and use of huge pages.
  */
 #include <linux/capability.h>
 #include <linux/cleanup.h>
@@ -14,15 +14,14 @@
 /**
  * DOC: Options
  *
- * An option belongs to the context or to an object. It has a function to get
- * its value and one to set it; one ioctl serves them all, and tells the value
- * after either.
+ * An option belongs to the context or to an object. IOMMU_OPTION sets or gets its
+ * value, and returns the value in both cases.
  */
 
 /*
- * The mode only changes while nothing can be mapped, as what was counted in one
- * place cannot be given back in another. An ID that is reserved for an object
- * to come counts as an object.
+ * The mode can only change while nothing can be mapped, because pages must be
+ * unaccounted in the place where they were accounted. A reserved ID counts as an
+ * object, since an object may be finalized with it.
  */
 static int rlimit_mode_set(struct iommufd_ctx *ictx, u64 val)
 {
@@ -61,13 +60,19 @@ static int option_rlimit_mode(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_disable_huge_pages() - have a leaf for each page from now on
- * @iopt: of an IOAS
+ * iommufd_disable_huge_pages() - limit leaves of an IOAS to single pages
+ * @iopt: io_pagetable of the IOAS
  *
- * Mostly does not wait for a map that waits for memory, or make others wait for
- * that: a map into a domain is a reason to fail.
+ * iopt_disable_large_pages() waits for calls that pin memory, and blocks others
+ * meanwhile. To avoid this in most cases, first check with
+ * &io_pagetable.iova_rwsem only whether it would have no effect or fail.
  *
- * Return: 0; -EINTR if the process was killed; from iopt_disable_large_pages().
+ * Return:
+ * * 0: success
+ * * -EINVAL: a domain has mappings
+ * * -EADDRINUSE: a mapping is not aligned to pages
+ * * -EINTR: the task was killed
+ *
  * Context: may sleep.
  */
 int iommufd_disable_huge_pages(struct io_pagetable *iopt)
@@ -124,15 +129,22 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
 }
 
 /**
- * iommufd_option - IOMMU_OPTION
- * @ucmd: struct iommu_option
+ * iommufd_option() - handle IOMMU_OPTION
+ * @ucmd: the ioctl, with a struct iommu_option
  *
- * Return: 0; -EOPNOTSUPP for an option or operation that does not exist, or an
- * object that it does not belong to; -ENOENT; -EINVAL for a value that it cannot
- * have, or huge pages that are in use; -EADDRINUSE for pages with something
- * mapped that is not aligned to them; -EBUSY and -EPERM for a change of
- * IOMMU_OPTION_RLIMIT_MODE with objects there, or without CAP_SYS_RESOURCE;
- * -EINTR; -EFAULT, with the option set.
+ * Return:
+ * * 0: success
+ * * -EOPNOTSUPP: the option or the operation is unknown, the option does not belong
+ *   to an object, or __reserved is set
+ * * -ENOENT: there is no such IOAS
+ * * -EINVAL: the option does not support this value, or huge pages are in use
+ * * -EADDRINUSE: huge pages cannot be disabled, because a mapping is not aligned to
+ *   pages
+ * * -EBUSY: IOMMU_OPTION_RLIMIT_MODE is set, and the context has objects
+ * * -EPERM: IOMMU_OPTION_RLIMIT_MODE is set without CAP_SYS_RESOURCE
+ * * -EINTR: the task was killed
+ * * -EFAULT: the structure cannot be written; the option is set nevertheless
+ *
  * Context: may sleep.
  */
 int iommufd_option(struct iommufd_ucmd *ucmd)

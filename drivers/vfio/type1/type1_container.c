@@ -35,7 +35,7 @@ MODULE_PARM_DESC(dma_entry_limit,
 		 "Maximum number of mappings in a container (65535)");
 
 static const struct type1_flavour vfio_type1_flavour = {
-	.max_areas = &dma_entry_limit,
+	.max_mappings = &dma_entry_limit,
 	.strict = true,
 };
 

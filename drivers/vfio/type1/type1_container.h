@@ -34,7 +34,7 @@
  * one group is attached or detached at a time. An attach or detach waits for
  * ioctls that wait for page faults, both here and in the engine.
  *
- * Lock order: &vfio_container.group_lock, then a range of @type1 or
+ * Lock order: &vfio_container.group_lock, then a range of @type1, then
  * &type1.dirty_lock, then either @device_lock and locks that drivers take in
  * dma_unmap, or @group_lock and the locks of @iopt.
  *

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: The type1 ABI
+ * DOC: type1 ABI
  *
- * Two containers speak it: VFIO's own, and /dev/iommu. What a call means is
- * written here once, as questions to the engine; each container adds groups and
- * devices, and a struct type1_flavour of what it does in its own way.
+ * Two containers implement the type1 ioctls: VFIO's own container, and the
+ * compat container of /dev/iommu. This folder decodes an ioctl and calls the
+ * engine. Each container adds its groups and devices, and a struct type1_flavour
+ * that lists how its ABI differs.
  *
- * Calls run concurrently. Those that map or unmap overlapping ranges take turns,
- * see type1_range.c, and so do calls of VFIO_IOMMU_DIRTY_PAGES. What else has to
- * be decided at once is decided by the engine under its own locks.
+ * Calls run concurrently, with two exceptions. A call that maps or unmaps waits
+ * for calls on overlapping ranges, see type1_range.c. A call of
+ * VFIO_IOMMU_DIRTY_PAGES waits for other calls of VFIO_IOMMU_DIRTY_PAGES. All
+ * other serialisation is done by the locks of the engine.
  */
 #include <linux/cleanup.h>
 #include <linux/errno.h>
@@ -18,9 +20,9 @@
 #include "type1/type1.h"
 
 /**
- * type1_init() - prepare a container for ioctls
- * @type1: version 1, without groups that only pin
- * @flavour: what kind of container it is; stays
+ * type1_init() - initialise a container for ioctls
+ * @type1: becomes a container of version 1 of the ABI, without emulated groups
+ * @flavour: how the ABI of the container differs; must outlive @type1
  */
 void type1_init(struct type1 *type1, const struct type1_flavour *flavour)
 {
@@ -37,7 +39,7 @@ EXPORT_SYMBOL_NS_GPL(type1_init, IOMMU_IOPT);
 
 /**
  * type1_destroy() - undo type1_init()
- * @type1: nobody uses it
+ * @type1: the container; no ioctl is running
  */
 void type1_destroy(struct type1 *type1)
 {
@@ -47,16 +49,22 @@ void type1_destroy(struct type1 *type1)
 EXPORT_SYMBOL_NS_GPL(type1_destroy, IOMMU_IOPT);
 
 /**
- * type1_ioctl() - an ioctl of a container
- * @call: what is called
- * @cmd: VFIO_IOMMU_GET_INFO, _MAP_DMA, _UNMAP_DMA or _DIRTY_PAGES
+ * type1_ioctl() - handle a type1 ioctl of a container
+ * @call: the arguments
+ * @cmd: VFIO_IOMMU_GET_INFO, VFIO_IOMMU_MAP_DMA, VFIO_IOMMU_UNMAP_DMA or
+ *	VFIO_IOMMU_DIRTY_PAGES
  *
- * Return: 0; what the function for @cmd gives; -ENODEV for a well-formed call
- * without an IOVA space; -EINTR if the task is killed while it waits for another
- * call; -ENOTTY for any other @cmd.
- * Context: takes the locks of @call->type1 and the engine's; may sleep. Accesses
- * are notified of unmaps meanwhile. The caller keeps groups from being attached
- * and detached where &type1.emulated depends on them.
+ * Return:
+ * * 0: success
+ * * -ENODEV: the call is well-formed, but the container has no IOVA space
+ * * -EINTR: the task was killed while it waited for another call
+ * * -ENOTTY: unknown @cmd
+ * * or another errno of type1_get_info(), type1_map_dma(), type1_unmap_dma() or
+ *   type1_dirty_pages()
+ *
+ * Context: takes the locks of @call->type1 and of the engine; may sleep. An unmap
+ * notifies accesses. If &type1_flavour.split is not set, the caller prevents
+ * that groups are attached or detached meanwhile, so &type1.emulated is stable.
  */
 int type1_ioctl(struct type1_call *call, unsigned int cmd)
 {

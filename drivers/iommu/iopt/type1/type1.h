@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The type1 ABI of VFIO on top of the engine: see type1.c.
+ * Type1 ABI of VFIO, on top of the engine: see type1.c.
  */
 #ifndef __IOMMUFD_TYPE1_H
 #define __IOMMUFD_TYPE1_H
@@ -18,56 +18,60 @@ struct type1;
 struct type1_range;
 struct vfio_bitmap;
 
-/* Bytes that a dirty bitmap has at most: 8 TiB of 4 KiB pages. */
+/* Maximum size of a dirty bitmap in bytes: 8 TiB of 4 KiB pages. */
 #define TYPE1_MAX_BITMAP	SZ_256M
 
 /**
- * struct type1_flavour - what the two containers do differently
- * @max_areas: mappings that there may be at a time; NULL for any number
- * @strict: addresses of memory are whole pages, and a range that wraps or cuts a
- *	mapping is EINVAL. Else the engine's errnos are told, EOVERFLOW and ENOENT,
- *	and a mapping may begin within a page as far as the IOMMUs allow.
- * @cut: an unmap splits mappings if the IOVA space has huge pages disabled, in
- *	either version, and the accesses of the IOVA space are those that may pin.
- *	Else version 1 unmaps all of a mapping whose first byte is in the range,
- *	and nothing otherwise, and &type1.emulated says whether accesses may pin.
- * @pfnmap: whether VFIO_IOMMU_MAP_DMA accepts PFNMAPs, such as a BAR; NULL for
- *	always. Where it does not, a PFNMAP is -EFAULT, as memory that cannot be
- *	pinned.
+ * struct type1_flavour - how the type1 ABI of a container differs
+ * @max_mappings: maximum number of mappings at a time; NULL for no limit
+ * @strict: user addresses must be page aligned, and a range that wraps or covers
+ *	a mapping only in part is -EINVAL. If not set, the errnos of the engine
+ *	are returned, -EOVERFLOW and -ENOENT, and a mapping may begin within a
+ *	page if the IOMMUs allow it.
+ * @split: an unmap splits mappings, in version 1 and 2, if huge pages are disabled
+ *	in the IOVA space. Accesses that may pin are those in the IOVA space.
+ *	If not set, an unmap of version 1 unmaps all of a mapping whose first byte
+ *	is in the range, and does nothing if the range begins within a mapping.
+ *	Then &type1.emulated is set if an access may pin.
+ * @pfnmap: whether VFIO_IOMMU_MAP_DMA accepts a PFNMAP, such as a BAR; NULL if it
+ *	always does. A PFNMAP that is not accepted is -EFAULT, like memory that
+ *	cannot be pinned.
  */
 struct type1_flavour {
-	const unsigned int *max_areas;
+	const unsigned int *max_mappings;
 	bool strict;
-	bool cut;
+	bool split;
 	const bool *pfnmap;
 };
 
 /**
- * struct type1 - a container that speaks type1
- * @flavour: never changes
- * @v2: version 2 of the ABI; changes under @dirty_lock, if at all
- * @emulated: there are groups that only pin; without &type1_flavour.cut. No call
- *	runs when it changes.
- * @dirty_lock: serialises VFIO_IOMMU_DIRTY_PAGES
+ * struct type1 - state of the type1 ioctls of a container
+ * @flavour: how the ABI of the container differs; never changes
+ * @v2: whether the container has version 2 of the ABI; written with @dirty_lock
+ *	held
+ * @emulated: whether the container has groups without an IOMMU, whose drivers pin
+ *	pages; only used without &type1_flavour.split. Does not change during an
+ *	ioctl.
+ * @dirty_lock: serialises queries of dirty pages, see type1_dirty_pages()
  * @range_lock: guards @sole_range and @ranges
- * @sole_range: the range of one call that maps or unmaps at the moment, or NULL.
- *	A call that runs alone need not change @ranges.
- * @ranges: struct type1_range of the other calls that map or unmap; no two of
- *	them, or @sole_range, overlap
+ * @sole_range: locked range of one call that maps or unmaps, or NULL. It spares a
+ *	call that runs alone the update of @ranges.
+ * @ranges: tree of the other locked struct type1_range. No two ranges in @ranges
+ *	and @sole_range overlap.
  * @range_wait: woken when a range is unlocked
  *
  * Owner: the structure that embeds it, from type1_init() to type1_destroy().
  *
- * Lock order: a range, or @dirty_lock, then the engine's locks. A range is held
- * while accesses are notified of an unmap, so an access that pins memory takes
- * neither of the two.
+ * Lock order: a range, then @dirty_lock, then the locks of the engine. An unmap may
+ * hold both while it notifies accesses, so an access must take neither to pin or
+ * unpin pages.
  */
 struct type1 {
 	const struct type1_flavour *flavour;
 	bool v2;
 	bool emulated;
 
-	/* one call of VFIO_IOMMU_DIRTY_PAGES at a time */
+	/* held during a query of dirty pages */
 	struct mutex dirty_lock;
 
 	/* guards sole_range and ranges */
@@ -78,8 +82,8 @@ struct type1 {
 };
 
 /**
- * struct type1_range - IOVAs that a call maps or unmaps
- * @node: the range; in &type1.ranges, unless it is &type1.sole_range
+ * struct type1_range - IOVA range that a call has locked
+ * @node: the range; in &type1.ranges, or not in a tree if it is &type1.sole_range
  *
  * Owner: the call, on its stack.
  */
@@ -88,11 +92,11 @@ struct type1_range {
 };
 
 /**
- * struct type1_call - one ioctl
- * @type1: the container; NULL if @iopt is
- * @iopt: its IOVA space, or NULL where it has none as yet
- * @account_mode: for memory that is mapped
- * @arg: the user's structure
+ * struct type1_call - arguments of an ioctl
+ * @type1: the container, or NULL if @iopt is NULL
+ * @iopt: IOVA space of the container, or NULL if it has none yet
+ * @account_mode: how pinned pages of new mappings are accounted
+ * @arg: user address of the ioctl's structure
  */
 struct type1_call {
 	struct type1 *type1;
@@ -104,13 +108,15 @@ struct type1_call {
 void type1_init(struct type1 *type1, const struct type1_flavour *flavour);
 void type1_destroy(struct type1 *type1);
 
-/* type1.c: dispatch */
+/* type1.c */
 int type1_ioctl(struct type1_call *call, unsigned int cmd);
+
+/* type1_mappings.c */
 unsigned int type1_num_mappings(const struct io_pagetable *iopt);
 int type1_widen(struct io_pagetable *iopt, unsigned long iova,
 		unsigned long *last, bool published);
 
-/* type1_range.c: which calls wait for each other */
+/* type1_range.c */
 int type1_lock_range(struct type1 *type1, struct type1_range *range,
 		     unsigned long iova, unsigned long last);
 void type1_unlock_range(struct type1 *type1, struct type1_range *range);

@@ -2,9 +2,11 @@
 /**
  * DOC: VFIO_IOMMU_DIRTY_PAGES
  *
- * One switch and one question for all of a container. Which device wrote what,
- * and who can tell, is the engine's business. There is one page size, that of
- * the CPU, for all bitmaps: a caller learns it from VFIO_IOMMU_GET_INFO.
+ * VFIO_IOMMU_DIRTY_PAGES enables, disables and queries dirty tracking for a whole
+ * container. The engine combines the dirty bits of all domains with the pages
+ * that accesses wrote or pinned, see iopt_read_dirty(). Bitmaps have one bit for
+ * each page of PAGE_SIZE. This is the only page size, as VFIO_IOMMU_GET_INFO
+ * reports.
  */
 #include <linux/align.h>
 #include <linux/lockdep.h>
@@ -17,15 +19,18 @@
 #define DIRTY_SIZE	offsetofend(struct vfio_iommu_type1_dirty_bitmap, flags)
 
 /**
- * type1_bitmap_query() - make a question of what a caller gives for a bitmap
- * @bitmap: his bitmap, bit 0 stands for the page of @iova
+ * type1_bitmap_query() - convert a user's struct vfio_bitmap to a dirty query
+ * @bitmap: the bitmap; bit 0 is the page at @iova
  * @iova: first byte
- * @size: bytes; the range may end with the last byte that there is
+ * @size: number of bytes; the range may end at ULONG_MAX
  * @query: filled in
  *
- * Return: 0; -EINVAL for another page size than PAGE_SIZE, a range that is empty,
- * wraps or has parts of pages, a bitmap that has not a bit for each page, in
- * whole u64, or has more than 256 MiB, or one where no user memory can be.
+ * Return:
+ * * 0: success
+ * * -EINVAL: the page size is not PAGE_SIZE; the range is empty, wraps or is not
+ *   page aligned; the bitmap, in whole u64, has less than one bit for each page, or
+ *   more than 256 MiB; or its address cannot be user memory
+ *
  * Context: any.
  */
 int type1_bitmap_query(const struct vfio_bitmap *bitmap, u64 iova, u64 size,
@@ -53,7 +58,7 @@ int type1_bitmap_query(const struct vfio_bitmap *bitmap, u64 iova, u64 size,
 	return 0;
 }
 
-/* Return: 0, with @query filled in; -EINVAL; -EFAULT. */
+/* Return: 0 with @query filled in, -EINVAL or -EFAULT. */
 static int dirty_get_query(const struct type1_call *call, u32 argsz,
 			   struct iopt_dirty_query *query)
 {
@@ -74,7 +79,7 @@ static int dirty_get(struct io_pagetable *iopt,
 
 	int rc;
 
-	/* What is mapped or unmapped at the moment need not be in the result. */
+	/* The result may omit a mapping that is being mapped or unmapped. */
 	rc = type1_widen(iopt, query->iova, &wide, true);
 	if (rc < 0)
 		return rc;
@@ -91,7 +96,7 @@ static int dirty_dispatch(struct type1_call *call, u32 flags,
 	if (!call->type1->v2)
 		return -EACCES;
 
-	/* One at a time. */
+	/* Exactly one flag must be set. */
 	switch (flags) {
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
 		return iopt_start_tracking(call->iopt);
@@ -104,20 +109,28 @@ static int dirty_dispatch(struct type1_call *call, u32 flags,
 }
 
 /**
- * type1_dirty_pages() - VFIO_IOMMU_DIRTY_PAGES
- * @call: with struct vfio_iommu_type1_dirty_bitmap, and behind it, for
- *	VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, struct
- *	vfio_iommu_type1_dirty_bitmap_get; argsz covers both, but no bitmap
+ * type1_dirty_pages() - handle VFIO_IOMMU_DIRTY_PAGES
+ * @call: the arguments. @call->arg is a struct vfio_iommu_type1_dirty_bitmap. For
+ *	VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, a struct
+ *	vfio_iommu_type1_dirty_bitmap_get follows it. argsz covers both structures,
+ *	but not the bitmap.
  *
- * To start what is started, or to stop what is stopped, does nothing. A question
- * is answered between the two. Bits of what is mapped are written, not only set,
- * as far as &iopt_dirty_query.overwrite says; others stay as they are.
+ * Starting a started or stopping a stopped container succeeds and has no effect.
+ * A query clears bits of clean pages, as &iopt_dirty_query.overwrite describes;
+ * bits outside of mappings do not change. A query that fails loses no dirty bit.
  *
- * Return: 0; -EACCES for version 1; -EINVAL for flags that do not exist, none or
- * more than one, an argsz that is too small, where type1_bitmap_query() says so,
- * for a range that cuts a mapping, or where tracking is off; -ENODEV; -EFAULT;
- * -EINTR; or from iopt_start_tracking() and iopt_read_dirty(). A question that
- * fails leaves everything as dirty as it was.
+ * Return:
+ * * 0: success
+ * * -ENODEV: the container has no IOVA space
+ * * -EACCES: the container has version 1 of the ABI
+ * * -EINVAL: argsz is too small; there is not exactly one flag, or it is unknown;
+ *   type1_bitmap_query() fails; the range covers a mapping only in part; or
+ *   tracking is not started
+ * * -EFAULT: the structures cannot be read, or the bitmap cannot be written
+ * * -EINTR: the task was killed
+ * * or another errno of iopt_start_tracking(), iopt_stop_tracking() or
+ *   iopt_read_dirty()
+ *
  * Context: takes &type1.dirty_lock; may sleep.
  */
 int type1_dirty_pages(struct type1_call *call)

@@ -2,14 +2,14 @@
 /**
  * DOC: VFIO_IOMMU_GET_INFO
  *
- * Behind the structure comes a chain of capabilities, each with the offset of
- * the next one. Here the places are known beforehand: usable IOVAs are at the
- * end, as only their number varies. If there is not enough room for all of them
- * the caller learns how much is needed.
+ * struct vfio_iommu_type1_info is followed by a chain of capabilities. The header
+ * of each capability has the offset of the next one. Only the capability of usable
+ * IOVA ranges varies in size, so it is the last one and all offsets are constant.
+ * If the user's buffer is too small for all capabilities, none is copied, and the
+ * caller learns the required size.
  *
- * Ranges are collected first and copied to the caller afterwards, as the caller's
- * memory may not be there yet: a page fault takes any time, and no lock of the
- * engine may be held meanwhile.
+ * The ranges are collected first and copied afterwards. Copying may wait for a page
+ * fault for an unlimited time, so the engine's locks must not be held meanwhile.
  */
 #include <linux/iommu.h>
 #include <linux/minmax.h>
@@ -23,11 +23,12 @@
 #include "type1/type1.h"
 
 /**
- * struct info_caps - what follows struct vfio_iommu_type1_info
- * @migration: always there
- * @avail: always there
- * @pad: capabilities begin at multiples of 8 bytes
- * @ranges: the last one; its ranges follow
+ * struct info_caps - capabilities behind struct vfio_iommu_type1_info
+ * @migration: page size and maximum size of dirty bitmaps; always present
+ * @avail: number of mappings that can be added; always present
+ * @pad: aligns the next capability to 8 bytes
+ * @ranges: usable IOVA ranges, which follow it; absent if there is no
+ *	restriction to report
  */
 struct info_caps {
 	struct vfio_iommu_type1_info_cap_migration migration;
@@ -40,15 +41,15 @@ struct info_caps {
 	(sizeof(struct vfio_iommu_type1_info) + offsetof(struct info_caps, cap))
 
 /**
- * struct info_buffer - the caller's memory, and what is copied there
- * @base: address
- * @size: bytes
- * @ranges: usable IOVAs, as many of them as fit into the caller's memory
- * @num_ranges: how many ranges of usable IOVAs there are
- * @room: how many fit into @ranges
- * @has_ranges: usable IOVAs are reported
- * @page_sizes: what the caller aligns mappings to
- * @avail: how many more mappings there can be
+ * struct info_buffer - the user's buffer, and the data to copy to it
+ * @base: user address of the buffer
+ * @size: size of the buffer in bytes
+ * @ranges: usable IOVA ranges; only as many as fit into the buffer
+ * @num_ranges: number of usable IOVA ranges, including those that do not fit
+ * @room: number of allocated entries of @ranges
+ * @has_ranges: whether to report usable IOVA ranges
+ * @page_sizes: bitmap of page sizes for &vfio_iommu_type1_info.iova_pgsizes
+ * @avail: number of mappings that can be added
  */
 struct info_buffer {
 	void __user *base;
@@ -61,7 +62,7 @@ struct info_buffer {
 	u32 avail;
 };
 
-/* The offset of a range; of the one behind the last, what all of it needs. */
+/* Offset of a range. If @index is the number of ranges: the required size. */
 static size_t info_range_offset(size_t index)
 {
 	return CAP_OFFSET(ranges) + sizeof_field(struct info_caps, ranges) +
@@ -69,8 +70,8 @@ static size_t info_range_offset(size_t index)
 }
 
 /*
- * Once a range does not fit into the caller's memory the ranges are only counted.
- * Return: 0; -ENOMEM.
+ * iopt_walk_usable_ranges() callback. Counts a range, and stores it if all ranges
+ * so far fit into the user's buffer. Returns 0 or -ENOMEM.
  */
 static int info_add_range(void *opaque, unsigned long start, unsigned long last)
 {
@@ -97,8 +98,9 @@ static int info_add_range(void *opaque, unsigned long start, unsigned long last)
 }
 
 /*
- * Without domains and what they reserve every IOVA is usable, which VFIO's
- * container does not tell. /dev/iommu does, and others change its IOAS.
+ * Without domains and reserved ranges, every IOVA is usable. ABI: VFIO's container
+ * omits the capability then. The compat container of /dev/iommu reports it anyway,
+ * because ioctls of iommufd may restrict the IOAS.
  */
 static bool info_has_ranges(const struct type1_call *call)
 {
@@ -107,10 +109,10 @@ static bool info_has_ranges(const struct type1_call *call)
 }
 
 /*
- * Page sizes that all IOMMUs have. They are for the caller to align mappings to,
- * and memory comes in pages of the CPU: what an IOMMU has below that is told as
- * PAGE_SIZE. That one is always among them, as no domain gets into a table that
- * cannot map single pages, and so it is the page of dirty bitmaps.
+ * Page sizes that every domain supports, for the alignment of mappings. User memory
+ * consists of CPU pages, so smaller sizes are reported as PAGE_SIZE. PAGE_SIZE is
+ * always included: every domain of an IOAS can map single pages. It is also the
+ * page size of dirty bitmaps.
  */
 static unsigned long info_page_sizes(struct io_pagetable *iopt)
 {
@@ -122,15 +124,15 @@ static unsigned long info_page_sizes(struct io_pagetable *iopt)
 	return sizes | PAGE_SIZE;
 }
 
-/* How many more mappings there can be. */
+/* Number of mappings that can be added. */
 static u32 info_avail(const struct type1_call *call)
 {
-	const unsigned int *limit = call->type1->flavour->max_areas;
+	const unsigned int *limit = call->type1->flavour->max_mappings;
 	u32 max;
 
 	/*
-	 * Without a limit it is memory that limits them. There are clients that
-	 * take a small value seriously.
+	 * Only available memory limits the number. Report the largest value,
+	 * because some programs refuse to run with a small one.
 	 */
 	if (!limit)
 		return U32_MAX;
@@ -138,7 +140,7 @@ static u32 info_avail(const struct type1_call *call)
 	return max - min(max, type1_num_mappings(call->iopt));
 }
 
-/* Everything but the ranges. Return: 0; -EINTR. */
+/* Collect everything but the ranges. Returns 0 or -EINTR. */
 static int info_collect(const struct type1_call *call, struct info_buffer *buf)
 {
 	int rc = down_read_killable(&call->iopt->iova_rwsem);
@@ -152,7 +154,7 @@ static int info_collect(const struct type1_call *call, struct info_buffer *buf)
 	return 0;
 }
 
-/* Return: 0; -EFAULT. There is room. */
+/* Copy the capabilities, for which the buffer has room. Returns 0 or -EFAULT. */
 static int info_put_caps(const struct info_buffer *buf)
 {
 	size_t size = buf->has_ranges ? sizeof(struct info_caps) :
@@ -181,7 +183,7 @@ static int info_put_caps(const struct info_buffer *buf)
 	return 0;
 }
 
-/* @buf has what the call found. Return: 0; -EFAULT. */
+/* Copy the structure, and the capabilities if they fit. Returns 0 or -EFAULT. */
 static int info_put(const struct type1_call *call,
 		    const struct info_buffer *buf)
 {
@@ -205,13 +207,23 @@ static int info_put(const struct type1_call *call,
 }
 
 /**
- * type1_get_info() - VFIO_IOMMU_GET_INFO
- * @call: with struct vfio_iommu_type1_info, with or without its last members,
- *	with or without room for capabilities
+ * type1_get_info() - handle VFIO_IOMMU_GET_INFO
+ * @call: the arguments. @call->arg is a struct vfio_iommu_type1_info, of which
+ *	argsz covers at least iova_pgsizes, and optionally cap_offset and room for
+ *	capabilities.
  *
- * Return: 0, also where there is not room enough, argsz then tells how much is
- * needed and cap_offset is 0; -EINVAL for an argsz that is too small; -ENODEV;
- * -EFAULT; -ENOMEM; -EINTR.
+ * If the buffer is too small for all capabilities, argsz is set to the required size
+ * and cap_offset to 0. If &type1_flavour.strict is not set, argsz is always set to
+ * the required size.
+ *
+ * Return:
+ * * 0: success, even if the buffer is too small for the capabilities
+ * * -EFAULT: the buffer cannot be read or written
+ * * -EINVAL: argsz is too small
+ * * -ENODEV: the container has no IOVA space
+ * * -ENOMEM: out of memory
+ * * -EINTR: the task was killed
+ *
  * Context: takes &io_pagetable.iova_rwsem for reading; may sleep.
  */
 int type1_get_info(struct type1_call *call)

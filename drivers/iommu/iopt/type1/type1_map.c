@@ -2,15 +2,18 @@
 /**
  * DOC: VFIO_IOMMU_MAP_DMA and VFIO_IOMMU_UNMAP_DMA
  *
- * The same engine as for IOMMU_IOAS_MAP. An unmap has its own idea of which
- * mappings a range means. Version 2 refuses a range that cuts one. Version 1 is
- * of a time when nobody kept mappings: it unmaps the whole of one whose first
- * byte is in the range, and where the range begins within one it does nothing,
- * and calls that success. On /dev/iommu an unmap splits them instead, if the
- * IOAS has huge pages disabled, as VFIO_SET_IOMMU does for version 1.
+ * VFIO_IOMMU_MAP_DMA maps like IOMMU_IOAS_MAP. VFIO_IOMMU_UNMAP_DMA treats a
+ * mapping that only partly lies in the range as follows:
+ *  - Version 2 fails.
+ *  - Version 1 in VFIO's container unmaps the whole mapping if its first byte is in
+ *    the range. If the range begins within a mapping, version 1 unmaps nothing and
+ *    succeeds.
+ *  - The compat container of /dev/iommu splits the mapping if huge pages are
+ *    disabled in the IOAS. VFIO_SET_IOMMU disables them for version 1. With huge
+ *    pages, the call fails.
  *
- * Where several errors apply the error is the one that the container of the base
- * kernel gives, as far as a check here can tell.
+ * ABI: if several errors apply, the errno is that of the earlier VFIO type1 driver,
+ * except where this would need a check inside the engine.
  */
 #include <linux/array_size.h>
 #include <linux/capability.h>
@@ -35,13 +38,13 @@
 #define UNMAP_FLAGS	(VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP |	\
 			 VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR)
 
-/* Whether the engine's addresses, those of the CPU, can hold what was or-ed. */
+/* Check that @val, the bitwise OR of user values, fits into an unsigned long. */
 static bool fits_long(u64 val)
 {
 	return val == (unsigned long)val;
 }
 
-/* Whether there are bytes, in whole pages, and neither IOVAs nor addresses wrap. */
+/* Check that a mapping is not empty, is page aligned and does not wrap. */
 static bool map_is_strict(const struct vfio_iommu_type1_dma_map *req)
 {
 	unsigned long last;
@@ -52,8 +55,8 @@ static bool map_is_strict(const struct vfio_iommu_type1_dma_map *req)
 }
 
 /*
- * A map into VFIO's container failed, and has left nothing in its range. This is
- * the order in which the container checks; the engine has one of its own.
+ * Convert the engine's errno of a failed map to that of VFIO's container, which makes
+ * its checks in another order. Nothing is left mapped by the failed call.
  */
 static int map_strict_errno(const struct type1_call *call, unsigned long iova,
 			    unsigned long last, int rc)
@@ -63,19 +66,19 @@ static int map_strict_errno(const struct type1_call *call, unsigned long iova,
 	guard(rwsem_read)(&iopt->iova_rwsem);
 	if (iopt_area_first(iopt, iova, last))
 		return -EEXIST;
-	/* Both come before the memory is looked at. */
+	/* ABI: these errnos take precedence over errors of the user memory. */
 	if ((rc == -EINVAL || rc == -EOVERFLOW) &&
 	    type1_num_mappings(iopt) >=
-		    READ_ONCE(*call->type1->flavour->max_areas))
+		    READ_ONCE(*call->type1->flavour->max_mappings))
 		return -ENOSPC;
 	if (rc != -EOVERFLOW)
 		return rc;
-	/* No process has memory at the last address that there is. */
+	/* ABI: the last byte of the address space is not user memory. */
 	return interval_tree_iter_first(&iopt->reserved_itree, iova, last) ?
 		       -EINVAL : -EFAULT;
 }
 
-/* Report what the engine calls ENOMEM, if RLIMIT_MEMLOCK explains it. */
+/* Warn if RLIMIT_MEMLOCK is the reason of an -ENOMEM of the engine. */
 static void map_warn_rlimit(unsigned long size)
 {
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK);
@@ -104,7 +107,7 @@ static int map_new(const struct type1_call *call,
 		.prot = IOMMU_CACHE,
 		.flags = map_allows_pfnmap(call) ? IOPT_PFNMAP : 0,
 		.account_mode = call->account_mode,
-		.max_mappings = call->type1->flavour->max_areas,
+		.max_mappings = call->type1->flavour->max_mappings,
 	};
 	int rc;
 
@@ -127,7 +130,7 @@ static int map_locked(const struct type1_call *call,
 	unsigned long last;
 	int rc;
 
-	/* The engine refuses such a range before it looks at anything in it. */
+	/* The engine rejects an empty or wrapping range, so one byte suffices. */
 	if (!req->size ||
 	    check_add_overflow((unsigned long)req->iova,
 			       (unsigned long)req->size - 1, &last))
@@ -146,14 +149,20 @@ static int map_locked(const struct type1_call *call,
 }
 
 /**
- * type1_map_dma() - VFIO_IOMMU_MAP_DMA
- * @call: with struct vfio_iommu_type1_dma_map
+ * type1_map_dma() - handle VFIO_IOMMU_MAP_DMA
+ * @call: the arguments; @call->arg is a struct vfio_iommu_type1_dma_map
  *
- * Return: 0; -EINVAL for flags that do not exist, for neither a protection nor
- * VFIO_DMA_MAP_FLAG_VADDR, or both, an argsz that is too small, a number that is
- * too large, or what &type1_flavour.strict forbids; -ENODEV; -EFAULT; -ENOSPC
- * where there are &type1_flavour.max_areas; -EINTR; or from iopt_map_user_pages()
- * or iopt_update_vaddr().
+ * Return:
+ * * 0: success
+ * * -EFAULT: the structure cannot be read
+ * * -EINVAL: argsz is too small; a flag is unknown; there is neither a protection nor
+ *   VFIO_DMA_MAP_FLAG_VADDR, or both; a value does not fit into an unsigned long; or
+ *   &type1_flavour.strict forbids the range
+ * * -ENODEV: the container has no IOVA space
+ * * -ENOSPC: there are &type1_flavour.max_mappings already
+ * * -EINTR: the task was killed
+ * * or another errno of iopt_map_user_pages() or iopt_update_vaddr()
+ *
  * Context: waits for calls that map or unmap in the range; may sleep.
  */
 int type1_map_dma(struct type1_call *call)
@@ -168,7 +177,7 @@ int type1_map_dma(struct type1_call *call)
 	    !fits_long(req.vaddr | req.iova | req.size))
 		return -EINVAL;
 
-	/* An IOMMU driver need not know what to do without a protection. */
+	/* IOMMU drivers need not support mappings without a protection. */
 	update = req.flags & VFIO_DMA_MAP_FLAG_VADDR;
 	if (update == !!(req.flags & MAP_PROT))
 		return -EINVAL;
@@ -179,24 +188,24 @@ int type1_map_dma(struct type1_call *call)
 	return map_locked(call, &req);
 }
 
-static bool unmap_splits(const struct type1_call *call)
+static bool unmap_may_split(const struct type1_call *call)
 {
-	return call->type1->flavour->cut &&
+	return call->type1->flavour->split &&
 	       READ_ONCE(call->iopt->disable_large_pages);
 }
 
-/* Split the mappings that [iova, last] cuts. */
-static int unmap_cut(struct io_pagetable *iopt, unsigned long iova,
-		     unsigned long last)
+/* Split mappings that only partly lie in a range. */
+static int unmap_split_at_ends(struct io_pagetable *iopt, unsigned long iova,
+			       unsigned long last)
 {
-	/* Each is the last byte of what comes before the cut. */
-	unsigned long cuts[] = { last, iova - 1 };
+	/* the last byte in front of each place to split at */
+	unsigned long ends[] = { last, iova - 1 };
 
-	/* Nothing is below 0. */
-	return iopt_split_areas(iopt, cuts, iova ? ARRAY_SIZE(cuts) : 1);
+	/* There is no byte in front of IOVA 0. */
+	return iopt_split_areas(iopt, ends, iova ? ARRAY_SIZE(ends) : 1);
 }
 
-/* Return: 0, with @last set; -EINVAL; -EOVERFLOW. */
+/* Check the range of an unmap. Returns 0 with @last set, -EINVAL or -EOVERFLOW. */
 static int unmap_range(const struct type1_call *call,
 		       const struct vfio_iommu_type1_dma_unmap *req,
 		       unsigned long *last)
@@ -215,9 +224,9 @@ static int unmap_range(const struct type1_call *call,
 }
 
 /*
- * Lock the range of an unmap by version 1 of VFIO's container, until the end of
- * the mapping that it ends in. Return: 1; 0, with nothing locked, if the range
- * begins within a mapping; -EINTR.
+ * Lock the range of an unmap of version 1 in VFIO's container. Extends the range to
+ * the end of the mapping that it ends in. Returns 1 if the range is locked, 0 if it
+ * begins within a mapping, or -EINTR.
  */
 static int unmap_lock_v1(const struct type1_call *call, unsigned long iova,
 			 unsigned long *last, struct type1_range *range)
@@ -241,9 +250,9 @@ static int unmap_lock_v1(const struct type1_call *call, unsigned long iova,
 }
 
 /*
- * Lock the range of an unmap, which is of whole mappings from then on unless the
- * unmap splits them. Return: 1; 0, with nothing locked, if there is nothing to do;
- * -errno.
+ * Lock the range of an unmap. Ensures that it covers mappings only as a whole,
+ * unless @split is set. Returns 1 if the range is locked, 0 if there is nothing to
+ * unmap, or a negative errno.
  */
 static int unmap_lock(const struct type1_call *call, unsigned long iova,
 		      unsigned long *last, bool split,
@@ -253,7 +262,7 @@ static int unmap_lock(const struct type1_call *call, unsigned long iova,
 	unsigned long wide = *last;
 	int rc;
 
-	if (!flavour->cut && !call->type1->v2)
+	if (!flavour->split && !call->type1->v2)
 		return unmap_lock_v1(call, iova, last, range);
 
 	rc = type1_lock_range(call->type1, range, iova, *last);
@@ -270,7 +279,7 @@ static int unmap_lock(const struct type1_call *call, unsigned long iova,
 	return flavour->strict ? -EINVAL : -ENOENT;
 }
 
-/* Two queries that cover a page would share its dirty bits: see type1_dirty.c. */
+/* Clears dirty bits, so it excludes queries: see type1_dirty_pages(). */
 static int unmap_dirty(const struct type1_call *call,
 		       const struct iopt_dirty_query *query,
 		       unsigned long *unmapped)
@@ -284,7 +293,7 @@ static int unmap_dirty(const struct type1_call *call,
 	return rc;
 }
 
-/* Do it, with a range that was looked at, or say why the range is no good. */
+/* Unmap, or invalidate the user addresses of, a locked range. */
 static int unmap_areas(const struct type1_call *call,
 		       const struct vfio_iommu_type1_dma_unmap *req,
 		       const struct iopt_dirty_query *query, unsigned long last,
@@ -297,7 +306,7 @@ static int unmap_areas(const struct type1_call *call,
 		return unmap_dirty(call, query, unmapped);
 	if (req->flags & VFIO_DMA_UNMAP_FLAG_VADDR)
 		return iopt_invalidate_vaddr(iopt, iova, last, unmapped);
-	/* Of everything the length is no number. */
+	/* The length of the whole IOVA space does not fit. */
 	if (!iova && last == ULONG_MAX)
 		return iopt_unmap_all(iopt, unmapped);
 	return iopt_unmap_iova(iopt, iova, last - iova + 1, unmapped);
@@ -316,28 +325,28 @@ static int unmap_locked(const struct type1_call *call,
 	rc = unmap_range(call, req, &last);
 	if (rc)
 		return rc;
-	split = unmap_splits(call);
+	split = unmap_may_split(call);
 	rc = unmap_lock(call, req->iova, &last, split, &range);
 	if (rc <= 0)
 		return rc;
-	rc = split ? unmap_cut(call->iopt, req->iova, last) : 0;
+	rc = split ? unmap_split_at_ends(call->iopt, req->iova, last) : 0;
 	if (!rc)
 		rc = unmap_areas(call, req, query, last, unmapped);
 	else
-		*unmapped = req->size;	/* the size is as it was */
+		*unmapped = req->size;	/* leaves the user's size unchanged */
 	type1_unlock_range(call->type1, &range);
 	return rc;
 }
 
-/* Whether there is anything that pins, and cannot do so without an address. */
+/* Check whether an access may pin pages, which needs valid user addresses. */
 static bool unmap_has_emulated(const struct type1_call *call)
 {
-	return call->type1->flavour->cut ?
+	return call->type1->flavour->split ?
 		       !xa_empty(&call->iopt->access_list) :
 		       READ_ONCE(call->type1->emulated);
 }
 
-/* The caller's bitmap. Return: 0, with @query filled in; -EINVAL; -EFAULT. */
+/* Read the user's struct vfio_bitmap. Returns 0 with @query filled in, or an errno. */
 static int unmap_get_query(const struct type1_call *call,
 			   const struct vfio_iommu_type1_dma_unmap *req,
 			   struct iopt_dirty_query *query)
@@ -354,19 +363,29 @@ static int unmap_get_query(const struct type1_call *call,
 }
 
 /**
- * type1_unmap_dma() - VFIO_IOMMU_UNMAP_DMA
- * @call: with struct vfio_iommu_type1_dma_unmap, and behind it, for
- *	VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, struct vfio_bitmap; size becomes
- *	the number of bytes that were unmapped, or invalidated
+ * type1_unmap_dma() - handle VFIO_IOMMU_UNMAP_DMA
+ * @call: the arguments. @call->arg is a struct vfio_iommu_type1_dma_unmap. For
+ *	VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, a struct vfio_bitmap follows it.
  *
- * Return: 0, also where nothing was mapped; -EINVAL for flags that do not exist
- * or not together, a range along with VFIO_DMA_UNMAP_FLAG_ALL, an argsz that is
- * too small, an empty range, one that &type1_flavour.strict forbids, a bitmap
- * that type1_bitmap_query() does not take or that version 1 asks for; -ENOENT
- * for a range that cuts a mapping, where that is not EINVAL; -EBUSY for
- * VFIO_DMA_UNMAP_FLAG_VADDR if an access may want to pin; -ENODEV; -EFAULT;
- * -EINTR; or from iopt_split_areas(), iopt_unmap_iova(), iopt_unmap_dirty() and
- * iopt_invalidate_vaddr(). What was unmapped before an error is reported in size.
+ * Sets size to the number of bytes that were unmapped, or whose user addresses were
+ * invalidated, also after an error.
+ *
+ * Return:
+ * * 0: success, even if nothing was mapped in the range
+ * * -EFAULT: the structure cannot be read or written
+ * * -EINVAL: argsz is too small; a flag is unknown, or excludes another one; a value
+ *   does not fit into an unsigned long; the range is empty, or is given along with
+ *   VFIO_DMA_UNMAP_FLAG_ALL; &type1_flavour.strict forbids the range;
+ *   type1_bitmap_query() fails; or the call is for a bitmap of version 1
+ * * -EOVERFLOW: the range wraps, if &type1_flavour.strict is not set
+ * * -ENOENT: the range covers a mapping only in part, if &type1_flavour.strict is not
+ *   set
+ * * -EBUSY: the call has VFIO_DMA_UNMAP_FLAG_VADDR, and an access may pin pages
+ * * -ENODEV: the container has no IOVA space
+ * * -EINTR: the task was killed
+ * * or another errno of iopt_split_areas(), iopt_unmap_iova(), iopt_unmap_dirty() or
+ *   iopt_invalidate_vaddr()
+ *
  * Context: waits for calls that map or unmap in the range; may sleep.
  */
 int type1_unmap_dma(struct type1_call *call)
@@ -397,11 +416,11 @@ int type1_unmap_dma(struct type1_call *call)
 	if (req.flags & VFIO_DMA_UNMAP_FLAG_ALL && (req.iova || req.size))
 		return -EINVAL;
 
-	/* What cannot be told must not be done. */
+	/* Do not unmap if the number of unmapped bytes cannot be reported. */
 	if (put_user(req.size, &ureq->size))
 		return -EFAULT;
 	rc = unmap_locked(call, &req, &query, &unmapped);
-	/* VFIO's container leaves the size alone if nothing was unmapped. */
+	/* ABI: VFIO's container does not write size if nothing was unmapped. */
 	if (rc && !unmapped && call->type1->flavour->strict)
 		return rc;
 	return put_user((u64)unmapped, &ureq->size) ? -EFAULT : rc;

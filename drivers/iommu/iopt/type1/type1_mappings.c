@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: mappings of type1
+ * DOC: type1 mappings
  *
- * To type1 all that one call of VFIO_IOMMU_MAP_DMA maps is one mapping. The engine
- * has an area for each origin of memory in it, joined to the one in front.
+ * In the type1 ABI, each call of VFIO_IOMMU_MAP_DMA creates one mapping. The engine
+ * creates several areas for a call if its memory is of several kinds, for instance
+ * a PFNMAP behind anonymous memory. All of these areas but the first have
+ * &iopt_area.joined set.
  */
 #include <linux/lockdep.h>
 #include <linux/sched.h>
@@ -12,23 +14,23 @@
 #include "space/iopt_area.h"
 #include "type1/type1.h"
 
-/* What one call has mapped is one mapping, also where it is several areas. */
+/* Check whether an area belongs to the same mapping as the area in front of it. */
 static bool type1_is_joined(struct io_pagetable *iopt,
 			    const struct iopt_area *area)
 {
 	unsigned long iova = iopt_area_iova(area);
 
-	/* A cut, or an unmap by IOMMU_IOAS_UNMAP, may have taken what was there. */
+	/* A split or IOMMU_IOAS_UNMAP may have removed the area in front. */
 	return area->joined && iopt_area_first(iopt, iova - 1, iova - 1);
 }
 
 /**
- * type1_num_mappings() - count mappings
+ * type1_num_mappings() - count the mappings of an IOVA space
  * @iopt: the IOVA space
  *
- * Return: how many calls of VFIO_IOMMU_MAP_DMA have made what is there; less after
- * the front of what one has made was unmapped by IOMMU_IOAS_UNMAP.
- * Context: &io_pagetable.iova_rwsem held.
+ * Return: the number of mappings, without those whose first area was unmapped by
+ * IOMMU_IOAS_UNMAP.
+ * Context: &io_pagetable.iova_rwsem is held.
  */
 unsigned int type1_num_mappings(const struct io_pagetable *iopt)
 {
@@ -46,14 +48,17 @@ static struct iopt_area *type1_find_area(struct io_pagetable *iopt,
 }
 
 /**
- * type1_widen() - make a range hold whole mappings
+ * type1_widen() - extend a range to the end of its last mapping
  * @iopt: the IOVA space
  * @iova: first byte
- * @last: last byte; if it lies in a mapping it becomes the last byte of that
+ * @last: last byte; if it is in a mapping, it becomes the last byte of the mapping
  * @published: ignore areas that are being mapped or unmapped
  *
- * Return: 1; 0 where @iova lies in a mapping that begins before; -EINTR if the
- * process was killed.
+ * Return:
+ * * 1: the range does not begin within a mapping
+ * * 0: the range begins within a mapping
+ * * -EINTR: the task was killed
+ *
  * Context: takes &io_pagetable.iova_rwsem for reading.
  */
 int type1_widen(struct io_pagetable *iopt, unsigned long iova,

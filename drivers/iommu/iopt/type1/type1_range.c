@@ -3,13 +3,13 @@
  * DOC: Ranges of concurrent calls
  *
  * Calls that map or unmap run concurrently unless their IOVA ranges overlap. A
- * call locks its range before it looks at the IOVA space and unlocks the range
- * when it is done. So the mappings that a call has found in its range are still
- * there when the call acts on them, and a mapping that another call is still
- * making, and may fail to make, is never taken for one.
+ * call locks its range before it examines the IOVA space, and unlocks the range
+ * when it is done. So mappings that a call has found in its range stay until the
+ * call unmaps them. And a call never finds the mapping of another call that has not
+ * finished, and may fail.
  *
- * A call may hold its range for any time: pinning waits for page faults. A task
- * that waits for a range can be killed.
+ * A call may keep its range locked for an unlimited time, since pinning waits for
+ * page faults. A task that waits for a range can be killed.
  */
 #include <linux/cleanup.h>
 #include <linux/errno.h>
@@ -51,18 +51,18 @@ static bool type1_try_lock_range(struct type1 *type1,
 /**
  * type1_lock_range() - wait until no call maps or unmaps in a range
  * @type1: the container
- * @range: initialised by this function; stays in use until type1_unlock_range()
+ * @range: initialised by this function; must live until type1_unlock_range()
  * @iova: first byte
  * @last: last byte
  *
- * There is no order among waiting tasks: a call with a large range does not keep
- * calls with small ranges waiting.
+ * Waiting tasks have no order: a call with a large range does not delay later calls
+ * with small ranges.
  *
  * Return:
  * * 0: the range is locked
- * * -EINTR: the task is being killed
+ * * -EINTR: the task was killed
  *
- * Context: may sleep; the caller holds no range and no lock of the engine.
+ * Context: may sleep; no range and no lock of the engine is held.
  */
 int type1_lock_range(struct type1 *type1, struct type1_range *range,
 		     unsigned long iova, unsigned long last)
@@ -76,11 +76,11 @@ int type1_lock_range(struct type1 *type1, struct type1_range *range,
 }
 
 /**
- * type1_unlock_range() - let other calls map and unmap in a range
+ * type1_unlock_range() - unlock a range, and wake the calls that wait for it
  * @type1: the container
  * @range: locked by type1_lock_range()
  *
- * Context: any that may take a spinlock.
+ * Context: process context; does not sleep.
  */
 void type1_unlock_range(struct type1 *type1, struct type1_range *range)
 {
@@ -90,7 +90,7 @@ void type1_unlock_range(struct type1 *type1, struct type1_range *range)
 		else
 			interval_tree_remove(&range->node, &type1->ranges);
 	}
-	/* A task that waits has added itself before it looked at the tree. */
+	/* A waiting task adds itself to the queue before it checks the ranges. */
 	if (wq_has_sleeper(&type1->range_wait))
 		wake_up_all(&type1->range_wait);
 }

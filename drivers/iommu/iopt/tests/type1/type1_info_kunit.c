@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of VFIO_IOMMU_GET_INFO: see type1_kunit.c. Every size that a caller can
- * have is tried, with nothing behind it.
+ * Tests of VFIO_IOMMU_GET_INFO: see type1_kunit.c. The tests pass every buffer size
+ * up to more than is needed. The page behind the buffer is not mapped.
  */
 #include <linux/iommu.h>
 
 #include "tests/type1/type1_kunit.h"
 
-/* Where capabilities are. */
+/* Offsets of the capabilities. */
 #define MIGRATION	24
 #define AVAIL		56
 #define RANGES		72
 #define RANGE(n)	(RANGES + 16 + 16 * (n))
 
 /**
- * struct t1_info - what a caller can be told
- * @info: the beginning
- * @migration: at MIGRATION
- * @avail: at AVAIL
- * @pad: what is between the two capabilities
- * @ranges: at RANGES
- * @range: at RANGE(0)
+ * struct t1_info - user buffer of VFIO_IOMMU_GET_INFO
+ * @info: fixed part
+ * @migration: capability at offset MIGRATION
+ * @avail: capability at offset AVAIL
+ * @pad: padding between two capabilities
+ * @ranges: capability at offset RANGES
+ * @range: ranges of this capability, at offset RANGE(0)
  */
 struct t1_info {
 	struct vfio_iommu_type1_info info;
@@ -66,7 +66,7 @@ static void t1_check_caps(struct kunit *test, const struct t1_info *t,
 	}
 }
 
-/* Ask with every argsz up to more than is needed. */
+/* Call the ioctl with every argsz up to more than is needed. */
 static void t1_check_sizes(struct kunit *test, bool strict,
 			   unsigned int nr_ranges, u32 avail)
 {
@@ -95,14 +95,14 @@ static void t1_check_sizes(struct kunit *test, bool strict,
 static void info_fills_any_argsz(struct kunit *test)
 {
 	t1_begin(test, true);
-	t1_max_areas = 7;
+	t1_max_mappings = 7;
 	t1_check_sizes(test, true, 0, 6);
-	t1_max_areas = 1;
+	t1_max_mappings = 1;
 	t1_check_sizes(test, true, 0, 0);
-	/* It was lowered since. */
-	t1_max_areas = 0;
+	/* The limit is below the number of mappings. */
+	t1_max_mappings = 0;
 	t1_check_sizes(test, true, 0, 0);
-	t1_max_areas = U32_MAX;
+	t1_max_mappings = U32_MAX;
 	t1_check_sizes(test, true, 0, U32_MAX - 1);
 	t1_end(test);
 
@@ -136,10 +136,10 @@ static void info_omits_reserved_iovas(struct kunit *test)
 }
 
 /**
- * struct t1_sizes - what two IOMMUs have
- * @name: of the row
- * @sizes: page sizes of each
- * @reported: those that are told
+ * struct t1_sizes - page sizes of two IOMMUs, and the reported page sizes
+ * @name: name of the row
+ * @sizes: page sizes that each IOMMU supports
+ * @reported: expected iova_pgsizes
  */
 struct t1_sizes {
 	const char *name;
@@ -148,14 +148,15 @@ struct t1_sizes {
 };
 
 static const struct t1_sizes t1_sizes_cases[] = {
-	{ "the same", { SZ_4K | SZ_2M, SZ_4K | SZ_2M }, SZ_4K | SZ_2M },
-	{ "one has more", { SZ_4K | SZ_2M | SZ_1G, SZ_4K | SZ_2M },
+	{ "equal page sizes", { SZ_4K | SZ_2M, SZ_4K | SZ_2M }, SZ_4K | SZ_2M },
+	{ "one IOMMU has more", { SZ_4K | SZ_2M | SZ_1G, SZ_4K | SZ_2M },
 	  SZ_4K | SZ_2M },
-	{ "parts of pages", { SZ_2K | SZ_2M, SZ_2K | SZ_2M }, SZ_4K | SZ_2M },
-	{ "parts of pages in one", { SZ_2K | SZ_2M, SZ_4K | SZ_2M },
+	{ "smaller than PAGE_SIZE", { SZ_2K | SZ_2M, SZ_2K | SZ_2M },
 	  SZ_4K | SZ_2M },
-	{ "other parts of pages", { SZ_1K, SZ_2K | SZ_2M }, SZ_4K },
-	{ "only the page", { SZ_4K, SZ_4K | SZ_2M }, SZ_4K },
+	{ "smaller than PAGE_SIZE in one", { SZ_2K | SZ_2M, SZ_4K | SZ_2M },
+	  SZ_4K | SZ_2M },
+	{ "unequal, smaller than PAGE_SIZE", { SZ_1K, SZ_2K | SZ_2M }, SZ_4K },
+	{ "only PAGE_SIZE", { SZ_4K, SZ_4K | SZ_2M }, SZ_4K },
 };
 
 KUNIT_ARRAY_PARAM_DESC(t1_sizes, t1_sizes_cases, name);
@@ -184,7 +185,7 @@ static void info_reports_common_page_sizes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, t1_ioctl(test, VFIO_IOMMU_GET_INFO, &info,
 					  sizeof(info)));
 	KUNIT_EXPECT_EQ(test, info.iova_pgsizes, c->reported);
-	/* A domain alone makes VFIO's container tell what is usable. */
+		/* VFIO's container reports the ranges as soon as it has a domain. */
 	KUNIT_EXPECT_EQ(test, info.argsz, RANGE(1));
 	for (unsigned int i = 0; i < 2; i++)
 		iopt_table_remove_domain(&t1->iopt, &kd[i].domain);

@@ -2,10 +2,10 @@
 /**
  * DOC: tests of the type1 ABI
  *
- * A call is good, and then one of its numbers is not: both kinds of containers
- * have to say so, each in its way, and whatever is said, a call that was refused
- * has changed nothing. Structures are where user memory ends, so that a byte too
- * many is a fault. type1_unmap_kunit.c has what good calls mean.
+ * Each row of these tests changes one field of a valid call. It gives the errno of
+ * each of the two containers. A call that fails must change neither the IOVA space nor
+ * the structure. The structure ends where a mapped page ends, so an access behind it
+ * faults. type1_unmap_kunit.c tests the effects of valid calls.
  */
 #include <linux/mm.h>
 #include <linux/uaccess.h>
@@ -13,20 +13,20 @@
 #include "space/iopt_area.h"
 #include "tests/type1/type1_kunit.h"
 
-unsigned int t1_max_areas;
+unsigned int t1_max_mappings;
 
 static const struct type1_flavour t1_strict = {
-	.max_areas = &t1_max_areas,
+	.max_mappings = &t1_max_mappings,
 	.strict = true,
 };
 
 static const struct type1_flavour t1_loose = {
-	.cut = true,
+	.split = true,
 };
 
 /**
- * t1_kunit_init() - init function of a suite
- * @test: its priv becomes a struct t1
+ * t1_kunit_init() - initialise a test of a suite
+ * @test: the test; its priv becomes a struct t1
  *
  * Return: 0.
  */
@@ -39,22 +39,22 @@ int t1_kunit_init(struct kunit *test)
 	t1->ik = *(struct iopt_kunit *)test->priv;
 	test->priv = t1;
 	t1->memory = iopt_kunit_mmap(test, T1_MEMORY);
-	/* The largest bitmap, of which a page stays: none is mapped after this. */
+	/* Keep a page in front of an unmapped range of the largest bitmap size. */
 	t1->page = iopt_kunit_mmap(test, 1 + SZ_256M / PAGE_SIZE);
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(t1->page + PAGE_SIZE, SZ_256M));
 	return 0;
 }
 
 /**
- * t1_begin() - make a container of version 2, with one mapping
+ * t1_begin() - create a container of version 2 with one mapping
  * @test: the test
- * @strict: one of VFIO, else one of /dev/iommu
+ * @strict: create VFIO's container instead of that of /dev/iommu
  */
 void t1_begin(struct kunit *test, bool strict)
 {
 	struct t1 *t1 = test->priv;
 
-	t1_max_areas = 100;
+	t1_max_mappings = 100;
 	type1_init(&t1->type1, strict ? &t1_strict : &t1_loose);
 	t1->type1.v2 = true;
 	iopt_init_table(&t1->iopt);
@@ -81,13 +81,13 @@ void t1_end(struct kunit *test)
 }
 
 /**
- * t1_ioctl() - call
+ * t1_ioctl() - copy a structure to user memory and call an ioctl with it
  * @test: the test
  * @cmd: VFIO_IOMMU_*
- * @arg: the structure; what the call has written is written back
- * @size: how much of it there is in user memory, at most a page
+ * @arg: the structure; updated with what the ioctl wrote
+ * @size: number of bytes to copy, at most a page; memory behind them is not mapped
  *
- * Return: what the call does.
+ * Return: the result of the ioctl.
  */
 int t1_ioctl(struct kunit *test, unsigned int cmd, void *arg, size_t size)
 {
@@ -102,7 +102,7 @@ int t1_ioctl(struct kunit *test, unsigned int cmd, void *arg, size_t size)
 }
 
 /**
- * t1_map_arg() - a good call of VFIO_IOMMU_MAP_DMA
+ * t1_map_arg() - prepare a valid call of VFIO_IOMMU_MAP_DMA
  * @test: the test
  *
  * Return: the structure.
@@ -119,10 +119,10 @@ struct t1_arg t1_map_arg(struct kunit *test)
 }
 
 /**
- * t1_unmap_arg() - a call of VFIO_IOMMU_UNMAP_DMA
+ * t1_unmap_arg() - prepare a call of VFIO_IOMMU_UNMAP_DMA
  * @flags: VFIO_DMA_UNMAP_FLAG_*
  * @iova: first byte
- * @size: bytes
+ * @size: number of bytes
  *
  * Return: the structure.
  */
@@ -136,9 +136,10 @@ struct t1_arg t1_unmap_arg(u32 flags, unsigned long iova, unsigned long size)
 }
 
 /**
- * t1_bitmap_arg() - a good call with a bitmap for what is mapped
- * @test: the test; the bitmap is where the page begins
- * @flags: says which call
+ * t1_bitmap_arg() - prepare a valid query, or unmap with a bitmap, of T1_PAGES pages
+ * @test: the test; the bitmap is at the start of &t1.page
+ * @flags: VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP or
+ *	VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP
  *
  * Return: the structure.
  */
@@ -154,12 +155,12 @@ struct t1_arg t1_bitmap_arg(struct kunit *test, u32 flags)
 }
 
 /**
- * t1_map() - map the memory
+ * t1_map() - map the user memory
  * @test: the test
  * @iova: first byte
- * @size: bytes
+ * @size: number of bytes
  *
- * Return: what the call does.
+ * Return: the result of the ioctl.
  */
 int t1_map(struct kunit *test, unsigned long iova, unsigned long size)
 {
@@ -171,14 +172,14 @@ int t1_map(struct kunit *test, unsigned long iova, unsigned long size)
 }
 
 /**
- * t1_unmap() - unmap or invalidate
+ * t1_unmap() - unmap a range or invalidate its user addresses
  * @test: the test
  * @flags: VFIO_DMA_UNMAP_FLAG_*
  * @iova: first byte
- * @size: bytes
- * @unmapped: what size became
+ * @size: number of bytes
+ * @unmapped: set to the size that the ioctl reports
  *
- * Return: what the call does.
+ * Return: the result of the ioctl.
  */
 int t1_unmap(struct kunit *test, u32 flags, unsigned long iova,
 	     unsigned long size, u64 *unmapped)
@@ -191,11 +192,11 @@ int t1_unmap(struct kunit *test, u32 flags, unsigned long iova,
 }
 
 /**
- * t1_dirty() - start or stop tracking
+ * t1_dirty() - start or stop dirty tracking
  * @test: the test
- * @flags: which of them
+ * @flags: VFIO_IOMMU_DIRTY_PAGES_FLAG_START or VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP
  *
- * Return: what the call does.
+ * Return: the result of the ioctl.
  */
 int t1_dirty(struct kunit *test, u32 flags)
 {
@@ -204,7 +205,7 @@ int t1_dirty(struct kunit *test, u32 flags)
 	return t1_ioctl(test, VFIO_IOMMU_DIRTY_PAGES, &arg, arg.argsz);
 }
 
-/* What is changed in a good call. */
+/* Field of the structure that a row changes. */
 #define ARGSZ		0
 #define FLAGS		1
 #define WORD(n)		(2 + (n))
@@ -218,13 +219,13 @@ int t1_dirty(struct kunit *test, u32 flags)
 #define DATA		WORD(T1_DATA)
 
 /**
- * struct t1_case - a good call with one other number
- * @name: of the row
- * @what: which number
- * @value: what it is then
- * @add: no, that is what is added to it
- * @strict: what VFIO's container says
- * @loose: what /dev/iommu's says
+ * struct t1_case - a valid call with one changed field
+ * @name: name of the row
+ * @what: index of the changed field
+ * @value: the new value, or the value to add
+ * @add: add @value to the field instead of setting it
+ * @strict: expected result of VFIO's container
+ * @loose: expected result of the container of /dev/iommu
  */
 struct t1_case {
 	const char *name;
@@ -244,77 +245,78 @@ struct t1_case {
 	T1_CASE(_name, _what, _value, true, _strict, _loose)
 
 static const struct t1_case t1_map_cases[] = {
-	ADD("good", FLAGS, 0, 0, 0),
+	ADD("valid", FLAGS, 0, 0, 0),
 	SET("argsz of 0", ARGSZ, 0, -EINVAL, -EINVAL),
 	ADD("argsz too small", ARGSZ, -1, -EINVAL, -EINVAL),
-	ADD("argsz larger", ARGSZ, 100, 0, 0),
-	SET("only to read", FLAGS, VFIO_DMA_MAP_FLAG_READ, 0, 0),
-	SET("only to write", FLAGS, VFIO_DMA_MAP_FLAG_WRITE, 0, 0),
-	SET("for neither", FLAGS, 0, -EINVAL, -EINVAL),
+	ADD("argsz too large", ARGSZ, 100, 0, 0),
+	SET("read only", FLAGS, VFIO_DMA_MAP_FLAG_READ, 0, 0),
+	SET("write only", FLAGS, VFIO_DMA_MAP_FLAG_WRITE, 0, 0),
+	SET("no protection", FLAGS, 0, -EINVAL, -EINVAL),
 	ADD("flag 3", FLAGS, BIT(3), -EINVAL, -EINVAL),
 	ADD("flag 31", FLAGS, BIT(31), -EINVAL, -EINVAL),
-	ADD("new address and protection", FLAGS, VFIO_DMA_MAP_FLAG_VADDR,
+	ADD("new vaddr and protection", FLAGS, VFIO_DMA_MAP_FLAG_VADDR,
 	    -EINVAL, -EINVAL),
-	SET("new address of nothing", FLAGS, VFIO_DMA_MAP_FLAG_VADDR,
+	SET("new vaddr of unmapped range", FLAGS, VFIO_DMA_MAP_FLAG_VADDR,
 	    -ENOENT, -ENOENT),
 	ADD("vaddr within a page", VADDR, 1, -EINVAL, 0),
 	SET("vaddr wraps", VADDR, -PAGE_SIZE, -EINVAL, -EOVERFLOW),
 	ADD("iova within a page", MAP_IOVA, 1, -EINVAL, 0),
 	SET("iova of 0", MAP_IOVA, 0, 0, 0),
 	SET("iova wraps", MAP_IOVA, -PAGE_SIZE, -EINVAL, -EOVERFLOW),
-	SET("up to 2^64", MAP_IOVA, -PAGES(T1_PAGES), 0, 0),
-	SET("into a mapping", MAP_IOVA, BASE - PAGE_SIZE, -EEXIST, -EEXIST),
-	SET("behind a mapping", MAP_IOVA, BASE + PAGES(T1_PAGES), 0, 0),
-	SET("nothing", MAP_SIZE, 0, -EINVAL, -EINVAL),
-	ADD("size of a byte more", MAP_SIZE, 1, -EINVAL, 0),
+	SET("iova up to 2^64", MAP_IOVA, -PAGES(T1_PAGES), 0, 0),
+	SET("overlaps a mapping", MAP_IOVA, BASE - PAGE_SIZE, -EEXIST, -EEXIST),
+	SET("adjacent to a mapping", MAP_IOVA, BASE + PAGES(T1_PAGES), 0, 0),
+	SET("size of 0", MAP_SIZE, 0, -EINVAL, -EINVAL),
+	ADD("size larger by a byte", MAP_SIZE, 1, -EINVAL, 0),
 	SET("size wraps", MAP_SIZE, -PAGES(2), -EINVAL, -EOVERFLOW),
-	SET("all there is", MAP_SIZE, U64_MAX, -EINVAL, -EINVAL),
+	SET("size of U64_MAX", MAP_SIZE, U64_MAX, -EINVAL, -EINVAL),
 };
 
 static const struct t1_case t1_unmap_cases[] = {
-	ADD("good", FLAGS, 0, 0, 0),
+	ADD("valid", FLAGS, 0, 0, 0),
 	SET("argsz of 0", ARGSZ, 0, -EINVAL, -EINVAL),
 	ADD("argsz too small", ARGSZ, -1, -EINVAL, -EINVAL),
-	ADD("argsz larger", ARGSZ, 100, 0, 0),
-	SET("invalidate", FLAGS, VFIO_DMA_UNMAP_FLAG_VADDR, 0, 0),
-	SET("all of a range", FLAGS, VFIO_DMA_UNMAP_FLAG_ALL, -EINVAL, -EINVAL),
-	SET("bitmap without room", FLAGS, VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+	ADD("argsz too large", ARGSZ, 100, 0, 0),
+	SET("flag to invalidate vaddr", FLAGS, VFIO_DMA_UNMAP_FLAG_VADDR, 0, 0),
+	SET("flag for all with a range", FLAGS, VFIO_DMA_UNMAP_FLAG_ALL,
 	    -EINVAL, -EINVAL),
+	SET("flag for bitmap without bitmap", FLAGS,
+	    VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, -EINVAL, -EINVAL),
 	ADD("flag 3", FLAGS, BIT(3), -EINVAL, -EINVAL),
 	ADD("flag 31", FLAGS, BIT(31), -EINVAL, -EINVAL),
 	ADD("iova within a page", IOVA, 1, -EINVAL, -ENOENT),
 	ADD("iova within a mapping", IOVA, PAGE_SIZE, -EINVAL, -ENOENT),
-	ADD("iova in front", IOVA, -PAGE_SIZE, -EINVAL, -ENOENT),
-	SET("iova elsewhere", IOVA, 0, 0, 0),
+	ADD("iova in front of mapping", IOVA, -PAGE_SIZE, -EINVAL, -ENOENT),
+	SET("iova outside of mappings", IOVA, 0, 0, 0),
 	SET("iova wraps", IOVA, -PAGE_SIZE, -EINVAL, -EOVERFLOW),
-	SET("up to 2^64", IOVA, -PAGES(T1_PAGES), 0, 0),
-	SET("nothing", SIZE, 0, -EINVAL, -EINVAL),
-	ADD("size of a byte less", SIZE, -1, -EINVAL, -ENOENT),
-	ADD("size of a byte more", SIZE, 1, -EINVAL, 0),
-	ADD("size of a page less", SIZE, -PAGE_SIZE, -EINVAL, -ENOENT),
-	ADD("size of a page more", SIZE, PAGE_SIZE, 0, 0),
+	SET("iova up to 2^64", IOVA, -PAGES(T1_PAGES), 0, 0),
+	SET("size of 0", SIZE, 0, -EINVAL, -EINVAL),
+	ADD("size smaller by a byte", SIZE, -1, -EINVAL, -ENOENT),
+	ADD("size larger by a byte", SIZE, 1, -EINVAL, 0),
+	ADD("size smaller by a page", SIZE, -PAGE_SIZE, -EINVAL, -ENOENT),
+	ADD("size larger by a page", SIZE, PAGE_SIZE, 0, 0),
 	SET("size up to 2^64", SIZE, -BASE, 0, 0),
 	SET("size wraps", SIZE, PAGE_SIZE - BASE, -EINVAL, -EOVERFLOW),
-	SET("all there is", SIZE, U64_MAX, -EINVAL, -EOVERFLOW),
+	SET("size of U64_MAX", SIZE, U64_MAX, -EINVAL, -EOVERFLOW),
 };
 
-/* Of a question, and of an unmap with one. */
+/* For a query, and for an unmap with a bitmap. */
 static const struct t1_case t1_bitmap_cases[] = {
-	ADD("good", FLAGS, 0, 0, 0),
+	ADD("valid", FLAGS, 0, 0, 0),
 	SET("argsz of 0", ARGSZ, 0, -EINVAL, -EINVAL),
 	ADD("argsz too small", ARGSZ, -1, -EINVAL, -EINVAL),
 	SET("argsz without bitmap", ARGSZ, 24, -EINVAL, -EINVAL),
-	ADD("argsz larger", ARGSZ, 100, 0, 0),
+	ADD("argsz too large", ARGSZ, 100, 0, 0),
 	ADD("flag 3", FLAGS, BIT(3), -EINVAL, -EINVAL),
 	ADD("flag 31", FLAGS, BIT(31), -EINVAL, -EINVAL),
 	ADD("other flag", FLAGS, 2, -EINVAL, -EINVAL),
 	SET("two other flags", FLAGS, 6, -EINVAL, -EINVAL),
 	ADD("iova within a page", IOVA, 1, -EINVAL, -EINVAL),
-	SET("iova elsewhere", IOVA, 0, 0, 0),
+	SET("iova outside of mappings", IOVA, 0, 0, 0),
 	SET("iova wraps", IOVA, -PAGE_SIZE, -EINVAL, -EINVAL),
-	SET("up to 2^64", IOVA, -PAGES(T1_PAGES), 0, 0),
-	SET("nothing", SIZE, 0, -EINVAL, -EINVAL),
-	ADD("size of a byte less", SIZE, -1, -EINVAL, -EINVAL),
+	SET("iova up to 2^64", IOVA, -PAGES(T1_PAGES), 0, 0),
+	SET("size of 0", SIZE, 0, -EINVAL, -EINVAL),
+	ADD("size smaller by a byte", SIZE, -1, -EINVAL, -EINVAL),
 	SET("64 bits", SIZE, PAGES(64), 0, 0),
 	SET("65 bits in 8 bytes", SIZE, PAGES(65), -EINVAL, -EINVAL),
 	SET("size wraps", SIZE, -PAGE_SIZE, -EINVAL, -EINVAL),
@@ -323,15 +325,15 @@ static const struct t1_case t1_bitmap_cases[] = {
 	SET("pgsize of half a page", PGSIZE, PAGE_SIZE / 2, -EINVAL, -EINVAL),
 	SET("pgsize of two pages", PGSIZE, PAGES(2), -EINVAL, -EINVAL),
 	SET("pgsize of 2^63", PGSIZE, BIT_ULL(63), -EINVAL, -EINVAL),
-	ADD("pgsize of no power of two", PGSIZE, 1, -EINVAL, -EINVAL),
-	SET("no bytes", BYTES, 0, -EINVAL, -EINVAL),
-	SET("bytes that are no u64", BYTES, 7, -EINVAL, -EINVAL),
-	SET("256 MiB", BYTES, SZ_256M, 0, 0),
-	SET("more than 256 MiB", BYTES, SZ_256M + 8, -EINVAL, -EINVAL),
-	SET("bytes wrap", BYTES, U64_MAX, -EINVAL, -EINVAL),
-	SET("bitmap in the kernel", DATA, -PAGE_SIZE, -EINVAL, -EINVAL),
-	SET("bitmap nowhere", DATA, 0, -EFAULT, -EFAULT),
-	ADD("bitmap behind the page", DATA, PAGE_SIZE, -EFAULT, -EFAULT),
+	ADD("pgsize not a power of two", PGSIZE, 1, -EINVAL, -EINVAL),
+	SET("bitmap size of 0", BYTES, 0, -EINVAL, -EINVAL),
+	SET("bitmap size below 8", BYTES, 7, -EINVAL, -EINVAL),
+	SET("bitmap of 256 MiB", BYTES, SZ_256M, 0, 0),
+	SET("bitmap larger than 256 MiB", BYTES, SZ_256M + 8, -EINVAL, -EINVAL),
+	SET("bitmap size of U64_MAX", BYTES, U64_MAX, -EINVAL, -EINVAL),
+	SET("bitmap at kernel address", DATA, -PAGE_SIZE, -EINVAL, -EINVAL),
+	SET("bitmap at address 0", DATA, 0, -EFAULT, -EFAULT),
+	ADD("bitmap in unmapped page", DATA, PAGE_SIZE, -EFAULT, -EFAULT),
 };
 
 KUNIT_ARRAY_PARAM_DESC(t1_map, t1_map_cases, name);
@@ -356,7 +358,7 @@ static void t1_change(struct t1_arg *arg, const struct t1_case *c)
 	}
 }
 
-/* Make a call of a row in both containers. @size is what a good one takes. */
+/* Test a row in both containers. @size is the size of a valid structure. */
 static void t1_check(struct kunit *test, unsigned int cmd,
 		     const struct t1_arg *valid, size_t size, bool track)
 {
@@ -380,7 +382,7 @@ static void t1_check(struct kunit *test, unsigned int cmd,
 		if (rc) {
 			KUNIT_EXPECT_EQ(test, t1->iopt.num_areas, areas);
 			KUNIT_EXPECT_EQ(test, t1->iopt.num_invalid, 0);
-			/* /dev/iommu reports nothing unmapped, if it tried */
+			/* ABI: only /dev/iommu sets size after an error. */
 			if (!strict && cmd == VFIO_IOMMU_UNMAP_DMA &&
 			    rc != -EINVAL)
 				old.word[T1_SIZE] = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of the type1 ABI share: see type1_kunit.c.
+ * Helpers for tests of the type1 ABI: see type1_kunit.c.
  */
 #ifndef __TYPE1_KUNIT_H
 #define __TYPE1_KUNIT_H
@@ -16,11 +16,11 @@
 #define PAGES(n)	((n) * PAGE_SIZE)
 #define RW		(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
-/* Pages of memory, and how many of them are mapped at BASE to begin with. */
+/* Number of pages of user memory, and of pages that t1_begin() maps at BASE. */
 #define T1_MEMORY	16UL
 #define T1_PAGES	4UL
 
-/* Of &t1_arg.word, for VFIO_IOMMU_MAP_DMA and for the other two. */
+/* Indices of &t1_arg.word: for VFIO_IOMMU_MAP_DMA, and for unmaps and queries. */
 #define T1_MAP_VADDR	0
 #define T1_MAP_IOVA	1
 #define T1_MAP_SIZE	2
@@ -31,11 +31,12 @@
 #define T1_DATA		4
 
 /**
- * struct t1_arg - the structure of any ioctl but VFIO_IOMMU_GET_INFO
- * @argsz: its size
- * @flags: what to do
- * @word: T1_MAP_*, or else T1_*: those for an unmap are where those of a question
- *	for dirty pages are
+ * struct t1_arg - structure of any type1 ioctl except VFIO_IOMMU_GET_INFO
+ * @argsz: as in each of the structures
+ * @flags: as in each of the structures
+ * @word: T1_MAP_* for VFIO_IOMMU_MAP_DMA; otherwise T1_*, as struct
+ *	vfio_iommu_type1_dma_unmap with a bitmap and struct
+ *	vfio_iommu_type1_dirty_bitmap with a query have equal layouts
  */
 struct t1_arg {
 	u32 argsz;
@@ -44,13 +45,13 @@ struct t1_arg {
 };
 
 /**
- * struct t1 - a container
- * @ik: what the suite's init and exit functions look at
- * @type1: the ABI's side
+ * struct t1 - a container under test
+ * @ik: state of iopt_kunit_init() and iopt_kunit_exit()
+ * @type1: state of the ioctls
  * @iopt: the IOVA space
- * @call: what is called
- * @memory: address of what is mapped
- * @page: address of a page with no memory behind it
+ * @call: arguments of t1_ioctl()
+ * @memory: address of T1_MEMORY pages of user memory
+ * @page: address of a user page in front of an unmapped range
  */
 struct t1 {
 	struct iopt_kunit ik;
@@ -73,7 +74,7 @@ int t1_unmap(struct kunit *test, u32 flags, unsigned long iova,
 	     unsigned long size, u64 *unmapped);
 int t1_dirty(struct kunit *test, u32 flags);
 
-/* The limit of mappings of the strict container. */
-extern unsigned int t1_max_areas;
+/* maximum number of mappings of the strict container */
+extern unsigned int t1_max_mappings;
 
 #endif

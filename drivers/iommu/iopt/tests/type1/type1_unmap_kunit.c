@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of what good calls of the type1 ABI mean: see type1_kunit.c. Which
- * mappings an unmap is for in either version, what a failed call leaves, and what
- * is told of dirty pages.
+ * Tests of the effects of valid type1 calls: see type1_kunit.c. They check which
+ * mappings an unmap of each version affects, what a failed call leaves, and which
+ * pages are reported dirty.
  */
 #include <linux/err.h>
 #include <linux/file.h>
@@ -21,14 +21,14 @@
 #define INVALID	VFIO_DMA_UNMAP_FLAG_VADDR
 #define BITMAP	VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP
 
-/* Unmap as @flags say; that has to give @rc and, or else nothing, that many pages. */
+/* Unmap a range. Expect @rc, and @pages unmapped pages if @rc is 0. */
 static void t1_expect(struct kunit *test, u32 flags, unsigned long iova,
 		      unsigned long size, int rc, unsigned long pages)
 {
 	struct t1 *t1 = test->priv;
 	u64 unmapped, expect = PAGES(pages);
 
-	/* After an error /dev/iommu reports nothing unmapped, if it tried. */
+	/* ABI: after an error, only /dev/iommu sets size, unless the range is invalid. */
 	if (rc && (t1->type1.flavour->strict || rc == -EINVAL))
 		expect = size;
 	KUNIT_EXPECT_EQ(test, rc, t1_unmap(test, flags, iova, size, &unmapped));
@@ -43,12 +43,12 @@ static void v1_unmaps_mappings_that_begin_in_range(struct kunit *test)
 	t1_begin(test, true);
 	t1->type1.v2 = false;
 	KUNIT_EXPECT_EQ(test, 0, t1_map(test, BASE + PAGES(6), PAGES(2)));
-	/* Begins within the first mapping: the second is not reached. */
+	/* The range begins within the first mapping, so nothing is unmapped. */
 	t1_expect(test, 0, BASE + PAGES(1), PAGES(10), 0, 0);
 	t1_expect(test, INVALID, BASE + PAGES(1), PAGES(10), 0, 0);
 	t1_expect(test, 0, BASE + PAGES(4), PAGES(2), 0, 0);
 	KUNIT_EXPECT_EQ(test, t1->iopt.num_areas, 2);
-	/* The first byte of the second one, and so all of it. */
+	/* The first byte of the second mapping is in the range. */
 	t1_expect(test, INVALID, BASE + PAGES(5), PAGES(2), 0, 2);
 	t1_expect(test, 0, BASE + PAGES(5), PAGES(2), 0, 2);
 	t1_expect(test, 0, BASE, PAGES(1), 0, 4);
@@ -60,7 +60,7 @@ static void v1_unmaps_mappings_that_begin_in_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, t1_map(test, -PAGES(4), PAGES(4)));
 	t1_expect(test, ALL, 0, 0, 0, 8);
 
-	/* No dirty pages, whatever the call is like otherwise. */
+	/* Version 1 has no dirty pages, even if the call is otherwise valid. */
 	KUNIT_EXPECT_EQ(test, -EACCES, t1_dirty(test, START));
 	KUNIT_EXPECT_EQ(test, -EACCES, t1_dirty(test, STOP));
 	KUNIT_EXPECT_EQ(test, -EACCES, t1_dirty(test, 0));
@@ -83,7 +83,7 @@ static void v1_splits_mapping_at_ends_of_range(struct kunit *test)
 	t1_expect(test, 0, BASE - PAGES(1), PAGES(2), 0, 1);
 	t1_expect(test, 0, BASE, PAGES(3), 0, 0);
 	t1_expect(test, 0, 0, BASE + PAGES(10), 0, 2);
-	/* Splitting is not what keeps version 1 from tracking. */
+	/* Only the version prevents tracking, not the disabled huge pages. */
 	KUNIT_EXPECT_EQ(test, 0, t1_dirty(test, START));
 	KUNIT_EXPECT_EQ(test, 0, t1_dirty(test, STOP));
 	t1->type1.v2 = false;
@@ -92,7 +92,7 @@ static void v1_splits_mapping_at_ends_of_range(struct kunit *test)
 	t1_end(test);
 }
 
-static void v2_refuses_range_that_splits_mapping(struct kunit *test)
+static void v2_rejects_range_that_splits_mapping(struct kunit *test)
 {
 	struct t1 *t1 = test->priv;
 
@@ -102,7 +102,7 @@ static void v2_refuses_range_that_splits_mapping(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, t1_map(test, BASE + PAGES(6), PAGES(2)));
 		KUNIT_EXPECT_EQ(test, 0, t1_map(test, -PAGES(4), PAGES(4)));
 		t1_expect(test, 0, BASE + PAGES(4), PAGES(2), 0, 0);
-		/* It would cut the last one: the others stay as well. */
+		/* The range covers the last mapping in part: nothing is unmapped. */
 		t1_expect(test, 0, 0, BASE + PAGES(7),
 			  strict ? -EINVAL : -ENOENT, 0);
 		KUNIT_EXPECT_EQ(test, t1->iopt.num_areas, 4);
@@ -157,7 +157,7 @@ static void vaddr_update_needs_whole_invalid_mapping(struct kunit *test)
 				t1_set_vaddr(test, BASE, PAGES(4)));
 		t1_expect(test, INVALID, BASE, PAGES(4), 0, 4);
 		KUNIT_EXPECT_EQ(test, t1->iopt.num_invalid, 1);
-		/* One of the two is invalid: the other one stays valid. */
+		/* One mapping is invalid already, so the other one stays valid. */
 		KUNIT_EXPECT_EQ(test, -EINVAL,
 				t1_unmap(test, INVALID | ALL, 0, 0, &size));
 		KUNIT_EXPECT_EQ(test, t1->iopt.num_invalid, 1);
@@ -172,7 +172,7 @@ static void vaddr_update_needs_whole_invalid_mapping(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, t1->iopt.num_invalid, 0);
 		t1_expect(test, INVALID | ALL, 0, 0, 0, 5);
 		KUNIT_EXPECT_EQ(test, 0, t1_set_vaddr(test, BASE, PAGES(4)));
-		/* What has no address can be unmapped. */
+		/* A mapping without a valid user address can be unmapped. */
 		t1_expect(test, 0, 0, PAGES(1), 0, 1);
 		KUNIT_EXPECT_EQ(test, t1->iopt.num_invalid, 0);
 
@@ -192,7 +192,7 @@ static void vaddr_update_needs_whole_invalid_mapping(struct kunit *test)
 static void map_above_limit_of_mappings_fails(struct kunit *test)
 {
 	t1_begin(test, true);
-	t1_max_areas = 2;
+	t1_max_mappings = 2;
 	KUNIT_EXPECT_EQ(test, 0, t1_map(test, 0, PAGES(1)));
 	KUNIT_EXPECT_EQ(test, -ENOSPC, t1_map(test, PAGES(1), PAGES(1)));
 	KUNIT_EXPECT_EQ(test, -EEXIST, t1_map(test, 0, PAGES(2)));
@@ -201,7 +201,7 @@ static void map_above_limit_of_mappings_fails(struct kunit *test)
 	t1_end(test);
 }
 
-/* Every call, with as little of its structure as there can be. */
+/* Call each ioctl with every size of its structure that is too small. */
 static void truncated_argument_faults_in_every_ioctl(struct kunit *test)
 {
 	static const struct {
@@ -236,7 +236,7 @@ static void truncated_argument_faults_in_every_ioctl(struct kunit *test)
 	t1_end(test);
 }
 
-/* Nothing is unmapped where the caller could not be told how much. */
+/* An unmap fails before it unmaps anything if it cannot report the size. */
 static void unmap_fails_if_size_cannot_be_written(struct kunit *test)
 {
 	struct t1_arg arg = t1_unmap_arg(0, BASE, PAGES(T1_PAGES));
@@ -263,7 +263,7 @@ static void unmap_fails_if_size_cannot_be_written(struct kunit *test)
 	t1_end(test);
 }
 
-/* What is well formed has no IOVA space to go to. */
+/* Without an IOVA space, -ENODEV is reported after all errors of the structure. */
 static void valid_ioctl_without_iova_space_gives_enodev(struct kunit *test)
 {
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
@@ -282,7 +282,7 @@ static void valid_ioctl_without_iova_space_gives_enodev(struct kunit *test)
 	t1_end(test);
 }
 
-/* Write to a page as a driver, without holding it. */
+/* Write to a page through the engine, without a pin. */
 static void t1_write(struct kunit *test, unsigned int page)
 {
 	struct t1 *t1 = test->priv;
@@ -292,7 +292,7 @@ static void t1_write(struct kunit *test, unsigned int page)
 					 IOMMUFD_ACCESS_RW_WRITE));
 }
 
-/* Ask for @pages from BASE on, with all bits set before. */
+/* Query @pages pages from BASE on, into a bitmap that has all bits set. */
 static int t1_get(struct kunit *test, unsigned int cmd, u32 flags,
 		  unsigned long pages, u64 *bits)
 {
@@ -332,11 +332,11 @@ static void query_reports_writes_since_start(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, -EINVAL, t1_dirty(test, 0));
 		KUNIT_EXPECT_EQ(test, -EINVAL, t1_dirty(test, START | STOP));
 
-		/* Cuts the mapping. */
+		/* The range covers the mapping in part. */
 		KUNIT_EXPECT_EQ(test, -EINVAL,
 				t1_get(test, VFIO_IOMMU_DIRTY_PAGES, GET, 3,
 				       bits));
-		/* What is mapped is overwritten, the rest is as it was. */
+		/* Bits of mapped pages are overwritten, other words do not change. */
 		KUNIT_EXPECT_EQ(test, 0, t1_get(test, VFIO_IOMMU_DIRTY_PAGES,
 						GET, 70, bits));
 		KUNIT_EXPECT_EQ(test, bits[0], BIT_ULL(1));
@@ -356,7 +356,7 @@ static void query_reports_writes_since_start(struct kunit *test)
 	}
 }
 
-/* An unmap that fails leaves everything mapped, and as dirty as it was. */
+/* An unmap that fails keeps all mappings and dirty bits. */
 static void failed_unmap_keeps_dirty_bits(struct kunit *test)
 {
 	struct t1_arg arg = t1_bitmap_arg(test, BITMAP);
@@ -380,7 +380,7 @@ static void failed_unmap_keeps_dirty_bits(struct kunit *test)
 static struct kunit_case t1_unmap_cases[] = {
 	KUNIT_CASE(v1_unmaps_mappings_that_begin_in_range),
 	KUNIT_CASE(v1_splits_mapping_at_ends_of_range),
-	KUNIT_CASE(v2_refuses_range_that_splits_mapping),
+	KUNIT_CASE(v2_rejects_range_that_splits_mapping),
 	KUNIT_CASE(vaddr_update_needs_whole_invalid_mapping),
 	KUNIT_CASE(map_above_limit_of_mappings_fails),
 	KUNIT_CASE(truncated_argument_faults_in_every_ioctl),
