@@ -2,15 +2,15 @@
 /**
  * DOC: accesses
  *
- * A driver without an IOMMU, such as that of a mediated device, reaches the
- * memory behind the IOVAs of an IOAS through an iommufd_access: it reads and
- * writes bytes, or has pages pinned. Before an unmap takes memory away the
- * driver is told, by its unmap callback, to give back what it has pinned there.
+ * A mediated driver, whose device has no IOMMU, uses the memory of an IOAS through
+ * a struct iommufd_access: it copies from and to IOVAs, or pins their pages. Before
+ * memory is unmapped, iommufd calls the driver's unmap callback, in which the driver
+ * must unpin its pages of the range.
  *
- * That callback is called with no lock held, so it can unpin as at any other
- * time. While the access leaves an IOAS two pointers differ: iommufd_access.ioas
- * is NULL already, and nothing new is pinned; iommufd_access.ioas_unpin still
- * leads to where the old pins are.
+ * No lock is held during this callback, so the driver may unpin as at any other
+ * time. While an access is detached from an IOAS, iommufd_access.ioas is NULL, so no
+ * new page is pinned. iommufd_access.ioas_unpin still refers to the IOAS until the
+ * driver has unpinned all pages.
  */
 #include <linux/cleanup.h>
 #include <linux/iommufd.h>
@@ -42,7 +42,7 @@ static void access_unmap(struct iopt_access *access, unsigned long iova,
 {
 	struct iommufd_access *user = to_iommufd_access(access);
 
-	/* A driver without it has nothing pinned. */
+	/* A driver without this callback cannot pin pages. */
 	if (user->ops->unmap)
 		user->ops->unmap(user->data, iova, length);
 }
@@ -54,11 +54,11 @@ static const struct iopt_access_ops iommufd_iopt_access_ops = {
 };
 
 /*
- * Gives up the lock while the driver undoes its pins. @id is the access' number
- * in @ioas: it may have another by now, that in the IOAS it goes to.
+ * Detach from @ioas. Drops the lock while the driver unpins its pages. @id is the ID
+ * of the access in @ioas: access->access.id may already be that in the next IOAS.
  */
-static void access_leave_ioas(struct iommufd_access *access,
-			      struct iommufd_ioas *ioas, u32 id)
+static void access_detach_ioas(struct iommufd_access *access,
+			       struct iommufd_ioas *ioas, u32 id)
 {
 	lockdep_assert_held(&access->lock);
 
@@ -74,9 +74,9 @@ static void access_leave_ioas(struct iommufd_access *access,
 }
 
 /*
- * Go from one IOAS to another; either may be NULL. Returns -EBUSY if another
- * thread is about to do that, or an error of iopt_add_access(): then nothing
- * has changed.
+ * Detach from the current IOAS and attach to @ioas; either may be NULL. Returns 0,
+ * -EBUSY if another thread is detaching the access, or an errno of
+ * iopt_add_access(). On failure nothing has changed.
  */
 static int access_change_ioas(struct iommufd_access *access,
 			      struct iommufd_ioas *ioas)
@@ -101,7 +101,7 @@ static int access_change_ioas(struct iommufd_access *access,
 		refcount_inc(&ioas->obj.users);
 	}
 	if (old)
-		access_leave_ioas(access, old, old_id);
+		access_detach_ioas(access, old, old_id);
 	access->ioas = ioas;
 	access->ioas_unpin = ioas;
 	return 0;
@@ -137,23 +137,25 @@ static const struct iommufd_object_ops access_ops = {
 };
 
 /**
- * iommufd_access_create() - Become able to use memory by its IOVA
+ * iommufd_access_create() - create an access to the memory of IOASes
  * @ictx: the context
- * @ops: the driver's callbacks; must stay
- * @data: what they are called with
- * @id: where the new object's ID goes
+ * @ops: callbacks of the driver; must outlive the access
+ * @data: argument of the callbacks
+ * @id: set to the ID of the new object
  *
- * A driver that pins pages sets needs_pin_pages and has an unmap callback. An
- * IOAS gets the coarser alignment of IOVAs that this takes while the access is
- * attached. The callback may be called from iommufd_access_attach() until
- * iommufd_access_destroy() returns. It is called with no lock held, and the
- * driver must not make it wait for either function, or for
- * iommufd_access_replace() or iommufd_access_detach().
+ * A driver that pins pages must set needs_pin_pages and the unmap callback. While
+ * such an access is attached, IOVAs of the IOAS must be aligned to PAGE_SIZE. The
+ * unmap callback may be called from iommufd_access_attach() on, until
+ * iommufd_access_destroy() returns. It is called with no lock held. It must not wait
+ * for a call of iommufd_access_attach(), iommufd_access_replace(),
+ * iommufd_access_detach() or iommufd_access_destroy().
  *
- * Context: May sleep.
+ * Return: the access, not attached to an IOAS. Userspace cannot destroy it before
+ * iommufd_access_destroy(). Or
+ * * -ENOMEM: out of memory
+ * * -EBUSY: the context has no free ID
  *
- * Return: the object, not attached to any IOAS, which userspace cannot destroy,
- * until iommufd_access_destroy(). -ENOMEM, -EBUSY if the context has no ID left.
+ * Context: may sleep.
  */
 struct iommufd_access *
 iommufd_access_create(struct iommufd_ctx *ictx,
@@ -173,7 +175,7 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 	iommufd_ctx_get(ictx);
 	access->ictx = ictx;
 
-	/* The driver, up to iommufd_access_destroy(). */
+	/* Reference of the driver, until iommufd_access_destroy(). */
 	refcount_inc(&access->obj.users);
 	*id = access->obj.id;
 	iommufd_object_finalize(ictx, &access->obj);
@@ -182,14 +184,14 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 EXPORT_SYMBOL_NS_GPL(iommufd_access_create, IOMMUFD);
 
 /**
- * iommufd_access_destroy() - Undo iommufd_access_create()
- * @access: the access; gone afterwards
+ * iommufd_access_destroy() - destroy an access
+ * @access: the access; freed
  *
- * The driver must not use @access in any other way meanwhile but to unpin from
- * its unmap callback, which is called where the access is still attached.
+ * Calls the unmap callback if the access is attached, and waits for callbacks to
+ * return. No callback is called afterwards. Meanwhile the driver must use @access
+ * only to unpin pages.
  *
- * Context: May sleep; waits for unmap callbacks to return. None is called
- * afterwards.
+ * Context: may sleep.
  */
 void iommufd_access_destroy(struct iommufd_access *access)
 {
@@ -198,16 +200,19 @@ void iommufd_access_destroy(struct iommufd_access *access)
 EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, IOMMUFD);
 
 /**
- * iommufd_access_attach() - Attach an access to an IOAS
- * @access: the access, not attached
+ * iommufd_access_attach() - attach an access to an IOAS
+ * @access: the access, which is not attached
  * @ioas_id: ID of the IOAS
  *
- * Context: May sleep.
+ * Return:
+ * * 0: success
+ * * -EINVAL: the access is attached
+ * * -ENOENT: there is no such IOAS
+ * * -EBUSY: another thread is detaching the access
+ * * -EADDRINUSE: a mapping of the IOAS lacks the alignment that the access requires
+ * * -ENOMEM: out of memory
  *
- * Return: 0 on success. -EINVAL if it is attached, -ENOENT if there is no such
- * IOAS, -EBUSY if it is about to leave another, or an error of
- * iopt_add_access(): -EADDRINUSE if something is mapped in the IOAS that has
- * not the alignment which the access needs, -ENOMEM.
+ * Context: may sleep.
  */
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 {
@@ -220,17 +225,17 @@ int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 EXPORT_SYMBOL_NS_GPL(iommufd_access_attach, IOMMUFD);
 
 /**
- * iommufd_access_replace() - Attach an access to another IOAS
- * @access: the access, attached
+ * iommufd_access_replace() - attach an access to another IOAS
+ * @access: the access, which is attached
  * @ioas_id: ID of the IOAS
  *
- * The driver has to give back its pins in the old IOAS: its unmap callback is
- * called for all IOVAs.
+ * Calls the unmap callback for all IOVAs, in which the driver must unpin its pages of
+ * the old IOAS.
  *
- * Context: May sleep. The driver holds no lock that its unmap callback takes.
+ * Return: 0; -ENOENT if the access is not attached; or an errno of
+ * iommufd_access_attach(). On failure the access stays attached to the old IOAS.
  *
- * Return: 0 on success. -ENOENT if it is not attached, else as
- * iommufd_access_attach(); then it still is where it was.
+ * Context: may sleep; the caller holds no lock that the unmap callback takes.
  */
 int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
 {
@@ -243,13 +248,12 @@ int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
 EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, IOMMUFD);
 
 /**
- * iommufd_access_detach() - Undo iommufd_access_attach()
- * @access: the access, attached
+ * iommufd_access_detach() - detach an access from its IOAS
+ * @access: the access, which is attached
  *
- * The driver has to give back its pins: its unmap callback is called for all
- * IOVAs.
+ * Calls the unmap callback for all IOVAs, in which the driver must unpin its pages.
  *
- * Context: May sleep. The driver holds no lock that its unmap callback takes.
+ * Context: may sleep; the caller holds no lock that the unmap callback takes.
  */
 void iommufd_access_detach(struct iommufd_access *access)
 {
@@ -270,13 +274,14 @@ static int access_check_range(unsigned long iova, unsigned long length)
 }
 
 /**
- * iommufd_access_unpin_pages() - Undo iommufd_access_pin_pages()
+ * iommufd_access_unpin_pages() - unpin pages of iommufd_access_pin_pages()
  * @access: the access
- * @iova: first byte, as it was pinned
- * @length: bytes, as they were pinned
+ * @iova: first byte, as when it was pinned
+ * @length: number of bytes, as when they were pinned
  *
- * Context: May sleep. Takes &iommufd_access.lock and, inside it, locks of the
- * IOAS' io_pagetable. May be called from the unmap callback.
+ * May be called from the unmap callback.
+ *
+ * Context: may sleep; takes &iommufd_access.lock and locks of the io_pagetable.
  */
 void iommufd_access_unpin_pages(struct iommufd_access *access,
 				unsigned long iova, unsigned long length)
@@ -286,7 +291,7 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 
 	guard(mutex)(&access->lock);
 
-	/* Not attached: what could have been pinned? */
+	/* An access that is not attached has no pinned pages. */
 	if (WARN_ON(!access->ioas_unpin))
 		return;
 	iopt_unpin_pages(&access->ioas_unpin->iopt, &access->access, iova,
@@ -295,22 +300,26 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, IOMMUFD);
 
 /**
- * iommufd_access_pin_pages() - Pin the memory behind IOVAs
+ * iommufd_access_pin_pages() - pin the pages of an IOVA range
  * @access: the access
- * @iova: first byte, at the start of a page
- * @length: bytes; the last page may be there in part
- * @out_pages: where the pages go, one for each PAGE_SIZE of IOVA
- * @flags: IOMMUFD_ACCESS_RW_WRITE if they will be written,
- *	IOMMUFD_ACCESS_RW_KTHREAD
+ * @iova: first byte, which is the first byte of a page
+ * @length: number of bytes; may end within a page
+ * @out_pages: set to the pages, one for each PAGE_SIZE of IOVA
+ * @flags: IOMMUFD_ACCESS_RW_WRITE if the driver writes the pages, and
+ *	IOMMUFD_ACCESS_RW_KTHREAD if the caller is a kernel thread
  *
- * Context: May sleep. Takes &iommufd_access.lock and, inside it, locks of the
- * IOAS' io_pagetable.
+ * Return:
+ * * 0: success
+ * * -EINVAL: the driver's operations do not allow pins, @length is 0, an IOVA is not
+ *   the first byte of a page, or the memory is being unmapped
+ * * -EOVERFLOW: the range wraps
+ * * -ENOENT: the access is not attached, or part of the range is not mapped
+ * * -EPERM: the mapping does not allow this access
+ * * -EBUSY: the mapping has no valid user address
+ * * -EINTR: the task was killed
+ * * -ENOMEM, -EFAULT: the memory cannot be pinned
  *
- * Return: 0 on success. -EINVAL if the access was not made to pin pages, the
- * length is 0, an IOVA in there is not where a page begins, or the memory is
- * being unmapped; -EOVERFLOW if the range wraps; -ENOENT if the access is not
- * attached or not all of it is mapped; -EPERM if it is not mapped to be read,
- * or written; -ENOMEM and -EFAULT if memory cannot be pinned.
+ * Context: may sleep; takes &iommufd_access.lock and locks of the io_pagetable.
  */
 int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 			     unsigned long length, struct page **out_pages,
@@ -334,22 +343,26 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 EXPORT_SYMBOL_NS_GPL(iommufd_access_pin_pages, IOMMUFD);
 
 /**
- * iommufd_access_rw() - Copy from or to the memory behind IOVAs
+ * iommufd_access_rw() - copy from or to an IOVA range
  * @access: the access
  * @iova: first byte
- * @data: the driver's buffer
- * @length: bytes
- * @flags: IOMMUFD_ACCESS_RW_WRITE to write what is in @data, else it is filled;
- *	IOMMUFD_ACCESS_RW_KTHREAD if the caller is a kernel thread, which may
- *	then borrow the mm that the memory belongs to
+ * @data: buffer of the driver
+ * @length: number of bytes
+ * @flags: IOMMUFD_ACCESS_RW_WRITE to copy from @data, otherwise to copy to @data;
+ *	IOMMUFD_ACCESS_RW_KTHREAD if the caller is a kernel thread, which may then
+ *	use the mm of the memory
  *
- * Context: May sleep. Takes &iommufd_access.lock and, inside it, locks of the
- * IOAS' io_pagetable.
+ * Return:
+ * * 0: success
+ * * -EINVAL: @length is 0, or the memory is being unmapped
+ * * -EOVERFLOW: the range wraps
+ * * -ENOENT: the access is not attached, or part of the range is not mapped
+ * * -EPERM: the mapping does not allow this access
+ * * -EBUSY: the mapping has no valid user address
+ * * -EINTR: the task was killed
+ * * -ENOMEM, -EFAULT: the memory cannot be accessed
  *
- * Return: 0 on success. -EINVAL if the length is 0 or the memory is being
- * unmapped; -EOVERFLOW if the range wraps; -ENOENT if the access is not
- * attached or not all of it is mapped; -EPERM if it is not mapped to be read,
- * or written; -ENOMEM and -EFAULT if the memory cannot be had.
+ * Context: may sleep; takes &iommufd_access.lock and locks of the io_pagetable.
  */
 int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 		      void *data, size_t length, unsigned int flags)

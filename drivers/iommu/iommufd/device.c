@@ -2,11 +2,11 @@
 /**
  * DOC: devices
  *
- * A driver binds its device to a context, which from then on decides where the
- * device's DMA goes: nowhere, until the device is attached to a page table.
- * That is one which userspace made, or, where userspace names an IOAS, any
- * that shows this IOAS and was made for an earlier device like this one, or a
- * new one.
+ * A driver binds its device to a context, which then owns the DMA of the device. DMA
+ * is blocked until the driver attaches the device to a page table. If userspace
+ * passes the ID of an IOAS instead of a page table, the device is attached to a
+ * compatible page table of the IOAS that was created for another device, or to a new
+ * one.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -27,7 +27,7 @@ const struct device_type iommufd_test_device_type = {
 static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);
 MODULE_PARM_DESC(allow_unsafe_interrupts,
-		 "Accept devices that can raise any interrupt by DMA. Who drives such a device may attack the host.");
+		 "Allow devices that can send any interrupt to the host, through which a process may attack the host");
 
 static void idev_destroy(struct iommufd_object *obj)
 {
@@ -46,8 +46,8 @@ static const struct iommufd_object_ops idev_ops = {
 };
 
 /*
- * Where the platform cannot keep apart which device may raise which interrupt,
- * whoever controls the device's DMA can raise those of others.
+ * Without isolated MSI, a device can raise interrupts of other devices by DMA. So can
+ * the process that controls the DMA of the device.
  */
 static int device_check_msi(struct device *dev, struct iommu_group *group)
 {
@@ -56,11 +56,11 @@ static int device_check_msi(struct device *dev, struct iommu_group *group)
 		return 0;
 	if (!allow_unsafe_interrupts)
 		return -EPERM;
-	dev_warn_ratelimited(dev, "can raise any interrupt: no interrupt remapping. Bound all the same, as iommufd.allow_unsafe_interrupts says\n");
+	dev_warn_ratelimited(dev, "no interrupt remapping: the device can raise any interrupt. It is bound because iommufd.allow_unsafe_interrupts is set\n");
 	return 0;
 }
 
-/* On success the device has the caller's count of the group. */
+/* Consumes the caller's reference on @igroup on success. */
 static struct iommufd_device *idev_claim(struct iommufd_ctx *ictx,
 					 struct device *dev,
 					 struct iommufd_group *igroup)
@@ -80,7 +80,7 @@ static struct iommufd_device *idev_claim(struct iommufd_ctx *ictx,
 		iommu_device_release_dma_owner(dev);
 		return idev;
 	}
-	/* The mock devices of the test ABI go away with the context. */
+	/* A mock device of the test ABI does not outlive the context. */
 	if (!iommufd_selftest_is_mock_dev(dev))
 		iommufd_ctx_get(ictx);
 	idev->ictx = ictx;
@@ -93,22 +93,24 @@ static struct iommufd_device *idev_claim(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_device_bind() - Put a device's DMA under the control of a context
+ * iommufd_device_bind() - bind a device to a context, which then owns its DMA
  * @ictx: the context
  * @dev: the device; its driver has set driver_managed_dma
- * @id: where the new object's ID goes
+ * @id: set to the ID of the new object
  *
- * The driver must not let the device do anything before this succeeded, and
- * afterwards the device's DMA is blocked until iommufd_device_attach(). Nobody
- * but this context can own the DMA of any device in its group.
+ * The driver must not start the device before this function succeeds. Afterwards, DMA
+ * of the device is blocked until iommufd_device_attach(). No other context can own the
+ * DMA of any device in its group.
  *
- * Context: May sleep.
+ * Return: the device. Userspace cannot destroy it before iommufd_device_unbind(). Or
+ * * -EINVAL: DMA of the device is not cache coherent
+ * * -ENODEV: the device has no group
+ * * -EPERM: the device can send any interrupt to the host, and the module parameter
+ *   allow_unsafe_interrupts is not set
+ * * -EBUSY: the DMA of the group has another owner, or the context has no free ID
+ * * -ENOMEM: out of memory
  *
- * Return: the object, which userspace cannot destroy, until
- * iommufd_device_unbind(). -EINVAL if the device's DMA is not coherent with the
- * caches, -ENODEV if it is in no group, -EPERM if it can raise interrupts that
- * are not its own and the module parameter does not allow that, -EBUSY if its
- * group is in other hands or the context has no ID left, -ENOMEM.
+ * Context: may sleep.
  */
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 					   struct device *dev, u32 *id)
@@ -116,7 +118,7 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 	struct iommufd_device *idev;
 	struct iommufd_group *igroup;
 
-	/* Userspace has no means to flush caches: IOMMU_CACHE has to do. */
+	/* Userspace cannot flush caches, so DMA must be coherent by IOMMU_CACHE. */
 	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
 		return ERR_PTR(-EINVAL);
 
@@ -129,7 +131,7 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 		return idev;
 	}
 
-	/* The driver, up to iommufd_device_unbind(). */
+	/* Reference of the driver, until iommufd_device_unbind(). */
 	refcount_inc(&idev->obj.users);
 	iommufd_object_finalize(ictx, &idev->obj);
 	*id = idev->obj.id;
@@ -138,12 +140,12 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 EXPORT_SYMBOL_NS_GPL(iommufd_device_bind, IOMMUFD);
 
 /**
- * iommufd_device_unbind() - Undo iommufd_device_bind()
- * @idev: the device, detached; gone afterwards
+ * iommufd_device_unbind() - unbind a device from its context
+ * @idev: the device, detached; freed
  *
- * The driver must not use @idev in any other way meanwhile.
+ * The driver must not use @idev meanwhile. Waits for ioctls that use the device.
  *
- * Context: May sleep; waits for ioctls that use the device.
+ * Context: may sleep.
  */
 void iommufd_device_unbind(struct iommufd_device *idev)
 {
@@ -152,16 +154,15 @@ void iommufd_device_unbind(struct iommufd_device *idev)
 EXPORT_SYMBOL_NS_GPL(iommufd_device_unbind, IOMMUFD);
 
 /**
- * iommufd_ctx_has_group() - Does a context own the DMA of a group?
+ * iommufd_ctx_has_group() - check whether a context owns the DMA of a group
  * @ictx: the context, or NULL
  * @group: the group, or NULL
  *
- * &iommufd_ctx.groups cannot answer that: a group is there already while its
- * first device still tries to become owner.
+ * &iommufd_ctx.groups is not sufficient for this: it contains a group before the
+ * first device has claimed ownership.
  *
- * Context: Any that may take the lock of &iommufd_ctx.objects.
- *
- * Return: true if any device of the group is bound to the context.
+ * Return: true if a device of the group is bound to the context.
+ * Context: takes the lock of &iommufd_ctx.objects.
  */
 bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
 {
@@ -188,10 +189,10 @@ bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_has_group, IOMMUFD);
 
 /**
- * iommufd_device_to_id() - The ID of a device
+ * iommufd_device_to_id() - get the ID of a device
  * @idev: the device
  *
- * Return: the ID, as iommufd_device_bind() gave it.
+ * Return: the ID.
  */
 u32 iommufd_device_to_id(struct iommufd_device *idev)
 {
@@ -200,10 +201,10 @@ u32 iommufd_device_to_id(struct iommufd_device *idev)
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, IOMMUFD);
 
 /**
- * iommufd_device_to_ictx() - The context that a device is bound to
+ * iommufd_device_to_ictx() - get the context of a device
  * @idev: the device
  *
- * Return: the context, not counted.
+ * Return: the context, without a reference.
  */
 struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev)
 {
@@ -212,16 +213,16 @@ struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev)
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_ictx, IOMMUFD);
 
 /**
- * enum idev_how - what is to be done with a device
- * @IDEV_ATTACH: attach it, it is not attached
- * @IDEV_REPLACE: take it elsewhere from where it is attached
+ * enum idev_how - how to attach a device
+ * @IDEV_ATTACH: attach a device that is not attached
+ * @IDEV_REPLACE: attach a device that is attached elsewhere
  */
 enum idev_how {
 	IDEV_ATTACH,
 	IDEV_REPLACE,
 };
 
-/* As iommufd_hwpt_replace(); an attach has no old page table. */
+/* Attach to a page table. Returns as iommufd_hwpt_replace(); NULL for an attach. */
 static struct iommufd_hwpt_paging *
 idev_move_to_hwpt(struct iommufd_device *idev,
 		  struct iommufd_hwpt_paging *hwpt, enum idev_how how)
@@ -233,7 +234,7 @@ idev_move_to_hwpt(struct iommufd_device *idev,
 	return ERR_PTR(iommufd_hwpt_attach(hwpt, idev));
 }
 
-/* The container is asked what devices wrote, of whatever kind they are. */
+/* The compat container reports dirty pages, so prefer domains that track them. */
 static u32 idev_domain_flags(struct iommufd_device *idev,
 			     struct iommufd_ioas *ioas)
 {
@@ -243,7 +244,7 @@ static u32 idev_domain_flags(struct iommufd_device *idev,
 	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 }
 
-/* The same, to a page table that is made for it. */
+/* Attach to a new page table. Returns as idev_move_to_hwpt(). */
 static struct iommufd_hwpt_paging *
 idev_move_to_new(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 		 enum idev_how how, u32 *pt_id)
@@ -256,7 +257,7 @@ idev_move_to_new(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 	if (IS_ERR(hwpt))
 		return hwpt;
 
-	/* An attached device moves when all is there: its DMA goes on. */
+	/* Replace only after the fill, so that the DMA of the device continues. */
 	rc = iommufd_hwpt_paging_fill(hwpt, how == IDEV_ATTACH ? idev : NULL);
 	if (rc)
 		old = ERR_PTR(rc);
@@ -273,8 +274,8 @@ idev_move_to_new(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 }
 
 /*
- * The same, to whatever page table of the IOAS will do. Those that userspace
- * made are left to userspace.
+ * Attach to a compatible page table of the IOAS that an attach has created, or to a
+ * new one. Returns as idev_move_to_hwpt().
  */
 static struct iommufd_hwpt_paging *
 idev_move_to_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
@@ -286,12 +287,12 @@ idev_move_to_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 	lockdep_assert_held(&ioas->mutex);
 
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
-		/* A device with dirty bits would lose them to one without. */
+		/* Do not lose dirty tracking that the device supports. */
 		if (flags && !hwpt->domain->dirty_ops)
 			continue;
 		/*
-		 * One that is about to go waits for our mutex. Being its user
-		 * keeps others from that while the device comes to it.
+		 * A concurrent destruction waits for ioas->mutex, and the object has
+		 * no users then. A reference prevents it during the attach.
 		 */
 		if (!hwpt->auto_domain ||
 		    !refcount_inc_not_zero(&hwpt->obj.users))
@@ -299,7 +300,7 @@ idev_move_to_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 		old = idev_move_to_hwpt(idev, hwpt, how);
 		refcount_dec(&hwpt->obj.users);
 
-		/* This one does not suit the device. */
+		/* The page table is not compatible with the device. */
 		if (old == ERR_PTR(-EINVAL))
 			continue;
 		if (!IS_ERR(old))
@@ -309,7 +310,7 @@ idev_move_to_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 	return idev_move_to_new(idev, ioas, how, pt_id);
 }
 
-/* Killable: the owner of the mutex may be waiting for a page fault. */
+/* The lock is killable, because its owner may wait for a page fault. */
 static struct iommufd_hwpt_paging *
 idev_move_to_obj(struct iommufd_device *idev, struct iommufd_object *obj,
 		 enum idev_how how, u32 *pt_id)
@@ -351,35 +352,38 @@ static int idev_move(struct iommufd_device *idev, enum idev_how how,
 	if (IS_ERR(old))
 		return PTR_ERR(old);
 
-	/* Only now: it may be the end of it, which takes locks of its IOAS. */
+	/* Destroying @old takes locks of its IOAS, so no lock must be held. */
 	if (old)
 		iommufd_hwpt_paging_put(idev->ictx, old);
 	return 0;
 }
 
 /**
- * iommufd_device_attach() - Let a device's DMA go through a page table
- * @idev: the device, not attached
- * @pt_id: ID of a page table, or of an IOAS, for which one is found or made;
- *	on success the page table's ID
+ * iommufd_device_attach() - attach a device to a page table
+ * @idev: the device, which is not attached
+ * @pt_id: ID of a page table, or of an IOAS to use a compatible or new page table of;
+ *	set to the ID of the page table
  *
- * iommufd_device_detach() undoes it.
+ * Return:
+ * * 0: success
+ * * -ENOENT: there is no such object
+ * * -EINVAL: the object has another type, the page table is not compatible with the
+ *   device, or another device of the group is attached to another page table
+ * * -EADDRINUSE: the device reserves IOVAs that are mapped or allowed, or a new page
+ *   table cannot translate all of them
+ * * -EBUSY: the device is attached, or a new page table is required while a mapping of
+ *   the IOAS has no valid user address
+ * * -EINTR: the task was killed
+ * * -ENOMEM: out of memory
+ * * or another errno of the IOMMU driver
  *
- * Context: May sleep.
- *
- * Return: 0 on success. -ENOENT if there is no such object, -EINVAL if it is of
- * another type, cannot be used by this device, or another device of its group
- * is attached elsewhere, -EADDRINUSE if the device reserves IOVAs that are in
- * use, or if what is mapped cannot be mapped for it, -EBUSY if it is attached
- * to just this already, or if a page table has to be made while memory of the
- * IOAS has no address, -EINTR if the caller was killed while it waited, -ENOMEM,
- * or what the driver of the IOMMU says.
+ * Context: may sleep.
  */
 int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 {
 	int rc = idev_move(idev, IDEV_ATTACH, pt_id);
 
-	/* An attached device must not be unbound: this shows who tries. */
+	/* With this reference, an unbind of an attached device warns. */
 	if (!rc)
 		refcount_inc(&idev->obj.users);
 	return rc;
@@ -387,18 +391,18 @@ int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, IOMMUFD);
 
 /**
- * iommufd_device_replace() - Move a device's DMA to another page table
- * @idev: the device, attached
+ * iommufd_device_replace() - attach a device and its group to another page table
+ * @idev: the device, which is attached
  * @pt_id: as for iommufd_device_attach()
  *
- * The other devices of its group move with it. If it fails everything is as
- * before; if not, and if the driver of the IOMMU can do so, DMA was translated
- * by either the one page table or the other all the time.
+ * All devices of the group move to the page table. If the IOMMU driver supports it,
+ * DMA is translated by either the old or the new page table at any time. On failure
+ * nothing has changed.
  *
- * Context: May sleep.
- *
- * Return: 0 on success. -EINVAL if the device is not attached, else as
+ * Return: 0; -EINVAL if the device is not attached; or an errno of
  * iommufd_device_attach().
+ *
+ * Context: may sleep.
  */
 int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
 {
@@ -407,12 +411,12 @@ int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
 EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, IOMMUFD);
 
 /**
- * iommufd_device_detach() - Undo iommufd_device_attach()
- * @idev: the device, attached
+ * iommufd_device_detach() - detach a device from its page table
+ * @idev: the device, which is attached
  *
- * Once all devices of its group are detached their DMA is blocked.
+ * Blocks DMA of the group when its last device is detached.
  *
- * Context: May sleep.
+ * Context: may sleep.
  */
 void iommufd_device_detach(struct iommufd_device *idev)
 {

@@ -2,12 +2,12 @@
 /**
  * DOC: device groups
  *
- * Devices that the IOMMU cannot tell apart are in one iommu_group and have one
- * page table between them. The iommufd_group is what a context knows of such a
- * group: the first device that is attached brings the whole group to the page
- * table, those that follow must name the same one, the last to leave takes the
- * group back to where all DMA is blocked. What each device does bring of its
- * own are its reserved IOVAs, which the IOAS keeps free while it is attached.
+ * Devices that an IOMMU cannot isolate from each other are in one iommu_group, and
+ * share a page table. A struct iommufd_group represents a group in a context.
+ * Attaching the first device of a group attaches the group to the page table. The
+ * other devices must be attached to the same page table. Detaching the last device
+ * blocks DMA of the group. Reserved IOVAs are those of each device: the IOAS keeps them
+ * unmapped while the device is attached.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -19,7 +19,7 @@
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
 
-/* Counted for the caller; NULL if there is none of that ID. */
+/* Return: the group with a reference; NULL if the context has no group of this ID. */
 static struct iommufd_group *group_find(struct iommufd_ctx *ictx,
 					unsigned int id)
 {
@@ -57,8 +57,8 @@ static void group_free(struct iommufd_group *igroup)
 }
 
 /*
- * Make @new the context's group of that ID, or take the one that another
- * thread was faster to put there.
+ * Add @new to the context. Returns @new, or, with a reference, a group that another
+ * thread has added for this ID meanwhile.
  */
 static struct iommufd_group *group_publish(struct iommufd_ctx *ictx,
 					   struct iommufd_group *new,
@@ -79,14 +79,16 @@ static struct iommufd_group *group_publish(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_get_group() - The context's view of a device's group
+ * iommufd_get_group() - get or create the iommufd_group of a device
  * @ictx: the context
  * @dev: the device
  *
- * Context: May sleep. Takes the lock of &iommufd_ctx.groups.
+ * Return: the group with a reference, which the caller must drop by
+ * iommufd_put_group(), or
+ * * -ENODEV: the device has no group
+ * * -ENOMEM: out of memory
  *
- * Return: the group, counted; iommufd_put_group() undoes that. -ENODEV if the
- * device is in no group, -ENOMEM.
+ * Context: may sleep; takes the lock of &iommufd_ctx.groups.
  */
 struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx,
 					struct device *dev)
@@ -99,8 +101,8 @@ struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx,
 		return ERR_PTR(-ENODEV);
 
 	/*
-	 * An ID names one iommu_group as long as that is counted, which it is
-	 * by us and by every iommufd_group that can be found.
+	 * The ID of an iommu_group cannot be reused while there are references on
+	 * the group. This function and each iommufd_group in the xarray have one.
 	 */
 	id = iommu_group_id(group);
 	igroup = group_find(ictx, id);
@@ -109,7 +111,7 @@ struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx,
 		igroup = new ? group_publish(ictx, new, id) : ERR_PTR(-ENOMEM);
 	}
 	if (igroup == new)
-		return igroup;	/* which has our count of the iommu_group */
+		return igroup;	/* owns the reference on the iommu_group */
 
 	if (new)
 		group_free(new);
@@ -118,8 +120,8 @@ struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx,
 }
 
 /*
- * Called with the lock of &iommufd_ctx.groups held, which it gives up: a group
- * without a count is never seen there.
+ * Called with the lock of &iommufd_ctx.groups held, so no lookup finds a group
+ * without references. Drops the lock.
  */
 static void group_release(struct kref *ref)
 	__releases(&ictx->groups.xa_lock)
@@ -138,10 +140,10 @@ static void group_release(struct kref *ref)
 }
 
 /**
- * iommufd_put_group() - Undo iommufd_get_group()
- * @igroup: the group; gone if that was the last count
+ * iommufd_put_group() - put a reference of iommufd_get_group()
+ * @igroup: the group; freed if this is the last reference
  *
- * Context: May sleep. Takes the lock of &iommufd_ctx.groups.
+ * Context: may sleep; takes the lock of &iommufd_ctx.groups.
  */
 void iommufd_put_group(struct iommufd_group *igroup)
 {
@@ -150,13 +152,13 @@ void iommufd_put_group(struct iommufd_group *igroup)
 }
 
 /*
- * Can the device do its DMA through this page table? The driver of its IOMMU
- * has the last word. It cannot be asked about another driver's domain, and a
- * page table that is to tell what was written must not get a device whose
- * writes leave no trace.
+ * Check whether a device can be attached to a page table, as far as possible without
+ * its IOMMU driver. A driver cannot check a domain of another driver. A domain that
+ * supports dirty tracking rejects devices whose IOMMU lacks it, as writes of these
+ * devices would not be reported.
  */
-static bool hwpt_suits(const struct iommufd_hwpt_paging *hwpt,
-		       struct device *dev)
+static bool hwpt_is_compatible(const struct iommufd_hwpt_paging *hwpt,
+			       struct device *dev)
 {
 	const struct iommu_domain *domain = hwpt->domain;
 
@@ -167,8 +169,8 @@ static bool hwpt_suits(const struct iommufd_hwpt_paging *hwpt,
 }
 
 /*
- * Interrupts of devices behind some IOMMUs are DMA writes that have to be
- * mapped like any other. The interrupt code maps them where the cookie says.
+ * Some IOMMUs translate MSI writes like other DMA. The interrupt code maps MSI
+ * doorbells in the window that the cookie defines.
  */
 static int group_setup_msi(struct iommufd_group *igroup,
 			   struct iommufd_hwpt_paging *hwpt)
@@ -181,7 +183,7 @@ static int group_setup_msi(struct iommufd_group *igroup,
 		return 0;
 	rc = iommu_get_msi_cookie(hwpt->domain, igroup->sw_msi_start);
 	if (!rc)
-		hwpt->msi_cookie = true;	/* a domain takes only one */
+		hwpt->msi_cookie = true;	/* a domain accepts only one */
 	return rc;
 }
 
@@ -202,20 +204,23 @@ static int group_replace_domain(struct iommufd_group *igroup,
 }
 
 /**
- * iommufd_hwpt_attach() - Attach a device to a page table
- * @hwpt: the page table; the device becomes a user of it
+ * iommufd_hwpt_attach() - attach a device to a page table
+ * @hwpt: the page table; the device takes a reference
  * @idev: the device
  *
- * The first device of a group takes the group with it.
+ * The first device of a group attaches the whole group.
  *
- * Context: May sleep. The caller holds &iommufd_ioas.mutex of the page table's
- * IOAS. Takes &iommufd_group.lock and the locks of the IOAS' io_pagetable.
+ * Return:
+ * * 0: success
+ * * -EINVAL: the group is attached to another page table, or the page table is not
+ *   compatible with the device
+ * * -EBUSY: the device is attached already, or the group has another owner
+ * * -EADDRINUSE: the device reserves IOVAs that are mapped or allowed
+ * * -ENOMEM: out of memory
+ * * or another errno of the IOMMU driver
  *
- * Return: 0 on success. -EINVAL if the group is attached to another page
- * table, or if the device and this one do not go together; another may do.
- * -EBUSY if the device is attached already, or the group is used by somebody
- * else. -EADDRINUSE if an IOVA that the device reserves is mapped or must stay
- * usable, -ENOMEM, or what the driver of the IOMMU says.
+ * Context: may sleep; &iommufd_ioas.mutex of the IOAS is held. Takes
+ * &iommufd_group.lock and the locks of the io_pagetable.
  */
 int iommufd_hwpt_attach(struct iommufd_hwpt_paging *hwpt,
 			struct iommufd_device *idev)
@@ -231,7 +236,7 @@ int iommufd_hwpt_attach(struct iommufd_hwpt_paging *hwpt,
 		return -EINVAL;
 	if (!list_empty(&idev->group_item))
 		return -EBUSY;
-	if (!hwpt_suits(hwpt, idev->dev))
+	if (!hwpt_is_compatible(hwpt, idev->dev))
 		return -EINVAL;
 
 	rc = iopt_table_enforce_dev_resv_regions(iopt, idev->dev, idev->dev,
@@ -253,15 +258,13 @@ int iommufd_hwpt_attach(struct iommufd_hwpt_paging *hwpt,
 }
 
 /**
- * iommufd_hwpt_detach() - Undo iommufd_hwpt_attach()
- * @idev: the device, attached
+ * iommufd_hwpt_detach() - detach a device from its page table
+ * @idev: the device, which is attached
  *
- * Context: May sleep. Takes &iommufd_group.lock and the locks of the IOAS'
- * io_pagetable.
- *
- * Return: what the device was attached to. The device still counts as its
- * user, the caller ends that: with iommufd_hwpt_paging_put() once no lock is
- * held, or as it sees fit where the page table never became known.
+ * Return: the page table, with the device's reference. The caller must put it by
+ * iommufd_hwpt_paging_put() without locks held. It may instead put it directly if the
+ * page table is not finalized.
+ * Context: may sleep; takes &iommufd_group.lock and the locks of the io_pagetable.
  */
 struct iommufd_hwpt_paging *iommufd_hwpt_detach(struct iommufd_device *idev)
 {
@@ -289,7 +292,7 @@ static void group_unreserve(struct iommufd_group *igroup,
 		iopt_remove_reserved_iova(&ioas->iopt, idev->dev);
 }
 
-/* What the attached devices reserve, in an IOAS that is new to the group. */
+/* Reserve the IOVAs of all attached devices in an IOAS that is new to the group. */
 static int group_reserve(struct iommufd_group *igroup,
 			 struct iommufd_ioas *ioas)
 {
@@ -308,18 +311,18 @@ static int group_reserve(struct iommufd_group *igroup,
 	return 0;
 }
 
-static bool hwpt_suits_group(const struct iommufd_hwpt_paging *hwpt,
-			     struct iommufd_group *igroup)
+static bool hwpt_is_compatible_with_group(const struct iommufd_hwpt_paging *hwpt,
+					  struct iommufd_group *igroup)
 {
 	struct iommufd_device *idev;
 
 	list_for_each_entry(idev, &igroup->device_list, group_item)
-		if (!hwpt_suits(hwpt, idev->dev))
+		if (!hwpt_is_compatible(hwpt, idev->dev))
 			return false;
 	return true;
 }
 
-/* Each device is a user of the group's page table: all but one move here. */
+/* Move the references of the devices to @hwpt, except for one that the caller puts. */
 static void group_move_users(struct iommufd_group *igroup,
 			     struct iommufd_hwpt_paging *hwpt)
 {
@@ -333,21 +336,23 @@ static void group_move_users(struct iommufd_group *igroup,
 }
 
 /**
- * iommufd_hwpt_replace() - Move a device's group to another page table
- * @idev: the device
- * @hwpt: the page table; each attached device of the group becomes its user
+ * iommufd_hwpt_replace() - attach a device's group to another page table
+ * @idev: the device, which is attached
+ * @hwpt: the page table; each attached device of the group takes a reference
  *
- * All devices of the group move. At no time is their DMA blocked, if the
- * driver of the IOMMU can do that. Where this fails nothing has changed.
+ * All devices of the group move. If the IOMMU driver supports it, their DMA is never
+ * blocked. On failure nothing has changed.
  *
- * Context: May sleep. The caller holds &iommufd_ioas.mutex of the page table's
- * IOAS. Takes &iommufd_group.lock and the locks of both IOASes' io_pagetables.
+ * Return: the old page table, with a reference that the caller puts as for
+ * iommufd_hwpt_detach(); NULL if it is @hwpt; or
+ * * -EINVAL: the device is not attached, or the page table is not compatible with a
+ *   device of the group
+ * * -EADDRINUSE: a device reserves IOVAs that are mapped or allowed
+ * * -ENOMEM: out of memory
+ * * or another errno of the IOMMU driver
  *
- * Return: what the group was attached to, as iommufd_hwpt_detach() does; NULL
- * if that was @hwpt. -EINVAL if the device is not attached, or the devices and
- * the page table do not go together, -EADDRINUSE if an IOVA that a device
- * reserves is mapped or must stay usable, -ENOMEM, or what the driver of the
- * IOMMU says.
+ * Context: may sleep; &iommufd_ioas.mutex of the IOAS of @hwpt is held. Takes
+ * &iommufd_group.lock and the locks of both io_pagetables.
  */
 struct iommufd_hwpt_paging *
 iommufd_hwpt_replace(struct iommufd_device *idev,
@@ -366,10 +371,10 @@ iommufd_hwpt_replace(struct iommufd_device *idev,
 	old = igroup->hwpt;
 	if (old == hwpt)
 		return NULL;
-	if (!hwpt_suits_group(hwpt, igroup))
+	if (!hwpt_is_compatible_with_group(hwpt, igroup))
 		return ERR_PTR(-EINVAL);
 
-	/* Within one IOAS what the devices reserve stays as it is. */
+	/* Reservations only change if the IOAS does. */
 	moves = old->ioas != hwpt->ioas;
 	if (moves)
 		rc = group_reserve(igroup, hwpt->ioas);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: what the hardware can do
+ * DOC: IOMMU_GET_HW_INFO
  *
- * IOMMU_GET_HW_INFO answers what the IOMMU in front of a device is able to: in
- * a structure of its driver's own, which goes to userspace as it is, and in a
- * few bits that mean the same for every IOMMU.
+ * IOMMU_GET_HW_INFO reports the capabilities of the IOMMU of a device: a structure of
+ * the IOMMU driver, which is copied to userspace unchanged, and capability bits that
+ * do not depend on the driver.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -18,7 +18,7 @@
 #include "clear_user.h"
 #include "iommufd_private.h"
 
-/* As much as fits of the driver's structure, zeroes in what it leaves over. */
+/* Copy as much of the driver's structure as fits. Clear the remaining buffer. */
 static int hw_info_copy(const struct iommu_hw_info *cmd, const void *data,
 			u32 data_len)
 {
@@ -36,8 +36,8 @@ static void hw_info_pasid(struct iommu_hw_info *cmd, struct device *dev)
 	int ctrl = 0;
 
 	/*
-	 * Some drivers enable PASID along with what limits it, others only for
-	 * some of their domains: AMD-Vi.
+	 * Some drivers enable PASID when they probe the device. Others, such as
+	 * AMD-Vi, enable it only for some domains.
 	 */
 	if (max_pasids && dev_is_pci(dev)) {
 		ctrl = pci_pasid_status(to_pci_dev(dev));
@@ -83,13 +83,19 @@ static int hw_info_get(struct iommu_hw_info *cmd, struct device *dev,
 }
 
 /**
- * iommufd_get_hw_info() - IOMMU_GET_HW_INFO
- * @ucmd: struct iommu_hw_info
+ * iommufd_get_hw_info() - handle IOMMU_GET_HW_INFO
+ * @ucmd: the ioctl, with a struct iommu_hw_info
  *
- * Return: 0 on success. -EOPNOTSUPP if a flag or __reserved is set, -ENOENT if
- * there is no such device, -EFAULT, -EINTR if the process was killed, -ENODEV if
- * the driver of the IOMMU did not name the type of its data, or an error of that
- * driver.
+ * Return:
+ * * 0: success
+ * * -EOPNOTSUPP: a flag or __reserved is set
+ * * -ENOENT: there is no such device
+ * * -EFAULT: user memory cannot be written
+ * * -EINTR: the task was killed
+ * * -ENODEV: the IOMMU driver did not report the type of its structure
+ * * or another errno of the IOMMU driver
+ *
+ * Context: may sleep.
  */
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 {
@@ -115,7 +121,7 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	rc = hw_info_copy(cmd, data, data_len);
 	if (rc)
 		return rc;
-	/* All of it, so that the caller learns what it did not get. */
+	/* Report the full size, so that the caller learns about truncation. */
 	cmd->data_len = data_len;
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }

@@ -2,12 +2,11 @@
 /**
  * DOC: page tables
  *
- * An iommufd_hwpt_paging is an iommu_domain that an IOAS keeps filled with all
- * that is mapped in it. Userspace makes one with IOMMU_HWPT_ALLOC, where it
- * wants a say in what kind it is, and keeps it until it destroys it; attaching
- * a device to an IOAS makes one where none fits, which ends with its last
- * device. Where the hardware notes what devices write, the page table is also
- * what is asked for it.
+ * A struct iommufd_hwpt_paging is an iommu_domain that has all mappings of an IOAS.
+ * Userspace creates one by IOMMU_HWPT_ALLOC, if it requires certain flags, and
+ * destroys it. Attaching a device to an IOAS creates one if no page table is
+ * compatible, and detaching its last device destroys it. If the IOMMU supports dirty
+ * tracking, dirty pages are queried by page table.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -23,7 +22,7 @@ static struct iommufd_hwpt_paging *to_hwpt(struct iommufd_object *obj)
 	return container_of(obj, struct iommufd_hwpt_paging, obj);
 }
 
-/* The IOAS no longer fills the domain. */
+/* Called after the domain was removed from the IOAS, or before it was added. */
 static void hwpt_free(struct iommufd_hwpt_paging *hwpt)
 {
 	if (hwpt->domain)
@@ -31,7 +30,7 @@ static void hwpt_free(struct iommufd_hwpt_paging *hwpt)
 	refcount_dec(&hwpt->ioas->obj.users);
 }
 
-/* No device is attached. */
+/* Called without attached devices. */
 static void hwpt_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_hwpt_paging *hwpt = to_hwpt(obj);
@@ -62,12 +61,13 @@ static const struct iommufd_object_ops hwpt_ops = {
 };
 
 /**
- * iommufd_hwpt_paging_put() - End a device's use of a page table
+ * iommufd_hwpt_paging_put() - put the reference of a device on a page table
  * @ictx: the context
- * @hwpt: what iommufd_hwpt_detach() or iommufd_hwpt_replace() returned
+ * @hwpt: from iommufd_hwpt_detach() or iommufd_hwpt_replace()
  *
- * Context: May sleep. Destroys the page table if an attach made it and nobody
- * uses it now, thus the caller must not hold &iommufd_ioas.mutex.
+ * Destroys a page table that an attach has created, if it has no other user.
+ *
+ * Context: may sleep; &iommufd_ioas.mutex must not be held, as destroying takes it.
  */
 void iommufd_hwpt_paging_put(struct iommufd_ctx *ictx,
 			     struct iommufd_hwpt_paging *hwpt)
@@ -115,9 +115,9 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
 	hwpt->domain = domain;
 
 	/*
-	 * Before anything is mapped, since some IOMMUs have it in each entry.
-	 * It stays like that: devices that cannot have it need a page table of
-	 * their own. A driver that says it can and then cannot is broken.
+	 * Some IOMMUs set this in each entry, so it must precede the first map. It
+	 * never changes: a device that cannot force snooping requires another page
+	 * table. A driver that reports the capability must not fail here.
 	 */
 	if (idev->enforce_cache_coherency && WARN_ON(!hwpt_enforce_cc(hwpt)))
 		return -EINVAL;
@@ -125,22 +125,25 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
 }
 
 /**
- * iommufd_hwpt_paging_alloc() - Allocate an empty page table
+ * iommufd_hwpt_paging_alloc() - allocate an empty page table
  * @ictx: the context
- * @ioas: the IOAS that will fill it; the page table becomes its user
- * @idev: a device that can be attached to it
+ * @ioas: the IOAS; the page table takes a reference
+ * @idev: a device that can be attached to the page table
  * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT, IOMMU_HWPT_ALLOC_DIRTY_TRACKING
  *
  * The page table does not refer to @idev: a domain belongs to the IOMMU driver,
  * and outlives the device that it was allocated for. So the caller may put
  * @idev before it fills the page table.
  *
- * Context: May sleep, but does not wait for user memory.
+ * Return: the page table, for iommufd_hwpt_paging_fill(). Its ID cannot be looked up
+ * before iommufd_object_finalize(). Or
+ * * -EOPNOTSUPP: a flag is unknown, or the device's IOMMU does not support it
+ * * -ENOMEM: out of memory
+ * * -EBUSY: the context has no free ID
+ * * -EINVAL: the driver fails to enforce cache coherency
+ * * or another errno of the IOMMU driver
  *
- * Return: the page table, for iommufd_hwpt_paging_fill(). It has an ID that
- * cannot be looked up before iommufd_object_finalize().
- * -EOPNOTSUPP if a flag is unknown or this device's IOMMU lacks the feature.
- * -EINVAL, -ENOMEM and others as the driver of the IOMMU returns.
+ * Context: may sleep, but does not wait for user memory.
  */
 struct iommufd_hwpt_paging *
 iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
@@ -169,23 +172,23 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 }
 
 /**
- * iommufd_hwpt_paging_fill() - Map everything in the IOAS into a page table
+ * iommufd_hwpt_paging_fill() - map all mappings of the IOAS in a page table
  * @hwpt: from iommufd_hwpt_paging_alloc()
  * @idev: a device to attach first, for IOMMU drivers that finalise a domain on
  *	its first attach; or NULL
  *
  * Pins memory, so it waits for page faults, which userfaultfd or FUSE may never
- * serve, until the caller is killed. The caller must not have a short-term
+ * serve, until the task is killed. The caller must not have a short-term
  * reference on a device meanwhile: unbinding the device waits for these. @idev
  * needs no such reference, since its driver does not unbind it concurrently.
  *
- * Context: May sleep. The caller holds &iommufd_ioas.mutex, and keeps it until it
- * has finalized or aborted @hwpt if it attaches devices. Takes
- * &iommufd_group.lock and the locks of the IOAS' io_pagetable.
+ * Return: 0, or an errno of iommufd_hwpt_attach() or iopt_table_add_domain(). On
+ * failure the device is not attached and nothing is mapped; the caller must abort the
+ * object.
  *
- * Return: 0 on success. On failure nothing is attached or mapped, and the
- * caller aborts the object: errors of iommufd_hwpt_attach() and
- * iopt_table_add_domain().
+ * Context: may sleep; &iommufd_ioas.mutex is held. If the caller attaches devices, it
+ * must hold the mutex until it has finalized or aborted @hwpt. Takes
+ * &iommufd_group.lock and the locks of the io_pagetable.
  */
 int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt,
 			     struct iommufd_device *idev)
@@ -213,22 +216,22 @@ int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt,
 	return 0;
 }
 
-/* The part of IOMMU_HWPT_ALLOC that needs the device; both are looked up. */
+/* Do the part of IOMMU_HWPT_ALLOC that requires a reference on the device. */
 static struct iommufd_hwpt_paging *hwpt_alloc_empty(struct iommufd_ucmd *ucmd,
 						    struct iommufd_device *idev,
 						    struct iommufd_ioas *ioas)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 
-	/* No driver takes data for a paging domain. */
+	/* No driver supports data for a paging domain. */
 	if (cmd->data_len)
 		return ERR_PTR(-EOPNOTSUPP);
 	return iommufd_hwpt_paging_alloc(ucmd->ictx, ioas, idev, cmd->flags);
 }
 
 /*
- * The part of IOMMU_HWPT_ALLOC that waits for user memory: to pin it, and to
- * write the result. The caller's reference on @ioas outlives @hwpt.
+ * Do the part of IOMMU_HWPT_ALLOC that waits for user memory: pin the memory and copy
+ * the result. The caller's reference on @ioas outlives @hwpt.
  */
 static int hwpt_fill_and_respond(struct iommufd_ucmd *ucmd,
 				 struct iommufd_ioas *ioas,
@@ -242,7 +245,7 @@ static int hwpt_fill_and_respond(struct iommufd_ucmd *ucmd,
 		mutex_unlock(&ioas->mutex);
 	}
 	if (rc) {
-		/* Not filled: aborting needs no lock of the IOAS. */
+		/* Aborting takes no lock of the IOAS, as the page table is empty. */
 		iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->obj);
 		return rc;
 	}
@@ -259,10 +262,10 @@ static int hwpt_fill_and_respond(struct iommufd_ucmd *ucmd,
 }
 
 /*
- * Page tables in page tables are not supported: report what is wrong with the
- * request, as far as the driver of the IOMMU need not be called for that.
+ * Determine the errno of a request for a nested page table, which is not supported.
+ * ABI: errors that can be found without the IOMMU driver are reported first.
  */
-static int hwpt_refuse_nested(struct iommufd_ucmd *ucmd,
+static int hwpt_reject_nested(struct iommufd_ucmd *ucmd,
 			      struct iommufd_device *idev)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
@@ -280,15 +283,22 @@ static int hwpt_refuse_nested(struct iommufd_ucmd *ucmd,
 }
 
 /**
- * iommufd_hwpt_alloc() - IOMMU_HWPT_ALLOC
- * @ucmd: struct iommu_hwpt_alloc
+ * iommufd_hwpt_alloc() - handle IOMMU_HWPT_ALLOC
+ * @ucmd: the ioctl, with a struct iommu_hwpt_alloc
  *
- * Return: 0 on success. -EOPNOTSUPP if __reserved is set, a flag is unknown or
- * more than the IOMMU can do, there is data for the driver, or pt_id is the ID of
- * a page table and there is no data. -EINVAL if there is a data type without data
- * or data without a type, or if pt_id is not the ID of an IOAS. -ENOENT if there
- * is no such device, -EFAULT, -EINTR if the caller was killed, or an error of
- * iommufd_hwpt_paging_alloc() or iommufd_hwpt_paging_fill().
+ * Return:
+ * * 0: success
+ * * -EOPNOTSUPP: __reserved is set; a flag is unknown, or the IOMMU does not support
+ *   it; there is data for the IOMMU driver; or pt_id is the ID of a page table, and
+ *   there is no data
+ * * -EINVAL: there is a data type without data, or data without a type; or pt_id is not
+ *   the ID of an IOAS
+ * * -ENOENT: there is no such device
+ * * -EFAULT: the structure cannot be written
+ * * -EINTR: the task was killed
+ * * or another errno of iommufd_hwpt_paging_alloc() or iommufd_hwpt_paging_fill()
+ *
+ * Context: may sleep.
  */
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 {
@@ -310,7 +320,7 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 
 	ioas = iommufd_get_ioas(ucmd->ictx, cmd->pt_id);
 	if (IS_ERR(ioas)) {
-		rc = hwpt_refuse_nested(ucmd, idev);
+		rc = hwpt_reject_nested(ucmd, idev);
 		iommufd_put_object(ucmd->ictx, &idev->obj);
 		return rc;
 	}
@@ -325,12 +335,16 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 }
 
 /**
- * iommufd_hwpt_set_dirty_tracking() - IOMMU_HWPT_SET_DIRTY_TRACKING
- * @ucmd: struct iommu_hwpt_set_dirty_tracking
+ * iommufd_hwpt_set_dirty_tracking() - handle IOMMU_HWPT_SET_DIRTY_TRACKING
+ * @ucmd: the ioctl, with a struct iommu_hwpt_set_dirty_tracking
  *
- * Return: 0 on success. -EOPNOTSUPP if a flag is unknown, -ENOENT if there is
- * no such page table, or an error of iopt_set_dirty_tracking(): -EOPNOTSUPP if
- * it does not know what is written.
+ * Return:
+ * * 0: success
+ * * -EOPNOTSUPP: a flag is unknown, or the page table does not support dirty tracking
+ * * -ENOENT: there is no such page table
+ * * or another errno of iopt_set_dirty_tracking()
+ *
+ * Context: may sleep.
  */
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 {
@@ -351,12 +365,17 @@ int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 }
 
 /**
- * iommufd_hwpt_get_dirty_bitmap() - IOMMU_HWPT_GET_DIRTY_BITMAP
- * @ucmd: struct iommu_hwpt_get_dirty_bitmap
+ * iommufd_hwpt_get_dirty_bitmap() - handle IOMMU_HWPT_GET_DIRTY_BITMAP
+ * @ucmd: the ioctl, with a struct iommu_hwpt_get_dirty_bitmap
  *
- * Return: 0 on success. -EOPNOTSUPP if a flag is unknown or __reserved is set,
- * -ENOENT if there is no such page table, -EOVERFLOW if a number is more than
- * this machine has addresses, or an error of iopt_read_and_clear_dirty().
+ * Return:
+ * * 0: success
+ * * -EOPNOTSUPP: a flag is unknown, or __reserved is set
+ * * -ENOENT: there is no such page table
+ * * -EOVERFLOW: a value does not fit into an unsigned long
+ * * or another errno of iopt_read_and_clear_dirty()
+ *
+ * Context: may sleep.
  */
 int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 {

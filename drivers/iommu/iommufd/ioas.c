@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * I/O address spaces: the ioctls that map memory.
+ * I/O address spaces and the ioctls that map memory in them.
  */
 #include <linux/cleanup.h>
 #include <linux/compiler.h>
@@ -21,19 +21,19 @@
 /**
  * DOC: IOAS ioctls
  *
- * An IOAS is an object around a struct io_pagetable. The functions here check
- * what the caller gave, turn it into the engine's terms, and hand the result
- * back. A mapping that its maker could not be told of is undone: the call
- * failed, so nothing is mapped.
+ * An IOAS is an object with a struct io_pagetable. The handlers check the user's
+ * structure, convert it to a call of the engine, and copy the result to userspace. If
+ * the result of a map cannot be copied, the mapping is undone, so that a map that
+ * fails leaves nothing mapped.
  */
 
 #define IOAS_MAP_PROT	(IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)
 #define IOAS_MAP_FLAGS	(IOMMU_IOAS_MAP_FIXED_IOVA | IOAS_MAP_PROT)
 
 /*
- * A BAR that is mapped in the compat container's IOAS is reached by every device that is
- * attached to that IOAS, also by ID or through a HWPT. IOMMU_IOAS_MAP and
- * IOMMU_IOAS_COPY never map one.
+ * Any device that is attached to the compat IOAS can access a BAR that is mapped there,
+ * even if it was attached by iommufd ioctls. IOMMU_IOAS_MAP and IOMMU_IOAS_COPY never
+ * map a BAR.
  */
 static bool allow_unsafe_pfnmap;
 module_param(allow_unsafe_pfnmap, bool, 0644);
@@ -62,11 +62,10 @@ static const struct iommufd_object_ops ioas_ops = {
 };
 
 /**
- * iommufd_ioas_alloc - make an IOAS
+ * iommufd_ioas_alloc() - allocate an IOAS
  * @ictx: the context
  *
- * Return: an empty IOAS that is not finalized yet; otherwise an ERR_PTR as from
- * iommufd_object_alloc().
+ * Return: an empty IOAS that is not finalized, or an errno of iommufd_object_alloc().
  * Context: may sleep.
  */
 struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
@@ -79,17 +78,22 @@ struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
 		INIT_LIST_HEAD(&ioas->hwpt_list);
 		iopt_init_table(&ioas->iopt);
 		type1_init(&ioas->type1, &ioas_vfio_flavour);
-		/* Until VFIO_SET_IOMMU says otherwise. */
+		/* Default of the compat container; VFIO_SET_IOMMU may change it. */
 		ioas->type1.v2 = true;
 	}
 	return ioas;
 }
 
 /**
- * iommufd_ioas_alloc_ioctl - IOMMU_IOAS_ALLOC
- * @ucmd: struct iommu_ioas_alloc
+ * iommufd_ioas_alloc_ioctl() - handle IOMMU_IOAS_ALLOC
+ * @ucmd: the ioctl, with a struct iommu_ioas_alloc
  *
- * Return: 0; -EOPNOTSUPP for flags; -EFAULT; or from iommufd_ioas_alloc().
+ * Return:
+ * * 0: success
+ * * -EOPNOTSUPP: a flag is set
+ * * -EFAULT: the structure cannot be written
+ * * or another errno of iommufd_ioas_alloc()
+ *
  * Context: may sleep.
  */
 int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
@@ -106,7 +110,7 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	/* Nobody can use it before its maker knows of it. */
+	/* Finalize last: an object that was looked up cannot be aborted. */
 	cmd->out_ioas_id = ioas->obj.id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	if (rc)
@@ -117,14 +121,14 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 }
 
 /**
- * struct ioas_ranges - usable IOVAs, as many as the caller wants to know
- * @array: the ranges
- * @room: how many fit into the caller's memory
- * @size: how many fit into @array
- * @count: how many there are
+ * struct ioas_ranges - usable IOVA ranges to report
+ * @array: the ranges; no more than @room
+ * @room: number of ranges that fit into the user's buffer
+ * @size: number of allocated entries of @array
+ * @count: number of usable ranges, including those that do not fit
  *
- * They are copied to the caller once no lock is held: the caller's memory may
- * take any time to be there.
+ * The ranges are collected with locks held and copied to userspace without, because
+ * copying may wait for a page fault for an unlimited time.
  *
  * Owner: iommufd_ioas_iova_ranges().
  */
@@ -160,12 +164,19 @@ static int ioas_add_range(void *opaque, unsigned long start, unsigned long last)
 }
 
 /**
- * iommufd_ioas_iova_ranges - IOMMU_IOAS_IOVA_RANGES
- * @ucmd: struct iommu_ioas_iova_ranges
+ * iommufd_ioas_iova_ranges() - handle IOMMU_IOAS_IOVA_RANGES
+ * @ucmd: the ioctl, with a struct iommu_ioas_iova_ranges
  *
- * Return: 0; -EMSGSIZE where there are more ranges than fit, the caller then
- * has as many as do and knows the number; -EOPNOTSUPP; -ENOENT; -EFAULT; -ENOMEM;
- * -EINTR.
+ * Return:
+ * * 0: success
+ * * -EMSGSIZE: not all ranges fit; the first ranges are copied, and num_iovas is set to
+ *   the number of ranges
+ * * -EOPNOTSUPP: __reserved is set
+ * * -ENOENT: there is no such IOAS
+ * * -EFAULT: user memory cannot be written
+ * * -ENOMEM: out of memory
+ * * -EINTR: the task was killed
+ *
  * Context: may sleep.
  */
 int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
@@ -202,7 +213,7 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 	return ranges.count > ranges.room ? -EMSGSIZE : 0;
 }
 
-/* Add a range that the caller wants to stay usable to @tree. */
+/* Add an allowed range of the user's array to @tree. Returns 0 or an errno. */
 static int ioas_load_range(struct rb_root_cached *tree,
 			   const struct iommu_iova_range __user *from)
 {
@@ -229,12 +240,22 @@ static int ioas_load_range(struct rb_root_cached *tree,
 }
 
 /**
- * iommufd_ioas_allow_iovas - IOMMU_IOAS_ALLOW_IOVAS
- * @ucmd: struct iommu_ioas_allow_iovas
+ * iommufd_ioas_allow_iovas() - handle IOMMU_IOAS_ALLOW_IOVAS
+ * @ucmd: the ioctl, with a struct iommu_ioas_allow_iovas
  *
- * Return: 0, and the ranges replace the former ones; otherwise those stay:
- * -EADDRINUSE where a range is not usable; -EINVAL for ranges that overlap or
- * are shorter than two bytes; -EOPNOTSUPP; -ENOENT; -ENOMEM; -EFAULT; -EINTR.
+ * The ranges replace the former ones. On failure the former ones stay.
+ *
+ * Return:
+ * * 0: success
+ * * -EADDRINUSE: a range is not usable
+ * * -EINVAL: ranges overlap, or a range is shorter than two bytes
+ * * -EOVERFLOW: a range exceeds the IOVA space
+ * * -EOPNOTSUPP: __reserved is set
+ * * -ENOENT: there is no such IOAS
+ * * -ENOMEM: out of memory
+ * * -EFAULT: the ranges cannot be read
+ * * -EINTR: the task was killed
+ *
  * Context: may sleep.
  */
 int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
@@ -263,15 +284,15 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 	if (!rc)
 		rc = iopt_set_allow_iova(&ioas->iopt, &tree);
 
-	/* The former ranges now, or the new ones that were refused. */
+	/* On success @tree has the former ranges, otherwise the new ones. */
 	iopt_free_allowed(&tree);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
 	return rc;
 }
 
 /*
- * Check what all ways to map have in common, and fill in @map. @from is where
- * the memory is found, as far as that has to be less than the largest value.
+ * Check arguments that all map ioctls share, and fill in @map. @from is the source of
+ * the memory if it must be less than ULONG_MAX, otherwise 0.
  */
 static int ioas_check_map(u32 flags, u64 from, u64 iova, u64 length,
 			  struct iopt_map *map)
@@ -284,8 +305,8 @@ static int ioas_check_map(u32 flags, u64 from, u64 iova, u64 length,
 		return -EINVAL;
 
 	/*
-	 * Userspace has no way to flush caches, so all memory is mapped
-	 * coherent; devices for which that does not hold cannot be bound.
+	 * Userspace cannot flush caches, so all mappings are cache coherent. A
+	 * device that does not support this cannot be bound.
 	 */
 	*map = (struct iopt_map) {
 		.iova = iova,
@@ -301,26 +322,32 @@ static int ioas_check_map(u32 flags, u64 from, u64 iova, u64 length,
 	return 0;
 }
 
-/* Tell the caller about @map, or undo it. */
+/* Copy the result of a map to userspace. Undo the map if this fails. */
 static int ioas_respond_map(struct iommufd_ucmd *ucmd, size_t cmd_len,
 			    struct iommufd_ioas *ioas,
 			    const struct iopt_map *map)
 {
 	int rc = iommufd_ucmd_respond(ucmd, cmd_len);
 
-	/* Fails only if another thread is unmapping the same already. */
+	/* The unmap fails only if another thread unmaps the range, too. */
 	if (rc)
 		iopt_unmap_iova(&ioas->iopt, map->iova, map->length, NULL);
 	return rc;
 }
 
 /**
- * iommufd_ioas_map - IOMMU_IOAS_MAP
- * @ucmd: struct iommu_ioas_map
+ * iommufd_ioas_map() - handle IOMMU_IOAS_MAP
+ * @ucmd: the ioctl, with a struct iommu_ioas_map
  *
- * Return: 0; -EOPNOTSUPP for flags; -EOVERFLOW for numbers too large; -EINVAL
- * for a mapping that neither reads nor writes; -ENOENT; -EFAULT; or from
- * iopt_map_user_pages().
+ * Return:
+ * * 0: success
+ * * -EOPNOTSUPP: a flag is unknown, or __reserved is set
+ * * -EOVERFLOW: a value does not fit into an unsigned long, or is ULONG_MAX
+ * * -EINVAL: the mapping is neither readable nor writeable
+ * * -ENOENT: there is no such IOAS
+ * * -EFAULT: the structure cannot be written, or the memory cannot be pinned
+ * * or another errno of iopt_map_user_pages()
+ *
  * Context: may sleep.
  */
 int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
@@ -372,11 +399,13 @@ static int ioas_map_file(struct iommufd_ucmd *ucmd, struct iommufd_ioas *ioas,
 }
 
 /**
- * iommufd_ioas_map_file - IOMMU_IOAS_MAP_FILE
- * @ucmd: struct iommu_ioas_map_file
+ * iommufd_ioas_map_file() - handle IOMMU_IOAS_MAP_FILE
+ * @ucmd: the ioctl, with a struct iommu_ioas_map_file
  *
- * Return: as iommufd_ioas_map(); -EBADF where no file is open at the
- * descriptor; or from iopt_map_file_pages().
+ * Return: as iommufd_ioas_map(), or
+ * * -EBADF: the descriptor is not open
+ * * or another errno of iopt_map_file_pages()
+ *
  * Context: may sleep.
  */
 int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
@@ -410,10 +439,10 @@ static int ioas_check_source(unsigned long iova, unsigned long length)
 }
 
 /**
- * iommufd_ioas_copy - IOMMU_IOAS_COPY
- * @ucmd: struct iommu_ioas_copy
+ * iommufd_ioas_copy() - handle IOMMU_IOAS_COPY
+ * @ucmd: the ioctl, with a struct iommu_ioas_copy
  *
- * Return: as iommufd_ioas_map(); or from iopt_copy_iova().
+ * Return: as iommufd_ioas_map(), or another errno of iopt_copy_iova().
  * Context: may sleep.
  */
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
@@ -434,7 +463,7 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(src))
 		return PTR_ERR(src);
 
-	/* What is wrong with the source is reported before the destination is. */
+	/* ABI: errors of the source range precede those of the destination. */
 	rc = ioas_check_source(cmd->src_iova, cmd->length);
 	if (rc)
 		goto out_put_src;
@@ -473,12 +502,18 @@ static int ioas_unmap(struct io_pagetable *iopt, u64 iova, u64 length,
 }
 
 /**
- * iommufd_ioas_unmap - IOMMU_IOAS_UNMAP
- * @ucmd: struct iommu_ioas_unmap; iova 0 and length U64_MAX is everything
+ * iommufd_ioas_unmap() - handle IOMMU_IOAS_UNMAP
+ * @ucmd: the ioctl, with a struct iommu_ioas_unmap. iova 0 with length U64_MAX unmaps
+ *	everything, and succeeds even if nothing is mapped.
  *
- * Return: 0, of everything also where that is nothing; -ENOENT where nothing is
- * mapped in the range, or it cuts a mapping; -EOVERFLOW for numbers too large;
- * -EFAULT, with the memory unmapped; or from iopt_unmap_iova().
+ * Return:
+ * * 0: success
+ * * -ENOENT: there is no such IOAS, nothing is mapped in the range, or the range covers
+ *   a mapping only in part
+ * * -EOVERFLOW: a value does not fit into an unsigned long, or is ULONG_MAX
+ * * -EFAULT: the structure cannot be written; the range is unmapped nevertheless
+ * * or another errno of iopt_unmap_iova()
+ *
  * Context: may sleep.
  */
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)

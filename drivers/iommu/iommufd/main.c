@@ -25,22 +25,23 @@
 /**
  * DOC: The file
  *
- * An open file is a context, the file's references are the context's. Each
- * ioctl takes a structure that begins with its size. The table here knows the
- * size of the kernel's own and how much of it callers knew from the start;
- * everything that handlers see is a copy of the kernel's size, zero where the
- * caller's ended. Numbers that are not in the table may be the type1 ones.
+ * Each open of /dev/iommu creates a context. A reference on the file is a reference on
+ * the context. Each ioctl has a structure that begins with its size. iommufd_ioctls[]
+ * has the size of the kernel's structure, and the minimum size that a caller must
+ * pass. A handler receives a copy of the kernel's size. Members that the caller's
+ * structure lacks are 0. Ioctls that are not in the array are passed to the compat
+ * container, which implements the type1 ioctls.
  */
 
-/* Bytes for the copy of the largest structure. */
+/* Size in bytes of the buffer for the largest structure. */
 #define UCMD_SIZE	128
 
 /**
- * struct iommufd_ioctl - an ioctl and who answers it
- * @cmd: the number with type and direction
- * @size: bytes of the structure
- * @min_size: the least that a caller can give
- * @handler: gets the structure; returns 0 or an errno
+ * struct iommufd_ioctl - an ioctl and its handler
+ * @cmd: ioctl number, with type and direction
+ * @size: size of the structure in bytes
+ * @min_size: minimum size that a caller must pass
+ * @handler: handles the ioctl; returns 0 or a negative errno
  */
 struct iommufd_ioctl {
 	unsigned int cmd;
@@ -57,8 +58,8 @@ static int iommufd_destroy(struct iommufd_ucmd *ucmd)
 }
 
 /*
- * @_last is the last member that every caller has. The arguments are names and
- * constants: using one twice does no harm.
+ * @_last is the last member that every caller must pass. All arguments are names and
+ * constants: evaluating one twice does no harm.
  */
 #define IOMMUFD_IOCTL(_cmd, _handler, _struct, _last)			\
 	[_IOC_NR(_cmd) - IOMMUFD_CMD_BASE] = {				\
@@ -105,7 +106,7 @@ static const struct iommufd_ioctl iommufd_ioctls[] = {
 
 static const struct iommufd_ioctl *iommufd_find_ioctl(unsigned int cmd)
 {
-	/* Numbers below the first one wrap to large ones. */
+	/* A number below the first one wraps to a large one. */
 	unsigned int nr = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
 	const struct iommufd_ioctl *op;
 
@@ -117,8 +118,8 @@ static const struct iommufd_ioctl *iommufd_find_ioctl(unsigned int cmd)
 }
 
 /*
- * Copy the structure. What follows has to be zeroes, up to 4 GiB of them: they are
- * looked at in steps.
+ * Copy the user's structure. If it is larger than the kernel's, the remaining bytes,
+ * up to 4 GiB, must be 0. They are checked in steps, so that the task can be killed.
  */
 static int iommufd_copy_cmd(struct iommufd_ucmd *ucmd, size_t size)
 {
@@ -164,7 +165,7 @@ static long iommufd_fops_ioctl(struct file *file, unsigned int cmd,
 #if IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER)
 static struct miscdevice vfio_misc_dev;
 
-/* misc_open() leaves the device that was opened in private_data. */
+/* misc_open() has set private_data to the miscdevice. */
 static bool is_vfio_container(struct file *file)
 {
 	return file->private_data == &vfio_misc_dev;
@@ -190,9 +191,9 @@ static int iommufd_fops_open(struct inode *inode, struct file *file)
 
 	ictx->account_mode = IOPT_PAGES_ACCOUNT_USER;
 	if (is_vfio_container(file)) {
-		/* VFIO counts in the mm, and whoever opened that expects it. */
+		/* ABI: VFIO accounts pinned pages to the mm, not to the user. */
 		ictx->account_mode = IOPT_PAGES_ACCOUNT_MM;
-		pr_info_once("/dev/vfio/vfio is iommufd's, not VFIO's own\n");
+		pr_info_once("/dev/vfio/vfio is provided by iommufd, not by VFIO\n");
 	}
 	file->private_data = ictx;
 	return 0;
@@ -205,7 +206,7 @@ static int iommufd_fops_release(struct inode *inode, struct file *file)
 	iommufd_destroy_all_objects(ictx);
 	WARN_ON(!xa_empty(&ictx->groups));
 
-	/* Whoever still uses an object, by a bug, also uses the context. */
+	/* A leaked reference on an object may still be used, so leak the context. */
 	if (xa_empty(&ictx->objects))
 		kfree(ictx);
 	return 0;
@@ -219,11 +220,11 @@ static const struct file_operations iommufd_fops = {
 };
 
 /**
- * iommufd_ctx_from_file - the context of an open file, with a reference
- * @file: any file; its own reference stays the caller's
+ * iommufd_ctx_from_file() - get the context of an open file
+ * @file: any file; its reference is not consumed
  *
- * Return: the context, for iommufd_ctx_put(); ERR_PTR(-EBADFD) where the file
- * is none of ours.
+ * Return: the context with a reference, which the caller must drop by
+ * iommufd_ctx_put(); -EBADFD if @file is not an open /dev/iommu.
  * Context: any.
  */
 struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
@@ -237,11 +238,14 @@ struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_file, IOMMUFD);
 
 /**
- * iommufd_ctx_from_fd - the context of a file descriptor, with a reference
+ * iommufd_ctx_from_fd() - get the context of a file descriptor
  * @fd: a descriptor of the calling process
  *
- * Return: the context, for iommufd_ctx_put(); ERR_PTR(-EBADF) where no file is
- * open there; ERR_PTR(-EBADFD) where it is none of ours.
+ * Return: the context with a reference, which the caller must drop by
+ * iommufd_ctx_put(), or
+ * * -EBADF: @fd is not open
+ * * -EBADFD: @fd is not an open /dev/iommu
+ *
  * Context: process context.
  */
 struct iommufd_ctx *iommufd_ctx_from_fd(int fd)

@@ -72,7 +72,7 @@ struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 }
 
 /**
- * __iommufd_object_finalize() - make an object available for lookups, locked
+ * __iommufd_object_finalize() - publish an object for lookups, locked
  * @ictx: the context
  * @obj: from iommufd_object_alloc(); from now on owned by the context
  *
@@ -88,7 +88,7 @@ void __iommufd_object_finalize(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_object_finalize() - make an object available for lookups
+ * iommufd_object_finalize() - publish an object for lookups
  * @ictx: the context
  * @obj: from iommufd_object_alloc(); from now on owned by the context, and another
  *	thread may destroy it at any time

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOVAs by number of their area, for programs that make up ioctls at random: see
- * MOCK_FLAGS_ACCESS_SYZ.
+ * Conversion of area numbers to IOVAs, for fuzzers: see MOCK_FLAGS_ACCESS_SYZ.
  */
 #include <linux/cleanup.h>
 #include <linux/interval_tree.h>
@@ -11,16 +10,15 @@
 #include "iommufd_test.h"
 
 /**
- * iommufd_test_syz_iova() - the IOVA that a fuzzer means
+ * iommufd_test_syz_iova() - convert an area number and an offset to an IOVA
  * @iopt: the IOVA space
- * @where: an ordinal in the first four bytes, an offset in the others
+ * @where: number of the area in the first four bytes, offset in the others
  *
- * A fuzzer cannot know which IOVA a map gave. It hits one if it may name the
- * how-manieth area, and a byte of it.
+ * A fuzzer cannot predict which IOVA a map allocates, but it can predict the number
+ * of an area.
  *
- * Return: the IOVA; 0 where there are not so many areas.
- *
- * Context: Takes &io_pagetable.iova_rwsem.
+ * Return: the IOVA; 0 if there is no such area.
+ * Context: takes &io_pagetable.iova_rwsem.
  */
 unsigned long iommufd_test_syz_iova(struct io_pagetable *iopt, u64 where)
 {
@@ -38,13 +36,13 @@ unsigned long iommufd_test_syz_iova(struct io_pagetable *iopt, u64 where)
 }
 
 /**
- * iommufd_test_syz_conv_iova_id() - the same for an ioctl that names an IOAS
+ * iommufd_test_syz_conv_iova_id() - convert an area number of an ioctl to an IOVA
  * @ucmd: the ioctl
- * @ioas_id: the IOAS that @iova is in
- * @iova: replaced by the IOVA that it means
- * @flags: nothing happens without MOCK_FLAGS_ACCESS_SYZ, which is taken away
+ * @ioas_id: ID of the IOAS
+ * @iova: area number and offset; replaced by the IOVA
+ * @flags: nothing is converted without MOCK_FLAGS_ACCESS_SYZ, which is cleared
  *
- * Where there is no such IOAS @iova stays, and the ioctl will tell.
+ * If there is no such IOAS, @iova does not change, and the ioctl will fail.
  */
 void iommufd_test_syz_conv_iova_id(struct iommufd_ucmd *ucmd,
 				   unsigned int ioas_id, u64 *iova, u32 *flags)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The type1-compatible container on /dev/iommu.
+ * Compat container: type1 ioctls on /dev/iommu.
  */
 #include <linux/capability.h>
 #include <linux/cleanup.h>
@@ -16,19 +16,19 @@
 #include "iommufd_private.h"
 
 /**
- * DOC: The type1-compatible container
+ * DOC: compat container
  *
- * A file of /dev/iommu answers the ioctls of a VFIO container, too. Those name
- * no IOAS; they mean &iommufd_ctx.vfio_ioas, which VFIO makes when a group
- * joins, or which userspace chooses. The pointer counts nothing: it is cleared
- * when the IOAS goes. What the ioctls mean is in type1.c; here is whom they mean
- * it for.
+ * An open /dev/iommu also implements the ioctls of a VFIO container. They do not
+ * name an IOAS, but use the compat IOAS: &iommufd_ctx.vfio_ioas. VFIO creates it when it
+ * binds a group, or userspace selects it by IOMMU_VFIO_IOAS. The pointer is not a
+ * reference: it is cleared when the IOAS is destroyed. drivers/iommu/iopt/type1
+ * implements the type1 ioctls. This file selects the IOAS and implements the other
+ * ioctls.
  */
 
 /*
- * Become a short-term user of the container's IOAS.
- * Return: the IOAS, for iommufd_put_object(); ERR_PTR(-ENODEV) where there is
- * none.
+ * Take a short-term reference on the compat IOAS. Returns the IOAS, which the caller
+ * must pass to iommufd_put_object(), or -ENODEV if there is none.
  */
 static struct iommufd_ioas *compat_get_ioas(struct iommufd_ctx *ictx)
 {
@@ -43,11 +43,11 @@ static struct iommufd_ioas *compat_get_ioas(struct iommufd_ctx *ictx)
 }
 
 /**
- * iommufd_vfio_compat_ioas_get_id - tell the ID of the container's IOAS
+ * iommufd_vfio_compat_ioas_get_id() - get the ID of the compat IOAS
  * @ictx: the context
  * @out_ioas_id: set on success
  *
- * Return: 0; -ENODEV where the container has no IOAS.
+ * Return: 0; -ENODEV if there is no compat IOAS.
  * Context: takes the lock of @ictx->objects.
  */
 int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id)
@@ -63,12 +63,12 @@ int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id)
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_get_id, IOMMUFD_VFIO);
 
 /**
- * iommufd_vfio_compat_set_no_iommu - put the container into no-IOMMU mode
+ * iommufd_vfio_compat_set_no_iommu() - set no-IOMMU mode of the compat container
  * @ictx: the context
  *
- * For a group that has no IOMMU. Such a container never gets an IOAS.
+ * For a group without an IOMMU. VFIO does not create a compat IOAS in this mode.
  *
- * Return: 0; -EINVAL where the container has an IOAS.
+ * Return: 0; -EINVAL if there is a compat IOAS.
  * Context: takes the lock of @ictx->objects.
  */
 int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
@@ -85,9 +85,9 @@ int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu, IOMMUFD_VFIO);
 
 /*
- * Make @ioas the container's, and let it be found by ID in the same step:
- * whoever sees that the container has an IOAS goes on by ID.
- * Return: 0; -EEXIST where the container has one; -EINVAL in no-IOMMU mode.
+ * Set the compat IOAS and finalize it. Both happen under one lock, because a thread
+ * that finds that there is a compat IOAS looks it up by ID. Returns 0, -EEXIST if there
+ * is a compat IOAS already, or -EINVAL in no-IOMMU mode.
  */
 static int compat_install_ioas(struct iommufd_ctx *ictx,
 			       struct iommufd_ioas *ioas)
@@ -108,14 +108,16 @@ static int compat_install_ioas(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_vfio_compat_ioas_create - see to it that the container has an IOAS
+ * iommufd_vfio_compat_ioas_create() - create the compat IOAS if there is none
  * @ictx: the context
  *
- * For a group that joins. What is made here is an IOAS as any other one:
- * userspace can learn its ID and destroy it, or it goes with the context.
+ * Userspace can get the ID of the new IOAS and destroy it, like any other IOAS.
  *
- * Return: 0, with a new IOAS or the one that was there; -EINVAL in no-IOMMU
- * mode; otherwise as iommufd_ioas_alloc().
+ * Return:
+ * * 0: there is a compat IOAS
+ * * -EINVAL: the container is in no-IOMMU mode
+ * * or another errno of iommufd_ioas_alloc()
+ *
  * Context: may sleep.
  */
 int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
@@ -133,7 +135,7 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_create, IOMMUFD_VFIO);
 
-/* @ioas is kept by the caller; when it goes it takes the pointer with it. */
+/* The caller has a reference on @ioas. Destroying @ioas clears the pointer. */
 static void compat_set_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 {
 	xa_lock(&ictx->objects);
@@ -141,7 +143,7 @@ static void compat_set_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	xa_unlock(&ictx->objects);
 }
 
-static int compat_choose_ioas(struct iommufd_ctx *ictx, u32 id)
+static int compat_select_ioas(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_ioas *ioas = iommufd_get_ioas(ictx, id);
 
@@ -154,11 +156,16 @@ static int compat_choose_ioas(struct iommufd_ctx *ictx, u32 id)
 }
 
 /**
- * iommufd_vfio_ioas - IOMMU_VFIO_IOAS
- * @ucmd: struct iommu_vfio_ioas
+ * iommufd_vfio_ioas() - handle IOMMU_VFIO_IOAS
+ * @ucmd: the ioctl, with a struct iommu_vfio_ioas
  *
- * Return: 0; -ENODEV where IOMMU_VFIO_IOAS_GET finds none; -ENOENT for an ID
- * that is no IOAS; -EOPNOTSUPP; -EFAULT.
+ * Return:
+ * * 0: success
+ * * -ENODEV: IOMMU_VFIO_IOAS_GET: there is no compat IOAS
+ * * -ENOENT: IOMMU_VFIO_IOAS_SET: there is no such IOAS
+ * * -EOPNOTSUPP: the operation is unknown, or __reserved is set
+ * * -EFAULT: the structure cannot be written
+ *
  * Context: may sleep.
  */
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
@@ -172,7 +179,7 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 
 	switch (cmd->op) {
 	case IOMMU_VFIO_IOAS_SET:
-		return compat_choose_ioas(ictx, cmd->ioas_id);
+		return compat_select_ioas(ictx, cmd->ioas_id);
 	case IOMMU_VFIO_IOAS_CLEAR:
 		compat_set_ioas(ictx, NULL);
 		return 0;
@@ -183,7 +190,10 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 	return -EOPNOTSUPP;
 }
 
-/* Whether no page table behind the container lets a device pass caches by. */
+/*
+ * Returns 1 if all page tables of the compat IOAS enforce cache coherency, 0 if not, or
+ * a negative errno.
+ */
 static int compat_is_coherent(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = compat_get_ioas(ictx);
@@ -205,7 +215,7 @@ static int compat_is_coherent(struct iommufd_ctx *ictx)
 	return coherent;
 }
 
-/* Whoever may pin has to find the memory where it is mapped. */
+/* An access needs valid user addresses to pin pages. */
 static int compat_can_update_vaddr(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = compat_get_ioas(ictx);
@@ -237,10 +247,10 @@ static int compat_check_extension(struct iommufd_ctx *ictx,
 }
 
 /*
- * Version 1 has no dirty pages, so it could not stop tracking either. And it
- * splits mappings, for which no leaf may be huge. The latter stays when the
- * container becomes one of version 2.
- * Return: 0; -EBUSY; -EINTR; from iommufd_disable_huge_pages().
+ * Set the version of the type1 ABI. Version 1 has no ioctl to stop dirty tracking, so
+ * it cannot be set while pages are tracked. It splits mappings, which requires that no
+ * leaf is larger than a page. Huge pages stay disabled if version 2 is set later.
+ * Returns 0, -EBUSY, -EINTR, or an errno of iommufd_disable_huge_pages().
  */
 static int compat_set_version(struct iommufd_ioas *ioas, bool v2)
 {
@@ -259,9 +269,8 @@ static int compat_set_version(struct iommufd_ioas *ioas, bool v2)
 }
 
 /*
- * Return: 0; -EINVAL for a type that the container does not have; -EPERM for
- * no-IOMMU mode without CAP_SYS_RAWIO; -ENODEV without an IOAS; from
- * compat_set_version().
+ * Returns 0, -EINVAL for a type that is not supported, -EPERM for no-IOMMU mode without
+ * CAP_SYS_RAWIO, -ENODEV without a compat IOAS, or an errno of compat_set_version().
  */
 static int compat_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 {
@@ -277,7 +286,7 @@ static int compat_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
 		return -EINVAL;
 
-	/* VFIO does not let a container without a group have an IOMMU either. */
+	/* ABI: VFIO_SET_IOMMU fails if the container has no group. */
 	ioas = compat_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
@@ -286,7 +295,7 @@ static int compat_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	return rc;
 }
 
-/* Without an IOAS a call is looked at all the same: -ENODEV is the last error. */
+/* ABI: errors of the structure precede -ENODEV, so call type1_ioctl() in any case. */
 static int compat_type1_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 			      void __user *arg)
 {
@@ -306,13 +315,13 @@ static int compat_type1_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 }
 
 /**
- * iommufd_vfio_ioctl - an ioctl that is none of iommufd's own
+ * iommufd_vfio_ioctl() - handle an ioctl of the compat container
  * @ictx: the context
- * @cmd: its number
- * @arg: its argument, a number or the address of a structure
+ * @cmd: ioctl number
+ * @arg: argument: a value or a user address
  *
- * Return: what the ioctl of a VFIO container returns; -ENOIOCTLCMD for one that
- * there is not here.
+ * Return: the result of the ioctl, as of a VFIO container; -ENOIOCTLCMD for an unknown
+ * @cmd.
  * Context: may sleep.
  */
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The test ABI of /dev/iommu.
+ * Test ABI of /dev/iommu.
  */
 #include <linux/cleanup.h>
 #include <linux/debugfs.h>
@@ -10,25 +10,24 @@
 #include "test_private.h"
 
 /**
- * DOC: The test ABI
+ * DOC: Test ABI
  *
- * IOMMU_TEST_CMD stands for what a process otherwise needs hardware and a
- * driver for: devices, which are behind a mock IOMMU (test_device.c), looks
- * into page tables and at page counts, and dirty bits (test_domain.c), and a
- * driver that pins pages or copies (test_access.c). One structure and one
- * number serve every operation, as struct iommu_test_cmd has it.
+ * IOMMU_TEST_CMD replaces hardware and drivers in tests. It creates devices behind a
+ * mock IOMMU (test_device.c), checks page tables and page reference counts and sets
+ * dirty bits (test_domain.c), and pins or copies memory like a mediated driver
+ * (test_access.c). All operations share struct iommu_test_cmd.
  *
- * Failures can be injected under the name fail_iommufd in debugfs, and by
- * /proc/self/task/TID/fail-nth, where an allocation alone would not show what
- * happens on an error path.
+ * iopt_should_fail() injects failures in places where failing an allocation would not
+ * reach an error path. It is controlled by fail_iommufd in debugfs and by
+ * /proc/self/task/TID/fail-nth.
  */
 
 static struct dentry *fail_iommufd_dir;
 
-/* An address and a length are the smallest thing that a batch can hold. */
+/* A batch must have room for at least one address and one length. */
 #define TEST_MEMORY_LIMIT_MIN	(sizeof(unsigned long) + sizeof(u32))
 
-/* Nobody owns the range: it stays as long as the IOAS. */
+/* Without an owner, the range stays reserved as long as the IOAS exists. */
 static int test_reserve(struct io_pagetable *iopt, unsigned long start,
 			unsigned long last)
 {
@@ -67,7 +66,7 @@ static int test_set_memory_limit(struct iommufd_ucmd *ucmd)
 	return 0;
 }
 
-/* Those of nested page tables and of faults are not there: EOPNOTSUPP. */
+/* Operations on nested page tables and faults are not supported: -EOPNOTSUPP. */
 static int (*const test_operations[])(struct iommufd_ucmd *ucmd) = {
 	[IOMMU_TEST_OP_ADD_RESERVED] = test_add_reserved,
 	[IOMMU_TEST_OP_MOCK_DOMAIN] = iommufd_test_mock_domain,
@@ -86,10 +85,10 @@ static int (*const test_operations[])(struct iommufd_ucmd *ucmd) = {
 };
 
 /**
- * iommufd_test() - ioctl(IOMMU_TEST_CMD)
- * @ucmd: with a struct iommu_test_cmd
+ * iommufd_test() - handle IOMMU_TEST_CMD
+ * @ucmd: the ioctl, with a struct iommu_test_cmd
  *
- * Return: what the operation gives; -EOPNOTSUPP for one that is not there.
+ * Return: the result of the operation; -EOPNOTSUPP if it is not supported.
  */
 int iommufd_test(struct iommufd_ucmd *ucmd)
 {
@@ -101,15 +100,15 @@ int iommufd_test(struct iommufd_ucmd *ucmd)
 }
 
 /**
- * iommufd_test_init() - make the test ABI ready for use
+ * iommufd_test_init() - initialise the test ABI
  *
- * Return: 0, or why the mock IOMMU could not be registered.
+ * Return: 0, or an errno of registering the mock IOMMUs.
  */
 int iommufd_test_init(void)
 {
 	int rc;
 
-	/* Without debugfs, or memory, failures are just not injected. */
+	/* On failure, only the fault injection is missing. */
 	fail_iommufd_dir = fault_create_debugfs_attr("fail_iommufd", NULL,
 						     &iopt_fail_attr);
 	rc = iommufd_test_iommus_register();
@@ -121,7 +120,7 @@ int iommufd_test_init(void)
 /**
  * iommufd_test_exit() - undo iommufd_test_init()
  *
- * Context: There is no context, and so no device, any more.
+ * Context: no context exists, so no test device exists.
  */
 void iommufd_test_exit(void)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Accesses of the test ABI: a driver that uses an IOAS from within the kernel.
+ * Test ABI: accesses, which replace a mediated driver.
  */
 #include <linux/anon_inodes.h>
 #include <linux/cleanup.h>
@@ -16,17 +16,16 @@
 /**
  * DOC: Test accesses
  *
- * An access is a file. Userspace names it by its descriptor and destroys it by
- * closing that; the access holds on to the context, as a driver's does, so
- * /dev/iommu may be closed first.
+ * An access is a file. Userspace passes its descriptor, and destroys the access by
+ * closing it. An access has a reference on the context, so /dev/iommu may be closed
+ * first.
  *
- * A pin is remembered, with a number for userspace, until userspace gives it
- * back or the engine asks for it: who pins and writes that down does both with
- * the lock held that the unmap callback takes, so that no pin is missed by an
- * unmap that runs meanwhile.
+ * Pins are in a list. Userspace unpins by the ID of the pin, and the unmap callback by
+ * range. The lock of the list is held while pages are pinned and added, so a
+ * concurrent unmap callback finds all pins.
  */
 
-/* More at a time nobody needs, and a fuzzer does not get. */
+/* Maximum length of a pin or copy: limits the memory that a fuzzer allocates. */
 #define TEST_ACCESS_MAX		SZ_16M
 
 #define TEST_RW_FLAGS		(MOCK_ACCESS_RW_WRITE | \
@@ -39,28 +38,27 @@ static_assert((int)MOCK_ACCESS_RW_SLOW_PATH ==
 
 /**
  * struct test_access - an access
- * @access: of the IOAS; NULL only until it is made and in a file that nobody
- *	has seen
- * @lock: guards @pins and @next_id; taken outside all locks of the IOAS
- * @pins: struct test_pin, in the order in which they were made
- * @next_id: number of the next pin
+ * @access: the access to the IOAS; NULL only before the file has a descriptor
+ * @lock: guards @pins and @next_id; nests outside all locks of the IOAS
+ * @pins: struct test_pin, oldest first
+ * @next_id: ID of the next pin
  *
- * Owner: a struct file, its reference counts.
+ * Owner: a struct file.
  */
 struct test_access {
 	struct iommufd_access *access;
-	/* Held over a pin and its entry in the list. */
+	/* serialises pins with the unmap callback */
 	struct mutex lock;
 	struct list_head pins;
 	u32 next_id;
 };
 
 /**
- * struct test_pin - pages that an access pinned
- * @node: in &test_access.pins
+ * struct test_pin - pages that an access has pinned
+ * @node: entry in &test_access.pins
  * @iova: first byte
- * @length: bytes
- * @id: what userspace names it by
+ * @length: number of bytes
+ * @id: ID for userspace
  */
 struct test_pin {
 	struct list_head node;
@@ -105,8 +103,8 @@ static const struct iommufd_access_ops test_access_pin_ops = {
 };
 
 /*
- * All pins are undone while there is an access to undo them by. Until that is
- * destroyed the engine may still call test_access_unmap().
+ * Unpin before the access is destroyed, as unpinning requires the access. The engine
+ * may call test_access_unmap() until then.
  */
 static int test_access_release(struct inode *inode, struct file *file)
 {
@@ -126,16 +124,16 @@ static const struct file_operations test_access_fops = {
 	.release = test_access_release,
 };
 
-/* The access of a descriptor; NULL for any other file, or none. */
-static struct test_access *test_access_of(struct fd f)
+/* Get the access of a descriptor. Returns NULL if it is not one of an access. */
+static struct test_access *test_access_from_fd(struct fd f)
 {
 	if (fd_empty(f) || fd_file(f)->f_op != &test_access_fops)
 		return NULL;
 	return fd_file(f)->private_data;
 }
 
-/* A file with an access that is not made yet. */
-static struct file *test_access_file(void)
+/* Create the file of an access that is yet to be created. */
+static struct file *test_access_create_file(void)
 {
 	struct test_access *ta = kzalloc(sizeof(*ta), GFP_KERNEL_ACCOUNT);
 	struct file *file;
@@ -151,7 +149,7 @@ static struct file *test_access_file(void)
 	return file;
 }
 
-/* Make the access, attach it, and tell userspace its descriptor. */
+/* Create and attach an access, and report its descriptor to userspace. */
 static int test_access_attach(struct iommufd_ucmd *ucmd, struct test_access *ta,
 			      int fd)
 {
@@ -175,12 +173,15 @@ static int test_access_attach(struct iommufd_ucmd *ucmd, struct test_access *ta,
 }
 
 /**
- * iommufd_test_create_access() - make an access to an IOAS
+ * iommufd_test_create_access() - create an access and attach it to an IOAS
  * @ucmd: IOMMU_TEST_OP_CREATE_ACCESS, with the ID of the IOAS
  *
- * Return: 0, out_access_fd being the access; -EOPNOTSUPP for an unknown flag;
- * -ENOMEM, also without a free descriptor; what creating and attaching an
- * access gives; -EFAULT.
+ * Return:
+ * * 0: success; out_access_fd is the descriptor of the access
+ * * -EOPNOTSUPP: unknown flag
+ * * -ENOMEM: out of memory, or there is no free descriptor
+ * * -EFAULT: user memory cannot be written
+ * * or another errno of iommufd_access_create() or iommufd_access_attach()
  */
 int iommufd_test_create_access(struct iommufd_ucmd *ucmd)
 {
@@ -191,7 +192,7 @@ int iommufd_test_create_access(struct iommufd_ucmd *ucmd)
 	if (cmd->create_access.flags &
 	    ~(u32)MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES)
 		return -EOPNOTSUPP;
-	file = test_access_file();
+	file = test_access_create_file();
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	fd = get_unused_fd_flags(O_CLOEXEC);
@@ -208,16 +209,17 @@ int iommufd_test_create_access(struct iommufd_ucmd *ucmd)
 err_fd:
 	put_unused_fd(fd);
 err_file:
-	/* The release undoes what there is. */
+	/* test_access_release() destroys the access, if there is one. */
 	fput(file);
 	return rc;
 }
 
 /**
- * iommufd_test_access_replace_ioas() - give an access another IOAS
- * @ucmd: IOMMU_TEST_OP_ACCESS_REPLACE_IOAS, with the access
+ * iommufd_test_access_replace_ioas() - attach an access to another IOAS
+ * @ucmd: IOMMU_TEST_OP_ACCESS_REPLACE_IOAS, with the descriptor of the access
  *
- * Return: 0; -EBADFD for what is no access; what replacing gives.
+ * Return: 0; -EBADFD if the descriptor is not one of an access; or an errno of
+ * iommufd_access_replace().
  */
 int iommufd_test_access_replace_ioas(struct iommufd_ucmd *ucmd)
 {
@@ -225,7 +227,7 @@ int iommufd_test_access_replace_ioas(struct iommufd_ucmd *ucmd)
 	struct test_access *ta;
 
 	CLASS(fd, f)(cmd->id);
-	ta = test_access_of(f);
+	ta = test_access_from_fd(f);
 	if (!ta)
 		return -EBADFD;
 	return iommufd_access_replace(ta->access,
@@ -243,7 +245,7 @@ static unsigned long test_access_iova(struct test_access *ta, u64 iova,
 	return iommufd_test_syz_iova(&ta->access->ioas->iopt, iova);
 }
 
-/* Compare what was pinned with what is at an address of the caller. */
+/* Compare pinned pages with the pages at a user address. */
 static int test_access_compare(unsigned long address, struct page **pages,
 			       size_t npages)
 {
@@ -265,7 +267,7 @@ static int test_access_compare(unsigned long address, struct page **pages,
 	return 0;
 }
 
-/* Pin, compare, tell userspace. The caller keeps what was pinned, or frees. */
+/* Pin, compare and report to userspace. On success @pin is in the list. */
 static int test_access_pin(struct iommufd_ucmd *ucmd, struct test_access *ta,
 			   struct test_pin *pin, struct page **pages)
 {
@@ -279,7 +281,7 @@ static int test_access_pin(struct iommufd_ucmd *ucmd, struct test_access *ta,
 					      MOCK_FLAGS_ACCESS_WRITE);
 	if (rc)
 		return rc;
-	/* A fuzzer does not know what is there and gives no address. */
+	/* A fuzzer passes no address, as it cannot predict which pages are pinned. */
 	if (cmd->access_pages.uptr)
 		rc = test_access_compare(cmd->access_pages.uptr - in_page,
 					 pages,
@@ -300,12 +302,17 @@ static int test_access_pin(struct iommufd_ucmd *ucmd, struct test_access *ta,
 
 /**
  * iommufd_test_access_pages() - pin pages through an access
- * @ucmd: IOMMU_TEST_OP_ACCESS_PAGES, with the access
+ * @ucmd: IOMMU_TEST_OP_ACCESS_PAGES, with the descriptor of the access
  *
- * Return: 0, out_access_pages_id being the pin; -ENOMEM, also for more than
- * 16 MiB; -EOPNOTSUPP for an unknown flag, and for an access that was made
- * without MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES; -EBADFD for what is no
- * access; what pinning gives; -EBADE where other pages are at uptr; -EFAULT.
+ * Return:
+ * * 0: success; out_access_pages_id is the ID of the pin
+ * * -ENOMEM: out of memory, or the length exceeds 16 MiB
+ * * -EOPNOTSUPP: unknown flag, or the access was created without
+ *   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES
+ * * -EBADFD: the descriptor is not one of an access
+ * * -EBADE: the pages differ from those at uptr
+ * * -EFAULT: user memory cannot be accessed
+ * * or another errno of iommufd_access_pin_pages()
  */
 int iommufd_test_access_pages(struct iommufd_ucmd *ucmd)
 {
@@ -322,7 +329,7 @@ int iommufd_test_access_pages(struct iommufd_ucmd *ucmd)
 	if (flags & ~(u32)(MOCK_FLAGS_ACCESS_WRITE | MOCK_FLAGS_ACCESS_SYZ))
 		return -EOPNOTSUPP;
 	CLASS(fd, f)(cmd->id);
-	ta = test_access_of(f);
+	ta = test_access_from_fd(f);
 	if (!ta)
 		return -EBADFD;
 	if (!ta->access->ops->needs_pin_pages)
@@ -333,24 +340,24 @@ int iommufd_test_access_pages(struct iommufd_ucmd *ucmd)
 		return -ENOMEM;
 	pin->iova = test_access_iova(ta, cmd->access_pages.iova, flags);
 	pin->length = length;
-	/* A page more than whole ones, as neither end need be aligned. */
+	/* A range of unaligned ends covers up to two more pages. */
 	pages = kvcalloc(length / PAGE_SIZE + 2, sizeof(*pages),
 			 GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return -ENOMEM;
 	rc = test_access_pin(ucmd, ta, pin, pages);
-	/* The list has it now. */
+	/* The list owns it now. */
 	if (!rc)
 		pin = NULL;
 	return rc;
 }
 
 /**
- * iommufd_test_destroy_access_pages() - give a pin back
- * @ucmd: IOMMU_TEST_OP_DESTROY_ACCESS_PAGES, with the access
+ * iommufd_test_destroy_access_pages() - unpin pages of iommufd_test_access_pages()
+ * @ucmd: IOMMU_TEST_OP_DESTROY_ACCESS_PAGES, with the descriptor of the access
  *
- * Return: 0; -EBADFD for what is no access; -ENOENT for a pin that it has not,
- * or has no more.
+ * Return: 0; -EBADFD if the descriptor is not one of an access; -ENOENT if the access
+ * has no pin of this ID.
  */
 int iommufd_test_destroy_access_pages(struct iommufd_ucmd *ucmd)
 {
@@ -359,7 +366,7 @@ int iommufd_test_destroy_access_pages(struct iommufd_ucmd *ucmd)
 	struct test_pin *pin;
 
 	CLASS(fd, f)(cmd->id);
-	ta = test_access_of(f);
+	ta = test_access_from_fd(f);
 	if (!ta)
 		return -EBADFD;
 
@@ -374,11 +381,16 @@ int iommufd_test_destroy_access_pages(struct iommufd_ucmd *ucmd)
 }
 
 /**
- * iommufd_test_access_rw() - copy through an access
- * @ucmd: IOMMU_TEST_OP_ACCESS_RW, with the access
+ * iommufd_test_access_rw() - copy from or to an IOVA range through an access
+ * @ucmd: IOMMU_TEST_OP_ACCESS_RW, with the descriptor of the access
  *
- * Return: 0; -ENOMEM, also for more than 16 MiB; -EOPNOTSUPP for an unknown
- * flag; -EBADFD for what is no access; what copying gives; -EFAULT.
+ * Return:
+ * * 0: success
+ * * -ENOMEM: out of memory, or the length exceeds 16 MiB
+ * * -EOPNOTSUPP: unknown flag
+ * * -EBADFD: the descriptor is not one of an access
+ * * -EFAULT: user memory cannot be read or written
+ * * or another errno of iommufd_access_rw()
  */
 int iommufd_test_access_rw(struct iommufd_ucmd *ucmd)
 {
@@ -395,7 +407,7 @@ int iommufd_test_access_rw(struct iommufd_ucmd *ucmd)
 	if (flags & ~(u32)(TEST_RW_FLAGS | MOCK_FLAGS_ACCESS_SYZ))
 		return -EOPNOTSUPP;
 	CLASS(fd, f)(cmd->id);
-	ta = test_access_of(f);
+	ta = test_access_from_fd(f);
 	if (!ta)
 		return -EBADFD;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices of the test ABI, behind the mock IOMMU.
+ * Test ABI: devices behind mock IOMMUs.
  */
 #include <linux/iommu_mock.h>
 #include <linux/platform_device.h>
@@ -11,11 +11,10 @@
 /**
  * DOC: Test devices
  *
- * A test device does nothing but be there: it is bound and attached as a
- * driver would do it, and goes when its object is destroyed. What its IOMMU
- * can do is chosen with its flags; there is an instance of the mock IOMMU for
- * each combination of them. A page of the IOMMU is half a page of memory, so
- * that tests see what happens where the two differ.
+ * A test device is bound and attached as by its driver, but never does DMA. It is
+ * removed when its object is destroyed. Its flags select the features of its IOMMU;
+ * there is a mock IOMMU for each combination of flags. A page of the IOMMU is half a
+ * CPU page, so that tests cover the difference.
  */
 
 #define TEST_PAGE_SIZE		(PAGE_SIZE / 2)
@@ -24,13 +23,12 @@
 				 MOCK_FLAGS_DEVICE_HUGE_IOVA)
 
 /**
- * struct test_device - a test device that is attached
- * @obj: what userspace destroys to be rid of it
- * @pdev: the device, owned
- * @idev: @pdev as it is bound to the context, owned
+ * struct test_device - a test device that is bound and attached
+ * @obj: the object, by which userspace destroys the device
+ * @pdev: the device; owned
+ * @idev: the bound device; owned
  *
- * Owner: as any object. @pdev and @idev never change; that they do not vanish
- * under an ioctl is what its count of @obj is for.
+ * Owner: as any object. @pdev and @idev never change; a reference on @obj keeps them.
  */
 struct test_device {
 	struct iommufd_object obj;
@@ -50,7 +48,7 @@ static void *test_device_hw_info(struct device *dev, u32 *length, u32 *type)
 	return info;
 }
 
-/* Any test device can be attached to the domains of any, but for dirty bits. */
+/* All test devices share domains, except if they differ in dirty tracking. */
 #define TEST_MODEL(_name, _pgsizes, _dirty)				\
 	{								\
 		.name = _name,						\
@@ -65,7 +63,7 @@ static void *test_device_hw_info(struct device *dev, u32 *length, u32 *type)
 		.should_fail = iopt_should_fail,			\
 	}
 
-/* By the flags of the device. */
+/* indexed by the flags of the device */
 static const struct iommu_mock_model test_models[TEST_DEVICE_FLAGS + 1] = {
 	[0] = TEST_MODEL("test", TEST_PAGE_SIZE, true),
 	[MOCK_FLAGS_DEVICE_NO_DIRTY] =
@@ -78,7 +76,7 @@ static const struct iommu_mock_model test_models[TEST_DEVICE_FLAGS + 1] = {
 			   TEST_PAGE_SIZE | TEST_HUGE_PAGE_SIZE, false),
 };
 
-/* Set while the module is loaded, and never in between. */
+/* set while the module is loaded */
 static struct mock_iommu *test_iommus[ARRAY_SIZE(test_models)];
 
 static struct platform_device *test_device_create(u32 flags)
@@ -103,7 +101,7 @@ static struct platform_device *test_device_create(u32 flags)
 	return pdev;
 }
 
-/* Bind, attach, and tell userspace; the device is made, the object is not. */
+/* Bind and attach a device, and report it to userspace. */
 static int test_device_attach(struct iommufd_ucmd *ucmd,
 			      struct test_device *tdev)
 {
@@ -120,7 +118,7 @@ static int test_device_attach(struct iommufd_ucmd *ucmd,
 	if (rc)
 		goto err_unbind;
 
-	/* What mock_domain_flags gives back is at the same place. */
+	/* mock_domain_flags has its outputs at the same offsets. */
 	cmd->mock_domain.out_stdev_id = tdev->obj.id;
 	cmd->mock_domain.out_hwpt_id = pt_id;
 	cmd->mock_domain.out_idev_id = idev_id;
@@ -151,12 +149,16 @@ static const struct iommufd_object_ops test_device_ops = {
 };
 
 /**
- * iommufd_test_mock_domain() - make a device and attach it
+ * iommufd_test_mock_domain() - create and attach a test device
  * @ucmd: IOMMU_TEST_OP_MOCK_DOMAIN or IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS, with the
  *	ID of an IOAS or of a page table
  *
- * Return: 0; -EINVAL for an unknown flag; what creating, binding and attaching
- * a device gives; -EFAULT.
+ * Return:
+ * * 0: success
+ * * -EINVAL: unknown flag
+ * * -EFAULT: user memory cannot be written
+ * * or another errno of creating the device, iommufd_device_bind() or
+ *   iommufd_device_attach()
  */
 int iommufd_test_mock_domain(struct iommufd_ucmd *ucmd)
 {
@@ -189,11 +191,14 @@ err_abort:
 }
 
 /**
- * iommufd_test_mock_domain_replace() - attach a device to something else
+ * iommufd_test_mock_domain_replace() - attach a test device to another page table
  * @ucmd: IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE, with the ID of the test device
  *
- * Return: 0; -ENOENT where there is no such device; what replacing gives;
- * -EFAULT.
+ * Return:
+ * * 0: success
+ * * -ENOENT: there is no such device or page table
+ * * -EFAULT: user memory cannot be written
+ * * or another errno of iommufd_device_replace()
  */
 int iommufd_test_mock_domain_replace(struct iommufd_ucmd *ucmd)
 {
@@ -223,9 +228,9 @@ static void test_iommus_unregister(unsigned int count)
 }
 
 /**
- * iommufd_test_iommus_register() - have IOMMUs for test devices
+ * iommufd_test_iommus_register() - register the IOMMUs of test devices
  *
- * Return: 0, or why an instance could not be registered.
+ * Return: 0, or an errno of iommu_mock_register().
  */
 int iommufd_test_iommus_register(void)
 {

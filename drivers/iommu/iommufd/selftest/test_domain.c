@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The test ABI's looks into page tables and at memory.
+ * Test ABI: checks of page tables, reference counts and dirty bits.
  */
 #include <linux/bitmap.h>
 #include <linux/cleanup.h>
@@ -16,18 +16,18 @@
 /**
  * DOC: Test domains
  *
- * The caller says what should be mapped where, or how often pages should be
- * pinned, and is told whether it is so. It also says which pages a device
- * wrote, and then asks the dirty query for them.
+ * The caller passes the expected translation of a range, or the expected number of
+ * pins of pages, and the operation fails if it differs. Another operation sets dirty
+ * bits, which the caller then queries.
  */
 
-/* IOVAs and lengths are looked at in these steps. */
+/* Step in which ranges are checked. */
 #define TEST_GRANULE		(PAGE_SIZE / 2)
 
-/* More bitmap than this nobody needs: 16 MiB. */
+/* Maximum size of a dirty bitmap in bits: 16 MiB. */
 #define TEST_DIRTY_BITS_MAX	((unsigned long)SZ_16M * BITS_PER_BYTE)
 
-/* The page at an address, which the caller has to put. */
+/* Get the page at a user address. The caller must put it. */
 static struct page *test_user_page(unsigned long address)
 {
 	struct page *page;
@@ -41,7 +41,7 @@ static struct page *test_user_page(unsigned long address)
 	return page;
 }
 
-/* A page table of the mock IOMMU; -EINVAL for one of another. */
+/* Look up a page table of a mock IOMMU. Returns -EINVAL for one of another IOMMU. */
 static struct iommufd_hwpt_paging *test_get_hwpt(struct iommufd_ucmd *ucmd)
 {
 	const struct iommu_test_cmd *cmd = ucmd->cmd;
@@ -73,13 +73,15 @@ static int test_check_map_at(struct iommu_domain *domain, unsigned long iova,
 }
 
 /**
- * iommufd_test_check_map() - compare what is mapped with a process' memory
+ * iommufd_test_check_map() - compare translations of a range with user memory
  * @ucmd: IOMMU_TEST_OP_MD_CHECK_MAP, with the ID of a page table
  *
- * Return: 0 if every page of the range translates to the page of memory that
- * is at its place from uptr on; -EINVAL if not, for a range that is not
- * aligned, or a page table that is not the mock's; -ENOENT without a page
- * table; -EFAULT without memory.
+ * Return:
+ * * 0: each IOVA translates to the page at the same offset from uptr
+ * * -EINVAL: an IOVA does not; the range is not aligned; or the page table is not of a
+ *   mock IOMMU
+ * * -ENOENT: there is no such page table
+ * * -EFAULT: there is no user memory
  */
 int iommufd_test_check_map(struct iommufd_ucmd *ucmd)
 {
@@ -107,14 +109,16 @@ int iommufd_test_check_map(struct iommufd_ucmd *ucmd)
 }
 
 /**
- * iommufd_test_check_refs() - compare how often pages are pinned
+ * iommufd_test_check_refs() - compare the number of pins of user pages
  * @ucmd: IOMMU_TEST_OP_MD_CHECK_REFS
  *
- * Pages of large folios are left out: those count their pins together.
+ * Skips pages of large folios, which share a pin count.
  *
- * Return: 0 if every page of the range is pinned as often as refs says; -EIO
- * if not; -EINVAL for a range that is not aligned or wraps; -EFAULT without
- * memory.
+ * Return:
+ * * 0: each page has the number of pins in refs
+ * * -EIO: a page does not
+ * * -EINVAL: the range wraps or is not aligned
+ * * -EFAULT: there is no user memory
  */
 int iommufd_test_check_refs(struct iommufd_ucmd *ucmd)
 {
@@ -144,7 +148,7 @@ int iommufd_test_check_refs(struct iommufd_ucmd *ucmd)
 	return 0;
 }
 
-/* Set what the bitmap names. Return: how many, or an errno. */
+/* Set the dirty bits of a user bitmap. Returns the number of set bits, or an errno. */
 static long test_dirty_bits(struct iommu_domain *domain, unsigned long iova,
 			    unsigned long page_size, unsigned long nbits,
 			    const void __user *data)
@@ -170,15 +174,21 @@ static long test_dirty_bits(struct iommu_domain *domain, unsigned long iova,
 }
 
 /**
- * iommufd_test_dirty() - make pages dirty
+ * iommufd_test_dirty() - set dirty bits in a page table
  * @ucmd: IOMMU_TEST_OP_DIRTY, with the ID of a page table
  *
- * A bit of the bitmap stands for page_size bytes; what is mapped where they
- * begin becomes dirty. out_nr_dirty is told how many did, be it again.
+ * A bit of the bitmap represents page_size bytes. It sets the dirty bit of the leaf
+ * that maps their first byte. out_nr_dirty is set to the number of such leaves, dirty
+ * before or not.
  *
- * Return: 0; -EINVAL for a range that is empty or not aligned, no bitmap,
- * tracking that is off, or a page table that is not the mock's; -EOVERFLOW for
- * too long a bitmap; -ENOENT without a page table; -ENOMEM; -EFAULT.
+ * Return:
+ * * 0: success
+ * * -EINVAL: the range is empty or not aligned; there is no bitmap; tracking is
+ *   disabled; or the page table is not of a mock IOMMU
+ * * -EOVERFLOW: the bitmap is too large
+ * * -ENOENT: there is no such page table
+ * * -ENOMEM: out of memory
+ * * -EFAULT: user memory cannot be read or written
  */
 int iommufd_test_dirty(struct iommufd_ucmd *ucmd)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the test ABI share. See test.c.
+ * Declarations of the test ABI: see test.c.
  */
 #ifndef __IOMMUFD_TEST_PRIVATE_H
 #define __IOMMUFD_TEST_PRIVATE_H
@@ -9,20 +9,20 @@
 #include "iommufd_test.h"
 
 /*
- * One for each operation. Each takes its arguments from ucmd->cmd, a struct
- * iommu_test_cmd, and returns 0 or an errno.
+ * Operations. Each has its arguments in ucmd->cmd, a struct iommu_test_cmd, and
+ * returns 0 or a negative errno.
  */
 
-/* test_device.c: devices behind the mock IOMMU */
+/* test_device.c */
 int iommufd_test_mock_domain(struct iommufd_ucmd *ucmd);
 int iommufd_test_mock_domain_replace(struct iommufd_ucmd *ucmd);
 
-/* test_domain.c: what the page tables and the memory are like */
+/* test_domain.c */
 int iommufd_test_check_map(struct iommufd_ucmd *ucmd);
 int iommufd_test_check_refs(struct iommufd_ucmd *ucmd);
 int iommufd_test_dirty(struct iommufd_ucmd *ucmd);
 
-/* test_access.c: in-kernel users of an IOAS */
+/* test_access.c */
 int iommufd_test_create_access(struct iommufd_ucmd *ucmd);
 int iommufd_test_access_replace_ioas(struct iommufd_ucmd *ucmd);
 int iommufd_test_access_pages(struct iommufd_ucmd *ucmd);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of the interface that no process can make: with a context that is none.
+ * Tests of ioctls with arguments that userspace cannot pass, without a context.
  */
 #include <kunit/test.h>
 
 #include "iommufd_private.h"
 
 /*
- * Bug number 21: a mapping for neither reading nor writing. It is refused before
- * anything else is looked at; see iopt_bugs_kunit.c.
+ * Bug number 21: a mapping that can be neither read nor written. The ioctl must
+ * reject it before it uses the context; see iopt_bugs_kunit.c.
  */
-static void ioas_bug_21_map_without_protection(struct kunit *test)
+static void ioas_bug_21_map_without_protection_fails(struct kunit *test)
 {
 	struct iommu_ioas_map map = {
 		.size = sizeof(map),
@@ -31,7 +31,7 @@ static void ioas_bug_21_map_without_protection(struct kunit *test)
 }
 
 static struct kunit_case ioas_cases[] = {
-	KUNIT_CASE(ioas_bug_21_map_without_protection),
+	KUNIT_CASE(ioas_bug_21_map_without_protection_fails),
 	{}
 };
 
