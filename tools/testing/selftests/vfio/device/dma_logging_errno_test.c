@@ -178,7 +178,7 @@ TEST_F(log_errno, start_twice)
 TEST_F(log_errno, page_size_comes_back)
 {
 	static const struct {
-		__u64 asked, given;
+		__u64 requested, given;
 	} sizes[] = {
 		{ SZ_4K, SZ_4K }, { 512, SZ_4K }, { SZ_2K, SZ_4K },
 		{ SZ_64K, SZ_64K }, { SZ_2M, SZ_2M }, { 4 * SZ_1G, SZ_1G },
@@ -187,7 +187,7 @@ TEST_F(log_errno, page_size_comes_back)
 	struct vfio_device_feature_dma_logging_range range = { 0, 4 * SZ_1G };
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		__u64 size = sizes[i].asked;
+		__u64 size = sizes[i].requested;
 
 		ASSERT_EQ(0, __dma_log_start(&bench->dev, &size, 1, &range));
 		ASSERT_EQ(sizes[i].given, size);

@@ -143,7 +143,8 @@ TEST_F(dma_log, parts)
 TEST_F(dma_log, granules)
 {
 	static const __u64 agreed[] = { SZ_4K, SZ_64K };
-	static const __u64 asked[] = { SZ_4K, 2 * SZ_4K, SZ_64K, 2 * SZ_64K };
+	static const __u64 requested[] = { SZ_4K, 2 * SZ_4K, SZ_64K,
+					   2 * SZ_64K };
 	struct bench *bench = &self->bench;
 	struct oracle oracle;
 	__u64 size = 8 * SZ_64K;
@@ -151,12 +152,13 @@ TEST_F(dma_log, granules)
 	for (size_t a = 0; a < ARRAY_SIZE(agreed); a++) {
 		log_start(_metadata, bench, IOVA, size, agreed[a]);
 		oracle_init(_metadata, &oracle, IOVA, size, agreed[a]);
-		for (size_t g = 0; g < ARRAY_SIZE(asked); g++) {
-			bitmap_alloc(_metadata, &self->bm, size / asked[g], 1);
+		for (size_t g = 0; g < ARRAY_SIZE(requested); g++) {
+			bitmap_alloc(_metadata, &self->bm, size / requested[g],
+				     1);
 			write_random(_metadata, bench, &oracle, &self->seed,
 				     3);
 			check_report(_metadata, bench, &oracle, &self->bm,
-				     IOVA, asked[g]);
+				     IOVA, requested[g]);
 			bitmap_free(&self->bm);
 		}
 		oracle_free(&oracle);

@@ -354,12 +354,12 @@ TEST_F(mock_work, units_are_aligned_and_told)
 	ASSERT_GE(150 + 400, bitmap_count(&self->truth));
 	for (size_t unit = 0; unit < self->truth.nbits; unit++) {
 		__u64 at = unit * 256;
-		bool told = bitmap_test(&self->truth, unit);
+		bool reported = bitmap_test(&self->truth, unit);
 
-		ASSERT_EQ(told, !mem_is(bench->mem.va + at, 256, 0)) {
+		ASSERT_EQ(reported, !mem_is(bench->mem.va + at, 256, 0)) {
 			TH_LOG("unit at 0x%llx", at);
 		}
-		ASSERT_TRUE(!told || (at >= 3 * SZ_4K && at < 23 * SZ_4K));
+		ASSERT_TRUE(!reported || (at >= 3 * SZ_4K && at < 23 * SZ_4K));
 	}
 }
 

@@ -24,7 +24,7 @@
 
 #include "lib/counts.h"
 #include "lib/test.h"
-#include "lib/told.h"
+#include "lib/report.h"
 
 #define IOVA	0x40000000ULL
 /* As many pages as type1 has bits in a word of its bitmaps. */

@@ -336,8 +336,8 @@ static void *asker_run(void *arg)
 }
 
 /* All bits of the part are set: a page of bits is enough for one. */
-static void all_told(struct __test_metadata *_metadata,
-		     const struct asker *asker, int round)
+static void all_reported(struct __test_metadata *_metadata,
+			 const struct asker *asker, int round)
 {
 	ASSERT_EQ(0, asker->rc);
 	for (__u64 page = 0; page < asker->pages; page++) {
@@ -378,8 +378,8 @@ TEST_F_TIMEOUT(leaf, parallel_parts, 120)
 		askers[0].rc = __bench_query(&self->bench, 0, IOVA, cut * SZ_4K,
 					     SZ_4K, bits[0]);
 		pthread_barrier_wait(&barrier);
-		all_told(_metadata, &askers[0], round);
-		all_told(_metadata, &askers[1], round);
+		all_reported(_metadata, &askers[0], round);
+		all_reported(_metadata, &askers[1], round);
 	}
 	askers[1].stop = true;
 	pthread_barrier_wait(&barrier);

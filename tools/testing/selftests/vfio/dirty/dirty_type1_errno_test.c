@@ -7,7 +7,7 @@
  */
 #include <sys/mman.h>
 
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -18,8 +18,8 @@
 FIXTURE(refused)
 {
 	struct bench bench;
-	struct told told;
-	enum tells tells;
+	struct report report;
+	enum report_kind kind;
 };
 
 FIXTURE_VARIANT(refused)
@@ -57,15 +57,15 @@ FIXTURE_SETUP(refused)
 	sysfs_write(EMULATED_PIN, "Y");
 	bench_open(_metadata, &self->bench, variant->mode, variant->model);
 	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
-	told_init(_metadata, &self->told, IOVA, PAGES);
-	self->tells = tells_of(variant->model);
-	self->told.all = self->tells == TELLS_NOTHING;
+	report_init(_metadata, &self->report, IOVA, PAGES);
+	self->kind = report_kind_of(variant->model);
+	self->report.all = self->kind == REPORT_NOTHING;
 }
 
 FIXTURE_TEARDOWN(refused)
 {
 	bench_close(_metadata, &self->bench);
-	told_free(&self->told);
+	report_free(&self->report);
 }
 
 TEST_F(refused, flags)
@@ -88,14 +88,14 @@ TEST_F(refused, flags)
 	ASSERT_EQ(-EINVAL, xioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &shrt));
 	ASSERT_EQ(-EFAULT, xioctl(fd, VFIO_IOMMU_DIRTY_PAGES, NULL));
 	/* none of them has started it */
-	ASSERT_EQ(-EINVAL, __told_ask(&self->told, &bench->iommu));
+	ASSERT_EQ(-EINVAL, __report_query(&self->report, &bench->iommu));
 	/* nor stops one of them what was started */
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_START));
-	told_write(_metadata, &self->told, &bench->dev, self->tells, 0, 1);
+	report_write(_metadata, &self->report, &bench->dev, self->kind, 0, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		CHECK_RC(-EINVAL, __type1_dirty_flag(fd, bad[i]),
 			 "flags 0x%x", bad[i]);
-	told_ask(_metadata, &self->told, &bench->iommu);
+	report_query(_metadata, &self->report, &bench->iommu);
 }
 
 static const struct {
@@ -125,21 +125,21 @@ static const struct {
 TEST_F(refused, get)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
 	for (size_t i = 0; i < ARRAY_SIZE(bad_get); i++) {
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   (3 + 5 * i) * SZ_4K, SZ_4K);
-		bitmap_reset(&told->bm);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     (3 + 5 * i) * SZ_4K, SZ_4K);
+		bitmap_reset(&report->bm);
 		CHECK_RC(-EINVAL,
 			 __type1_dirty_get(bench->iommu.fd, bad_get[i].iova,
 					   bad_get[i].length,
-					   bad_get[i].pgsize, told->bm.bits,
+					   bad_get[i].pgsize, report->bm.bits,
 					   bad_get[i].bytes), "%zu", i);
-		ASSERT_EQ(0, bitmap_count(&told->bm));
-		bitmap_check_guards(_metadata, &told->bm);
-		told_ask(_metadata, told, &bench->iommu);
+		ASSERT_EQ(0, bitmap_count(&report->bm));
+		bitmap_check_guards(_metadata, &report->bm);
+		report_query(_metadata, report, &bench->iommu);
 	}
 }
 
@@ -151,29 +151,31 @@ TEST_F(refused, get_short)
 		struct vfio_iommu_type1_dirty_bitmap_get get;
 	} arg = {
 		.dirty.flags = DIRTY_GET,
-		.get = { IOVA, LENGTH, { SZ_4K, BYTES, (void *)self->told.bm.bits } },
+		.get = { IOVA, LENGTH,
+			 { SZ_4K, BYTES, (void *)self->report.bm.bits } },
 	};
 	int fd = self->bench.iommu.fd;
 
 	ASSERT_EQ(48, sizeof(arg));
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_START));
-	told_write(_metadata, &self->told, &self->bench.dev, self->tells, 0, 1);
+	report_write(_metadata, &self->report, &self->bench.dev, self->kind, 0,
+		     1);
 	for (__u32 size = 0; size < sizeof(arg); size++) {
 		arg.dirty.argsz = size;
 		CHECK_RC(-EINVAL, xioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &arg),
 			 "argsz %u", size);
 	}
-	ASSERT_EQ(0, bitmap_count(&self->told.bm));
+	ASSERT_EQ(0, bitmap_count(&self->report.bm));
 	arg.dirty.argsz = sizeof(arg) + 8;
 	ASSERT_EQ(0, xioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &arg));
-	told_check(_metadata, &self->told);
+	report_check(_metadata, &self->report);
 }
 
 /* What could not be written is told by the next answer. */
 TEST_F(refused, get_unwritable)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	int fd = bench->iommu.fd;
 	__u8 *map = mmap(NULL, 2 * SZ_4K, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -188,21 +190,21 @@ TEST_F(refused, get_unwritable)
 	ASSERT_EQ(0, mprotect(map + SZ_4K, SZ_4K, PROT_READ));
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_START));
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		told_write(_metadata, told, &bench->dev, self->tells, 0,
-			   3 * SZ_4K);
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   (70 + i) * SZ_4K, SZ_4K);
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   LENGTH - 1, 1);
+		report_write(_metadata, report, &bench->dev, self->kind, 0,
+			     3 * SZ_4K);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     (70 + i) * SZ_4K, SZ_4K);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     LENGTH - 1, 1);
 		CHECK_RC(-EFAULT, __type1_dirty_get(fd, IOVA, LENGTH, SZ_4K,
 						    bad[i], BYTES), "%zu", i);
-		told_ask(_metadata, told, &bench->iommu);
-		told_ask(_metadata, told, &bench->iommu);
+		report_query(_metadata, report, &bench->iommu);
+		report_query(_metadata, report, &bench->iommu);
 	}
-	told_write(_metadata, told, &bench->dev, self->tells, SZ_4K, SZ_4K);
+	report_write(_metadata, report, &bench->dev, self->kind, SZ_4K, SZ_4K);
 	ASSERT_EQ(-EINVAL, __type1_dirty_get(fd, IOVA, LENGTH, SZ_4K,
 					     (void *)(1ULL << 63), BYTES));
-	told_ask(_metadata, told, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 	munmap(map, 2 * SZ_4K);
 }
 
@@ -211,7 +213,7 @@ TEST_F(refused, get_half_of_it)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
-	struct told told;
+	struct report report;
 	__u8 *map = mmap(NULL, 2 * SZ_4K, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -220,20 +222,20 @@ TEST_F(refused, get_half_of_it)
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, 64 * SZ_4K);
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at + 64 * SZ_4K,
 		  128 * SZ_4K);
-	told_init(_metadata, &told, at, 192);
-	told.all = self->told.all;
+	report_init(_metadata, &report, at, 192);
+	report.all = self->report.all;
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
 	for (int i = 0; i < 3; i++) {
-		told_write(_metadata, &told, &bench->dev, self->tells,
-			   (5 + i) * SZ_4K, SZ_4K);
-		told_write(_metadata, &told, &bench->dev, self->tells,
-			   (62 + i) * SZ_4K, 2 * SZ_4K);
+		report_write(_metadata, &report, &bench->dev, self->kind,
+			     (5 + i) * SZ_4K, SZ_4K);
+		report_write(_metadata, &report, &bench->dev, self->kind,
+			     (62 + i) * SZ_4K, 2 * SZ_4K);
 		ASSERT_EQ(-EFAULT, __type1_dirty_get(bench->iommu.fd, at,
 						     192 * SZ_4K, SZ_4K,
 						     map + SZ_4K - 8, 24));
-		told_ask(_metadata, &told, &bench->iommu);
+		report_query(_metadata, &report, &bench->iommu);
 	}
-	told_free(&told);
+	report_free(&report);
 	munmap(map, SZ_4K);
 }
 

@@ -7,7 +7,7 @@
  * while there is an IOMMU that cannot tell. What is refused is in
  * dirty_type1_errno_test.c, devices that come and go in type1_scope_test.c.
  */
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -17,8 +17,8 @@
 FIXTURE(type1)
 {
 	struct bench bench;
-	struct told told;
-	enum tells tells;
+	struct report report;
+	enum report_kind kind;
 };
 
 FIXTURE_VARIANT(type1)
@@ -64,15 +64,15 @@ FIXTURE_SETUP(type1)
 	sysfs_write(EMULATED_PIN, "Y");
 	bench_open(_metadata, &self->bench, variant->mode, variant->model);
 	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
-	told_init(_metadata, &self->told, IOVA, PAGES);
-	self->tells = tells_of(variant->model);
-	self->told.all = self->tells == TELLS_NOTHING;
+	report_init(_metadata, &self->report, IOVA, PAGES);
+	self->kind = report_kind_of(variant->model);
+	self->report.all = self->kind == REPORT_NOTHING;
 }
 
 FIXTURE_TEARDOWN(type1)
 {
 	bench_close(_metadata, &self->bench);
-	told_free(&self->told);
+	report_free(&self->report);
 	sysfs_write(EMULATED_PIN, "Y");
 }
 
@@ -96,21 +96,21 @@ TEST_F(type1, what_is_dirty)
 		{ LENGTH - 1, 1 }, { 63 * SZ_4K, 2 * SZ_4K }, { 0, LENGTH },
 	};
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 
 	start(_metadata, bench);
-	told_ask(_metadata, told, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   writes[i].offset, writes[i].length);
-		told_ask(_metadata, told, &bench->iommu);
-		told_ask(_metadata, told, &bench->iommu);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     writes[i].offset, writes[i].length);
+		report_query(_metadata, report, &bench->iommu);
+		report_query(_metadata, report, &bench->iommu);
 	}
-	if (self->tells == TELLS_PINS) {
+	if (self->kind == REPORT_PINS) {
 		ASSERT_EQ(0, __vfio_dev_reset(&bench->dev));
-		told_unpin(told);
-		told_ask(_metadata, told, &bench->iommu);
-		told_ask(_metadata, told, &bench->iommu);
+		report_unpin(report);
+		report_query(_metadata, report, &bench->iommu);
+		report_query(_metadata, report, &bench->iommu);
 	}
 	stop(_metadata, bench);
 }
@@ -125,11 +125,11 @@ TEST_F(type1, what_is_not)
 				16 * SZ_4K));
 	ASSERT_EQ(VFIO_MOCK_DMA_OK, mock_get(_metadata, &bench->dev,
 					     MOCK_REG(status)));
-	told_ask(_metadata, &self->told, &bench->iommu);
+	report_query(_metadata, &self->report, &bench->iommu);
 	ASSERT_EQ(0, __mock_fill(&bench->dev, IOVA + LENGTH, SZ_4K, 1));
 	ASSERT_EQ(VFIO_MOCK_DMA_FAULT, mock_get(_metadata, &bench->dev,
 						MOCK_REG(status)));
-	told_ask(_metadata, &self->told, &bench->iommu);
+	report_query(_metadata, &self->report, &bench->iommu);
 }
 
 /* A page is written again after each answer: that sets its bit again. */
@@ -139,11 +139,11 @@ TEST_F(type1, written_again)
 
 	start(_metadata, bench);
 	for (int i = 0; i < 20; i++) {
-		told_write(_metadata, &self->told, &bench->dev, self->tells,
-			   7 * SZ_4K, 8);
-		told_write(_metadata, &self->told, &bench->dev, self->tells,
-			   7 * SZ_4K + 80, 8);
-		told_ask(_metadata, &self->told, &bench->iommu);
+		report_write(_metadata, &self->report, &bench->dev, self->kind,
+			     7 * SZ_4K, 8);
+		report_write(_metadata, &self->report, &bench->dev, self->kind,
+			     7 * SZ_4K + 80, 8);
+		report_query(_metadata, &self->report, &bench->iommu);
 	}
 }
 
@@ -151,17 +151,17 @@ TEST_F(type1, written_again)
 TEST_F(type1, starts_clean)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 
 	for (int i = 0; i < 3; i++) {
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   i * SZ_4K, SZ_4K);
-		memset(told->once, 0, sizeof(told->once));
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     i * SZ_4K, SZ_4K);
+		memset(report->once, 0, sizeof(report->once));
 		start(_metadata, bench);
-		told_ask(_metadata, told, &bench->iommu);
+		report_query(_metadata, report, &bench->iommu);
 		/* not asked for before the end */
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   (100 + i) * SZ_4K, SZ_4K);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     (100 + i) * SZ_4K, SZ_4K);
 		stop(_metadata, bench);
 	}
 }
@@ -170,19 +170,19 @@ TEST_F(type1, starts_clean)
 TEST_F(type1, start_and_stop)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 
 	stop(_metadata, bench);
-	ASSERT_EQ(-EINVAL, __told_ask(told, &bench->iommu));
+	ASSERT_EQ(-EINVAL, __report_query(report, &bench->iommu));
 	for (int i = 0; i < 3; i++) {
 		start(_metadata, bench);
-		told_write(_metadata, told, &bench->dev, self->tells, 0, 1);
+		report_write(_metadata, report, &bench->dev, self->kind, 0, 1);
 		start(_metadata, bench);
-		told_ask(_metadata, told, &bench->iommu);
+		report_query(_metadata, report, &bench->iommu);
 		stop(_metadata, bench);
 		stop(_metadata, bench);
-		ASSERT_EQ(-EINVAL, __told_ask(told, &bench->iommu));
-		ASSERT_EQ(0, bitmap_count(&told->bm));
+		ASSERT_EQ(-EINVAL, __report_query(report, &bench->iommu));
+		ASSERT_EQ(0, bitmap_count(&report->bm));
 	}
 }
 
@@ -191,7 +191,7 @@ TEST_F(type1, mappings_and_holes)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = IOVA + 256 * SZ_4K;
-	bool all = self->tells == TELLS_NOTHING;
+	bool all = self->kind == REPORT_NOTHING;
 	struct guarded_bitmap bm;
 
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, 64 * SZ_4K);
@@ -222,81 +222,82 @@ TEST_F(type1, mappings_share_a_word)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
-	struct told told;
+	struct report report;
 
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, 10 * SZ_4K);
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at + 10 * SZ_4K,
 		  20 * SZ_4K);
 	start(_metadata, bench);
-	told_init(_metadata, &told, at, 30);
-	told.all = self->told.all;
-	told_write(_metadata, &told, &bench->dev, self->tells, 9 * SZ_4K,
-		   2 * SZ_4K);
-	told_ask(_metadata, &told, &bench->iommu);
-	told_ask(_metadata, &told, &bench->iommu);
+	report_init(_metadata, &report, at, 30);
+	report.all = self->report.all;
+	report_write(_metadata, &report, &bench->dev, self->kind, 9 * SZ_4K,
+		     2 * SZ_4K);
+	report_query(_metadata, &report, &bench->iommu);
+	report_query(_metadata, &report, &bench->iommu);
 
 	/* behind a hole, whose bits stay */
 	iommu_unmap(_metadata, &bench->iommu, at, 10 * SZ_4K);
-	bitmap_reset(&told.bm);
-	told.bm.bits[0] = 0xa5;
+	bitmap_reset(&report.bm);
+	report.bm.bits[0] = 0xa5;
 	ASSERT_EQ(0, __type1_dirty_get(bench->iommu.fd, at, 30 * SZ_4K, SZ_4K,
-				       told.bm.bits, 8));
-	ASSERT_EQ(0xa5, told.bm.bits[0]);
-	ASSERT_EQ(told.all ? 0xfc : self->tells == TELLS_PINS ? 4 : 0,
-		  told.bm.bits[1]);
-	told_free(&told);
+				       report.bm.bits, 8));
+	ASSERT_EQ(0xa5, report.bm.bits[0]);
+	ASSERT_EQ(report.all ? 0xfc : self->kind == REPORT_PINS ? 4 : 0,
+		  report.bm.bits[1]);
+	report_free(&report);
 }
 
 TEST_F(type1, mapped_while_tracking)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
-	struct told told;
+	struct report report;
 
 	start(_metadata, bench);
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH);
-	told_init(_metadata, &told, at, PAGES);
-	told.all = self->told.all;
-	told_ask(_metadata, &told, &bench->iommu);
-	told_write(_metadata, &told, &bench->dev, self->tells, 7 * SZ_4K,
-		   SZ_4K);
-	told_ask(_metadata, &told, &bench->iommu);
+	report_init(_metadata, &report, at, PAGES);
+	report.all = self->report.all;
+	report_query(_metadata, &report, &bench->iommu);
+	report_write(_metadata, &report, &bench->dev, self->kind, 7 * SZ_4K,
+		     SZ_4K);
+	report_query(_metadata, &report, &bench->iommu);
 	/* another mapping of the same memory was not written through */
-	told_ask(_metadata, &self->told, &bench->iommu);
+	report_query(_metadata, &self->report, &bench->iommu);
 
 	/* a new one at the same place knows nothing of the former */
-	told_write(_metadata, &told, &bench->dev, self->tells, 0, LENGTH);
+	report_write(_metadata, &report, &bench->dev, self->kind, 0, LENGTH);
 	iommu_unmap(_metadata, &bench->iommu, at, LENGTH);
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH);
-	memset(told.once, 0, sizeof(told.once));
-	memset(told.pinned, 0, sizeof(told.pinned));
-	told_ask(_metadata, &told, &bench->iommu);
-	told_free(&told);
+	memset(report.once, 0, sizeof(report.once));
+	memset(report.pinned, 0, sizeof(report.pinned));
+	report_query(_metadata, &report, &bench->iommu);
+	report_free(&report);
 }
 
 /* What drivers have the kernel write for them is told once. */
 TEST_F(type1, copied_for_a_driver)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct vfio_dev *mdev = &bench->dev, other = { .fd = -1, .group_fd = -1 };
 	char path[128];
 
 	ASSERT_EQ(0, sysfs_write(EMULATED_PIN, "N"));
-	if (self->tells != TELLS_PINS) {
+	if (self->kind != REPORT_PINS) {
 		ASSERT_EQ(0, mock_find("emulated", 0, path, sizeof(path)));
 		ASSERT_EQ(0, __vfio_dev_open(&other, &bench->iommu, path));
 		mdev = &other;
 	}
 	start(_metadata, bench);
 	/* two bytes, of two pages */
-	told_write(_metadata, told, mdev, TELLS_WRITES, SZ_4K - 1, 2);
-	told_ask(_metadata, told, &bench->iommu);
-	told_ask(_metadata, told, &bench->iommu);
-	told_write(_metadata, told, mdev, TELLS_WRITES, 60 * SZ_4K, SZ_64K);
-	told_write(_metadata, told, mdev, TELLS_WRITES, LENGTH - 1, 1);
-	told_ask(_metadata, told, &bench->iommu);
-	told_ask(_metadata, told, &bench->iommu);
+	report_write(_metadata, report, mdev, REPORT_WRITES, SZ_4K - 1, 2);
+	report_query(_metadata, report, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
+	report_write(_metadata, report, mdev, REPORT_WRITES, 60 * SZ_4K,
+		     SZ_64K);
+	report_write(_metadata, report, mdev, REPORT_WRITES, LENGTH - 1, 1);
+	report_query(_metadata, report, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 	vfio_dev_close(&other);
 }
 
@@ -305,7 +306,7 @@ TEST_F(type1, other_devices_beside)
 {
 	static const char *const models[] = { "2m", "1g", "emulated", "4k" };
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct vfio_dev others[ARRAY_SIZE(models)];
 	char path[128];
 
@@ -320,20 +321,21 @@ TEST_F(type1, other_devices_beside)
 		ASSERT_EQ(0, __vfio_dev_open(&others[i], &bench->iommu, path));
 	}
 	start(_metadata, bench);
-	told_ask(_metadata, told, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 	for (size_t i = 0; i < ARRAY_SIZE(models); i++) {
 		if (others[i].fd < 0)
 			continue;
-		told_write(_metadata, told, &others[i], tells_of(models[i]),
-			   (3 + 40 * i) * SZ_4K, 2 * SZ_4K);
-		told_ask(_metadata, told, &bench->iommu);
-		told_write(_metadata, told, &others[i], tells_of(models[i]),
-			   i * SZ_4K, SZ_4K);
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   190 * SZ_4K, SZ_4K);
+		report_write(_metadata, report, &others[i],
+			     report_kind_of(models[i]), (3 + 40 * i) * SZ_4K,
+			     2 * SZ_4K);
+		report_query(_metadata, report, &bench->iommu);
+		report_write(_metadata, report, &others[i],
+			     report_kind_of(models[i]), i * SZ_4K, SZ_4K);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     190 * SZ_4K, SZ_4K);
 	}
-	told_ask(_metadata, told, &bench->iommu);
-	told_ask(_metadata, told, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 	for (size_t i = 0; i < ARRAY_SIZE(models); i++)
 		vfio_dev_close(&others[i]);
 }

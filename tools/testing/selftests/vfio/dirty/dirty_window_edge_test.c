@@ -7,7 +7,7 @@
  * front of the mapping, in the same byte, belong to nobody and stay as they are.
  */
 #include "lib/test.h"
-#include "lib/told.h"
+#include "lib/report.h"
 
 #define IOVA	0x100000000ULL
 #define AREA	(5 * SZ_4K)

@@ -266,10 +266,10 @@ static void fail_rest(struct __test_metadata *_metadata, struct play *play,
 	CHECK(rc || bm->bits[0] == 0x1f, "nth = %d", nth);
 	bench_query(_metadata, bench, bm, OTHER, SZ_4K);
 	for (size_t page = 0; page < bm->nbits; page++) {
-		bool told = !rc && page >= first && page < first + count;
+		bool reported = !rc && page >= first && page < first + count;
 
-		CHECK(told || bitmap_test(bm, page), "nth = %d: page %zu", nth,
-		      page);
+		CHECK(reported || bitmap_test(bm, page), "nth = %d: page %zu",
+		      nth, page);
 	}
 	CHECK(hit || bitmap_count(bm) == bm->nbits - count, "%zu dirty pages",
 	      bitmap_count(bm));

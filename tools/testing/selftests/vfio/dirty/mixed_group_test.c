@@ -11,7 +11,7 @@
 
 #include "lib/counts.h"
 #include "lib/test.h"
-#include "lib/told.h"
+#include "lib/report.h"
 
 #define CAPABLE		"mixed4k"
 #define INCAPABLE	"mixednodirty"
@@ -50,7 +50,7 @@ TEST(devices_of_both_kinds_are_in_one_group)
 FIXTURE(mixed_container)
 {
 	struct bench bench;
-	struct told told;
+	struct report report;
 	struct vfio_dev second;
 	struct counts before;
 };
@@ -89,7 +89,7 @@ FIXTURE_SETUP(mixed_container)
 	counts_now(_metadata, &self->before);
 	bench_open(_metadata, bench, variant->mode, variant->first);
 	bench_memory(_metadata, bench, IOVA, LENGTH, MEM_4K);
-	told_init(_metadata, &self->told, IOVA, PAGES);
+	report_init(_metadata, &self->report, IOVA, PAGES);
 
 	ASSERT_EQ(0, mock_find(variant->second, 0, path, sizeof(path)));
 	self->second.iommu = &bench->iommu;
@@ -102,7 +102,7 @@ FIXTURE_TEARDOWN(mixed_container)
 {
 	vfio_dev_close(&self->second);
 	bench_close(_metadata, &self->bench);
-	told_free(&self->told);
+	report_free(&self->report);
 	counts_check(_metadata, &self->before, 0, 0, 0);
 }
 
@@ -110,19 +110,19 @@ FIXTURE_TEARDOWN(mixed_container)
 TEST_F(mixed_container, query_reports_every_mapped_page)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
-	told->all = true;
-	told_ask(_metadata, told, &bench->iommu);
+	report->all = true;
+	report_query(_metadata, report, &bench->iommu);
 	mock_fill(_metadata, &bench->dev, IOVA + 3 * SZ_4K, 1, 1);
 	mock_fill(_metadata, &self->second, IOVA + 5 * SZ_4K, 1, BYTES(2));
 	ASSERT_EQ(1, bench->mem.va[3 * SZ_4K]);
 	ASSERT_EQ(2, bench->mem.va[5 * SZ_4K]);
-	told_ask(_metadata, told, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 	/* The device that stays does not make the group another one. */
 	vfio_dev_close(&self->second);
-	told_ask(_metadata, told, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_STOP));
 }
 
@@ -130,25 +130,26 @@ TEST_F(mixed_container, query_reports_every_mapped_page)
 TEST_F(mixed_container, group_beside_a_capable_one_is_precise_after_it_left)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct vfio_dev capable;
 	char path[128];
 
 	ASSERT_EQ(0, mock_find("4k", 0, path, sizeof(path)));
 	ASSERT_EQ(0, __vfio_dev_open(&capable, &bench->iommu, path));
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
-	told->all = true;
-	told_ask(_metadata, told, &bench->iommu);
+	report->all = true;
+	report_query(_metadata, report, &bench->iommu);
 
 	mock_fill(_metadata, &bench->dev, IOVA + 7 * SZ_4K, 1, 1);
 	vfio_dev_close(&self->second);
 	vfio_dev_close(&bench->dev);
-	told->all = false;
-	told_everything(told);
-	told_ask(_metadata, told, &bench->iommu);
-	told_write(_metadata, told, &capable, TELLS_WRITES, 9 * SZ_4K, SZ_4K);
-	told_ask(_metadata, told, &bench->iommu);
-	told_ask(_metadata, told, &bench->iommu);
+	report->all = false;
+	report_everything(report);
+	report_query(_metadata, report, &bench->iommu);
+	report_write(_metadata, report, &capable, REPORT_WRITES, 9 * SZ_4K,
+		     SZ_4K);
+	report_query(_metadata, report, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 	vfio_dev_close(&capable);
 }
 

@@ -21,7 +21,7 @@
 
 #define IOVA		0x10000000ULL
 #define LENGTH		(16 * SZ_4K)
-#define SOMEBODY	4242
+#define UNPRIVILEGED_UID	4242
 
 #define EMULATED_PIN	"/sys/module/vfio_mock_dma/parameters/emulated_pin"
 
@@ -49,7 +49,7 @@ FIXTURE_SETUP(copy)
 	counts_now(_metadata, &self->before);
 	/* Without privilege, and without a byte that may be locked. */
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &none));
-	ASSERT_EQ(0, seteuid(SOMEBODY));
+	ASSERT_EQ(0, seteuid(UNPRIVILEGED_UID));
 	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
 	ASSERT_EQ(0, seteuid(0));
 }

@@ -12,7 +12,7 @@
 
 #include "lib/counts.h"
 #include "lib/test.h"
-#include "lib/told.h"
+#include "lib/report.h"
 
 #define PARAMETERS	"/sys/module/vfio_mock_dma/parameters/"
 #define UNPIN		PARAMETERS "emulated_unpin"

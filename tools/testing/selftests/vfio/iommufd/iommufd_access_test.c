@@ -89,8 +89,8 @@ static void check_bits(struct __test_metadata *_metadata,
 	}
 }
 
-static void ask(struct __test_metadata *_metadata, struct bench *bench,
-		__u32 flags, const __u8 *expected)
+static void query(struct __test_metadata *_metadata, struct bench *bench,
+		  __u32 flags, const __u8 *expected)
 {
 	struct guarded_bitmap bm;
 
@@ -122,34 +122,34 @@ TEST_F(access, written_pages)
 	};
 	__u8 *expected = self->expected;
 
-	ask(_metadata, &self->bench, 0, expected);
+	query(_metadata, &self->bench, 0, expected);
 	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
 		driver_writes(_metadata, &self->mdev, expected,
 			      writes[i].offset, writes[i].length);
-		ask(_metadata, &self->bench,
-		    IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, expected);
-		ask(_metadata, &self->bench,
-		    IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, expected);
-		ask(_metadata, &self->bench, 0, expected);
+		query(_metadata, &self->bench,
+		      IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, expected);
+		query(_metadata, &self->bench,
+		      IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, expected);
+		query(_metadata, &self->bench, 0, expected);
 		if (!pins(variant->pin))
 			memset(expected, 0, PAGES);
-		ask(_metadata, &self->bench, 0, expected);
-		ask(_metadata, &self->bench, 0, expected);
+		query(_metadata, &self->bench, 0, expected);
+		query(_metadata, &self->bench, 0, expected);
 	}
 	/* Letting go of them: once more, and that was it. */
 	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
-	ask(_metadata, &self->bench, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
-	    expected);
-	ask(_metadata, &self->bench, 0, expected);
+	query(_metadata, &self->bench, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
+	      expected);
+	query(_metadata, &self->bench, 0, expected);
 	memset(expected, 0, PAGES);
-	ask(_metadata, &self->bench, 0, expected);
+	query(_metadata, &self->bench, 0, expected);
 }
 
 TEST_F(access, reads_are_no_writes)
 {
 	ASSERT_EQ(0, __mock_run(&self->mdev, VFIO_MOCK_DMA_CMD_READ, IOVA, 0,
 				SZ_64K));
-	ask(_metadata, &self->bench, 0, self->expected);
+	query(_metadata, &self->bench, 0, self->expected);
 }
 
 /* A device with an IOMMU dirties a leaf, a driver its pages; both count. */
@@ -164,22 +164,22 @@ TEST_F(access, beside_a_device)
 		driver_writes(_metadata, &self->mdev, expected,
 			      next_random(&self->seed) % (LENGTH - SZ_64K),
 			      1 + next_random(&self->seed) % SZ_64K);
-		ask(_metadata, &self->bench, 0, expected);
+		query(_metadata, &self->bench, 0, expected);
 		if (!pins(variant->pin))
 			memset(expected, 0, PAGES);
 		if (i % 4)
 			continue;
 		mock_fill(_metadata, &self->bench.dev, IOVA + i * SZ_4K, 8, 1);
 		if (huge) {
-			ask(_metadata, &self->bench, 0, all);
+			query(_metadata, &self->bench, 0, all);
 		} else {
 			__u8 was = expected[i];
 
 			expected[i] = 1;
-			ask(_metadata, &self->bench, 0, expected);
+			query(_metadata, &self->bench, 0, expected);
 			expected[i] = was;
 		}
-		ask(_metadata, &self->bench, 0, expected);
+		query(_metadata, &self->bench, 0, expected);
 	}
 }
 
@@ -190,7 +190,8 @@ TEST_F(access, in_parts)
 	struct guarded_bitmap bm;
 
 	for (int i = 0; i < 20; i++) {
-		size_t cut = 8 + next_random(&self->seed) % (PAGES - 8) / 8 * 8;
+		size_t split =
+			8 + next_random(&self->seed) % (PAGES - 8) / 8 * 8;
 		size_t first = next_random(&self->seed) % (PAGES - 40);
 
 		driver_writes(_metadata, &self->mdev, self->expected,
@@ -198,16 +199,16 @@ TEST_F(access, in_parts)
 		ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
 		bitmap_alloc(_metadata, &bm, PAGES, 0);
 		/* the second part first */
-		ASSERT_EQ(0, __bench_query(bench, 0, IOVA + cut * SZ_4K,
-					   (PAGES - cut) * SZ_4K, SZ_4K,
-					   bm.bits + cut / 8));
-		check_bits(_metadata, &bm, self->expected, cut);
-		ASSERT_EQ(0, __bench_query(bench, 0, IOVA, cut * SZ_4K, SZ_4K,
+		ASSERT_EQ(0, __bench_query(bench, 0, IOVA + split * SZ_4K,
+					   (PAGES - split) * SZ_4K, SZ_4K,
+					   bm.bits + split / 8));
+		check_bits(_metadata, &bm, self->expected, split);
+		ASSERT_EQ(0, __bench_query(bench, 0, IOVA, split * SZ_4K, SZ_4K,
 					   bm.bits));
 		check_bits(_metadata, &bm, self->expected, 0);
 		bitmap_free(&bm);
 		memset(self->expected, 0, PAGES);
-		ask(_metadata, bench, 0, self->expected);
+		query(_metadata, bench, 0, self->expected);
 	}
 }
 
@@ -217,14 +218,14 @@ TEST_F(access, a_failed_query_loses_nothing)
 
 	driver_writes(_metadata, &self->mdev, self->expected, 0, 7 * SZ_4K);
 	ASSERT_EQ(-EFAULT, __bench_query(bench, 0, IOVA, LENGTH, SZ_4K, NULL));
-	ask(_metadata, bench, 0, self->expected);
+	query(_metadata, bench, 0, self->expected);
 	if (!pins(variant->pin))
 		return;
 	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
 	ASSERT_EQ(-EFAULT, __bench_query(bench, 0, IOVA, LENGTH, SZ_4K, NULL));
-	ask(_metadata, bench, 0, self->expected);
+	query(_metadata, bench, 0, self->expected);
 	memset(self->expected, 0, PAGES);
-	ask(_metadata, bench, 0, self->expected);
+	query(_metadata, bench, 0, self->expected);
 }
 
 /* Off and on: what was written counts no more, what is pinned still does. */
@@ -238,14 +239,14 @@ TEST_F(access, off_and_on)
 	ASSERT_EQ(0, __bench_track(bench, true));
 	if (!pins(variant->pin))
 		memset(self->expected, 0, PAGES);
-	ask(_metadata, bench, 0, self->expected);
+	query(_metadata, bench, 0, self->expected);
 	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
 	ASSERT_EQ(0, __bench_track(bench, false));
 	driver_writes(_metadata, &self->mdev, self->expected, 50 * SZ_4K, 8);
 	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
 	ASSERT_EQ(0, __bench_track(bench, true));
 	memset(self->expected, 0, PAGES);
-	ask(_metadata, bench, 0, self->expected);
+	query(_metadata, bench, 0, self->expected);
 }
 
 /* The driver lets go of what is unmapped, and a new mapping is clean. */
@@ -264,7 +265,7 @@ TEST_F(access, unmap_forgets)
 		iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA,
 			  LENGTH);
 		memset(self->expected, 0, PAGES);
-		ask(_metadata, bench, 0, self->expected);
+		query(_metadata, bench, 0, self->expected);
 	}
 }
 
@@ -290,11 +291,11 @@ TEST_F(access, several_page_tables)
 	bench_track(_metadata, &apart);
 	driver_writes(_metadata, &self->mdev, self->expected, 77, 5 * SZ_4K);
 	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
-	ask(_metadata, &apart, 0, clean);
-	ask(_metadata, bench, 0, self->expected);
-	ask(_metadata, bench, 0, clean);
-	ask(_metadata, &other, 0, self->expected);
-	ask(_metadata, &other, 0, clean);
+	query(_metadata, &apart, 0, clean);
+	query(_metadata, bench, 0, self->expected);
+	query(_metadata, bench, 0, clean);
+	query(_metadata, &other, 0, self->expected);
+	query(_metadata, &other, 0, clean);
 }
 
 /* The driver's device leaves: what it had pinned is told once more. */
@@ -307,13 +308,13 @@ TEST_F(access, closed_or_moved)
 	ASSERT_EQ(0, __ioas_alloc(bench->iommu.fd, &ioas));
 	driver_writes(_metadata, &self->mdev, self->expected, 0, 5 * SZ_4K);
 	ASSERT_EQ(0, __vfio_dev_attach(&self->mdev, ioas));
-	ask(_metadata, bench, 0, self->expected);
-	ask(_metadata, bench, 0, clean);
+	query(_metadata, bench, 0, self->expected);
+	query(_metadata, bench, 0, clean);
 	ASSERT_EQ(0, __vfio_dev_attach(&self->mdev, bench->iommu.ioas_id));
 	driver_writes(_metadata, &self->mdev, self->expected, 0, 5 * SZ_4K);
 	vfio_dev_close(&self->mdev);
-	ask(_metadata, bench, 0, self->expected);
-	ask(_metadata, bench, 0, clean);
+	query(_metadata, bench, 0, self->expected);
+	query(_metadata, bench, 0, clean);
 }
 
 /* It writes as fast as it can; pages come out of the query as they change. */

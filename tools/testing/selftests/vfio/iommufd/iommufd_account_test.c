@@ -20,7 +20,7 @@
 #define LENGTH	(PAGES * SZ_4K)
 
 /* Nobody else in the machine has this one. */
-#define SOMEBODY	54321
+#define UNPRIVILEGED_UID	54321
 
 /**
  * struct source - memory to map
@@ -212,12 +212,12 @@ TEST_F(account, mapped_twice)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-static void become_somebody(struct __test_metadata *_metadata, long limit)
+static void become_unprivileged(struct __test_metadata *_metadata, long limit)
 {
 	struct rlimit rlimit = { limit * SZ_4K, limit * SZ_4K };
 
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &rlimit));
-	ASSERT_EQ(0, setuid(SOMEBODY));
+	ASSERT_EQ(0, setuid(UNPRIVILEGED_UID));
 }
 
 /* Up to the limit and not a page more; after a refusal all is as before. */
@@ -228,7 +228,7 @@ TEST_F(account, limit)
 	long locked = variant->mm ? 10 : 0;
 
 	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, iommu->ioas_id));
-	become_somebody(_metadata, 10);
+	become_unprivileged(_metadata, 10);
 	ASSERT_EQ(-ENOMEM, map_part(source, 0, IOVA, 11 * SZ_4K));
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 	ASSERT_EQ(0, map_part(source, 0, IOVA, 10 * SZ_4K));
@@ -256,7 +256,7 @@ TEST_F(account, limit_when_attached)
 	struct source *source = &self->source;
 	struct iommu *iommu = &source->iommu;
 
-	become_somebody(_metadata, 10);
+	become_unprivileged(_metadata, 10);
 	ASSERT_EQ(0, map_part(source, 0, IOVA, 8 * SZ_4K));
 	ASSERT_EQ(0, map_part(source, 0, IOVA + SZ_1G, 8 * SZ_4K));
 	ASSERT_EQ(-ENOMEM, __vfio_dev_attach(&self->dev, iommu->ioas_id));
@@ -275,7 +275,7 @@ TEST_F(account, privileged_knows_no_limit)
 	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, source->iommu.ioas_id));
 	ASSERT_EQ(0, map_part(source, 0, IOVA, LENGTH));
 	counts_check(_metadata, &self->counts, PAGES, PAGES, 0);
-	become_somebody(_metadata, 0);
+	become_unprivileged(_metadata, 0);
 	iommu_unmap(_metadata, &source->iommu, IOVA, LENGTH);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 	ASSERT_EQ(-ENOMEM, map_part(source, 0, IOVA, SZ_4K));
@@ -307,7 +307,7 @@ TEST_F(account, two_processes)
 	bool mm = variant->mm;
 
 	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, iommu->ioas_id));
-	become_somebody(_metadata, 10);
+	become_unprivileged(_metadata, 10);
 	ASSERT_EQ(0, map_and_leave(_metadata, source, IOVA, 6 * SZ_4K));
 	counts_check(_metadata, &self->counts, 6, 0, 0);
 	ASSERT_EQ(mm ? 0 : -ENOMEM, map_part(source, 0, SZ_1G, 5 * SZ_4K));
@@ -349,7 +349,7 @@ TEST_F(account, container)
 	struct iommu *iommu = &bench.iommu;
 
 	bench_open(_metadata, &bench, MODE_COMPAT, "2k");
-	become_somebody(_metadata, 10);
+	become_unprivileged(_metadata, 10);
 	ASSERT_EQ(-ENOMEM, __iommu_map(iommu, va, IOVA, 11 * SZ_4K,
 				       PROT_DMA_RW));
 	iommu_map(_metadata, iommu, va, IOVA, 10 * SZ_4K);

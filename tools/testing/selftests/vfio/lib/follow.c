@@ -34,8 +34,8 @@ void follow_start(struct __test_metadata *_metadata, struct follow *follow,
 	follow->query = query;
 	follow->pages = bench->mem.length / SZ_4K;
 	follow->copy = malloc(bench->mem.length);
-	follow->told = calloc(follow->pages, sizeof(*follow->told));
-	CHECK(follow->copy && follow->told, "no memory");
+	follow->reported = calloc(follow->pages, sizeof(*follow->reported));
+	CHECK(follow->copy && follow->reported, "no memory");
 	memcpy(follow->copy, bench->mem.va, bench->mem.length);
 	bitmap_alloc(_metadata, &follow->bm, follow->pages, 11);
 	bitmap_alloc(_metadata, &follow->truth, (follow->pages + 63) / 64 * 64,
@@ -49,7 +49,7 @@ static void copy_dirty(struct follow *follow)
 	for (size_t page = 0; page < follow->pages; page++) {
 		if (!bitmap_test(&follow->bm, page))
 			continue;
-		follow->told[page] = follow->round;
+		follow->reported[page] = follow->round;
 		memcpy(follow->copy + page * SZ_4K,
 		       follow->bench->mem.va + page * SZ_4K, SZ_4K);
 	}
@@ -63,9 +63,9 @@ static void check_truth(struct __test_metadata *_metadata,
 	for (size_t page = 0; page < follow->pages; page++) {
 		if (!bitmap_test(&follow->truth, page))
 			continue;
-		if (!follow->told[page])
+		if (!follow->reported[page])
 			missed++;
-		else if (follow->told[page] + 1 < follow->round)
+		else if (follow->reported[page] + 1 < follow->round)
 			late++;
 	}
 	CHECK(!missed && late <= 1,
@@ -98,11 +98,11 @@ void follow_end(struct __test_metadata *_metadata, struct follow *follow)
 		CHECK(!memcmp(follow->copy + page * SZ_4K,
 			      bench->mem.va + page * SZ_4K, SZ_4K),
 		      "page %zu is stale, last told in round %u of %u", page,
-		      follow->told[page], follow->round);
+		      follow->reported[page], follow->round);
 	}
 	mock_set(_metadata, &bench->dev, MOCK_REG(truth_control), 0);
 	bitmap_free(&follow->bm);
 	bitmap_free(&follow->truth);
-	free(follow->told);
+	free(follow->reported);
 	free(follow->copy);
 }

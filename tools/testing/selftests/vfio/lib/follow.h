@@ -15,7 +15,7 @@ typedef int (*follow_query_t)(struct bench *bench, __u64 iova, __u64 length,
  * @query: what tells the dirty pages
  * @pages: how many there are
  * @copy: the copy
- * @told: round in which a page was last told dirty, counted from 1
+ * @reported: round in which a page was last told dirty, counted from 1
  * @round: the current one
  * @bm: answer of the last query
  * @truth: what the device says it wrote before that query
@@ -25,7 +25,7 @@ struct follow {
 	follow_query_t query;
 	size_t pages;
 	__u8 *copy;
-	__u32 *told;
+	__u32 *reported;
 	__u32 round;
 	struct guarded_bitmap bm;
 	struct guarded_bitmap truth;

@@ -350,8 +350,8 @@ struct killed_call {
 };
 
 /* In the child: the call, unless it has to wait; tells when it begins and ends. */
-static void call_and_tell(struct __test_metadata *_metadata, int out, bool wait,
-			  const struct killed_call *call)
+static void call_and_report(struct __test_metadata *_metadata, int out,
+			    bool wait, const struct killed_call *call)
 {
 	struct bench bench;
 	__u64 start;
@@ -403,7 +403,7 @@ static void call_in_child(struct __test_metadata *_metadata,
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child)
-		call_and_tell(_metadata, fds[1], run->wait, call);
+		call_and_report(_metadata, fds[1], run->wait, call);
 	ASSERT_EQ(sizeof(start), read(fds[0], &start, sizeof(start)));
 	if (run->after_ns) {
 		while (now_ns() - start < run->after_ns)

@@ -22,7 +22,7 @@
 #include "lib/follow.h"
 #include "lib/race/race.h"
 #include "lib/race/racer.h"
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 /* What is followed, and stays mapped. */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "lib/counts.h"
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -21,7 +21,7 @@
 #define LENGTH	(PAGES * SZ_4K)
 
 /* Nobody else in the machine has this one. */
-#define SOMEBODY	54321
+#define UNPRIVILEGED_UID	54321
 
 #define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 
@@ -64,12 +64,12 @@ static void join(struct __test_metadata *_metadata, struct bench *bench,
 	ASSERT_EQ(0, __vfio_dev_open(dev, &bench->iommu, path));
 }
 
-static void become_somebody(struct __test_metadata *_metadata, long limit)
+static void become_unprivileged(struct __test_metadata *_metadata, long limit)
 {
 	struct rlimit rlimit = { limit * SZ_4K, limit * SZ_4K };
 
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &rlimit));
-	ASSERT_EQ(0, setuid(SOMEBODY));
+	ASSERT_EQ(0, setuid(UNPRIVILEGED_UID));
 }
 
 /* Up to the limit and not a page more; after a refusal all is as before. */
@@ -78,7 +78,7 @@ TEST_F(account, limit)
 	struct iommu *iommu = &self->bench.iommu;
 	__u8 *va = self->bench.mem.va;
 
-	become_somebody(_metadata, 10);
+	become_unprivileged(_metadata, 10);
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(-ENOMEM, __iommu_map(iommu, va, IOVA, 11 * SZ_4K,
 					       PROT_DMA_RW));
@@ -107,7 +107,7 @@ TEST_F(account, privileged)
 	iommu_map(_metadata, iommu, va, IOVA, LENGTH);
 	counts_check(_metadata, &self->counts, PAGES, PAGES, PAGES);
 	/* what is privileged stays so: it is given back in full */
-	become_somebody(_metadata, 0);
+	become_unprivileged(_metadata, 0);
 	ASSERT_EQ(-ENOMEM, __iommu_map(iommu, va, SZ_1G, SZ_4K, PROT_DMA_RW));
 	iommu_unmap(_metadata, iommu, IOVA, LENGTH);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
@@ -156,7 +156,7 @@ TEST_F(account, limit_when_joined)
 
 		ASSERT_EQ(0, mock_find("4k", 0, path, sizeof(path)));
 		ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &rlimit));
-		ASSERT_EQ(0, seteuid(SOMEBODY));
+		ASSERT_EQ(0, seteuid(UNPRIVILEGED_UID));
 		iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA,
 			  (10 + !i) * SZ_4K);
 		counts_check(_metadata, &self->counts, 0, 0, 0);
@@ -300,7 +300,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], AFTER_EXEC)) {
 		/* CAP_IPC_LOCK would do without a limit */
-		if (setuid(SOMEBODY))
+		if (setuid(UNPRIVILEGED_UID))
 			return 108;
 		return after_exec(atoi(argv[2]));
 	}

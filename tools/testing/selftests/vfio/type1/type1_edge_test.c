@@ -7,7 +7,7 @@
  * same way at its own end. And version 1, which unmaps what it was not asked for.
  */
 #include "lib/counts.h"
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define PAGES	200
@@ -20,9 +20,9 @@
 FIXTURE(top)
 {
 	struct bench bench;
-	struct told told;
+	struct report report;
 	struct counts counts;
-	enum tells tells;
+	enum report_kind kind;
 	__u64 end;
 };
 
@@ -61,13 +61,13 @@ FIXTURE_SETUP(top)
 	struct bench *bench = &self->bench;
 
 	sysfs_write(EMULATED_PIN, "Y");
-	self->tells = tells_of(variant->model);
-	self->end = self->tells == TELLS_PINS ? 0 : MOCK_END;
+	self->kind = report_kind_of(variant->model);
+	self->end = self->kind == REPORT_PINS ? 0 : MOCK_END;
 	counts_now(_metadata, &self->counts);
 	bench_open(_metadata, bench, variant->mode, variant->model);
 	bench_memory(_metadata, bench, self->end - LENGTH, LENGTH, MEM_4K);
-	told_init(_metadata, &self->told, self->end - LENGTH, PAGES);
-	self->told.all = self->tells == TELLS_NOTHING;
+	report_init(_metadata, &self->report, self->end - LENGTH, PAGES);
+	self->report.all = self->kind == REPORT_NOTHING;
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
 }
 
@@ -75,15 +75,15 @@ FIXTURE_SETUP(top)
 FIXTURE_TEARDOWN(top)
 {
 	bench_close(_metadata, &self->bench);
-	told_free(&self->told);
+	report_free(&self->report);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
 static void write_ends(struct __test_metadata *_metadata, struct bench *bench,
-		       struct told *told, enum tells tells)
+		       struct report *report, enum report_kind kind)
 {
-	told_write(_metadata, told, &bench->dev, tells, LENGTH - 1, 1);
-	told_write(_metadata, told, &bench->dev, tells, 0, SZ_4K + 1);
+	report_write(_metadata, report, &bench->dev, kind, LENGTH - 1, 1);
+	report_write(_metadata, report, &bench->dev, kind, 0, SZ_4K + 1);
 	ASSERT_EQ(1, bench->mem.va[LENGTH - 1]);
 	bench->mem.va[LENGTH - 1] = 0;
 }
@@ -91,42 +91,42 @@ static void write_ends(struct __test_metadata *_metadata, struct bench *bench,
 TEST_F(top, dirty)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 
-	told_ask(_metadata, told, &bench->iommu);
-	write_ends(_metadata, bench, told, self->tells);
-	told_ask(_metadata, told, &bench->iommu);
-	told_ask(_metadata, told, &bench->iommu);
-	write_ends(_metadata, bench, told, self->tells);
+	report_query(_metadata, report, &bench->iommu);
+	write_ends(_metadata, bench, report, self->kind);
+	report_query(_metadata, report, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
+	write_ends(_metadata, bench, report, self->kind);
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_STOP));
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
-	memset(told->once, 0, sizeof(told->once));
-	told_ask(_metadata, told, &bench->iommu);
+	memset(report->once, 0, sizeof(report->once));
+	report_query(_metadata, report, &bench->iommu);
 }
 
 /* Every way there is to unmap it. */
 TEST_F(top, unmapped)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	int fd = bench->iommu.fd;
-	const __u64 half = 1ULL << 63, at = told->iova;
+	const __u64 half = 1ULL << 63, at = report->iova;
 	__u64 length = LENGTH, low, high;
 
-	write_ends(_metadata, bench, told, self->tells);
+	write_ends(_metadata, bench, report, self->kind);
 	ASSERT_EQ(0, __type1_unmap_bitmap(fd, at, &length, SZ_4K,
-					  told->bm.bits, told->bytes));
+					  report->bm.bits, report->bytes));
 	ASSERT_EQ(LENGTH, length);
-	told_check(_metadata, told);
+	report_check(_metadata, report);
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH);
-	write_ends(_metadata, bench, told, self->tells);
+	write_ends(_metadata, bench, report, self->kind);
 	iommu_unmap(_metadata, &bench->iommu, at, LENGTH);
 
 	/* the last page alone, which other mappings are beside of */
 	iommu_map(_metadata, &bench->iommu, bench->mem.va + LENGTH - SZ_4K,
 		  at + LENGTH - SZ_4K, SZ_4K);
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH - SZ_4K);
-	write_ends(_metadata, bench, told, self->tells);
+	write_ends(_metadata, bench, report, self->kind);
 	iommu_unmap(_metadata, &bench->iommu, at + LENGTH - SZ_4K, SZ_4K);
 	iommu_unmap(_metadata, &bench->iommu, at, LENGTH - SZ_4K);
 
@@ -149,7 +149,7 @@ TEST_F(top, refused)
 {
 	struct bench *bench = &self->bench;
 	struct iommu *iommu = &bench->iommu;
-	__u64 at = self->told.iova, bits[5] = {}, length;
+	__u64 at = self->report.iova, bits[5] = {}, length;
 	bool type1 = variant->mode == MODE_TYPE1;
 	int rc;
 
@@ -188,8 +188,8 @@ TEST_F(top, out_of_reach_of_others)
 		rc = __vfio_dev_open(&dev, &bench->iommu, path);
 		/* the first IOMMU of the container: its driver would say that */
 		ASSERT_EQ(type1 ? -ERANGE : -EADDRINUSE, rc);
-		write_ends(_metadata, bench, &self->told, self->tells);
-		told_ask(_metadata, &self->told, &bench->iommu);
+		write_ends(_metadata, bench, &self->report, self->kind);
+		report_query(_metadata, &self->report, &bench->iommu);
 	}
 	iommu_unmap(_metadata, &bench->iommu, TOP, LENGTH);
 	ASSERT_EQ(0, __vfio_dev_open(&dev, &bench->iommu, path));
@@ -262,20 +262,21 @@ static __u64 unmap(struct __test_metadata *_metadata, struct bench *bench,
 TEST_F(version_1, unmap_a_part)
 {
 	struct bench *bench = &self->bench;
-	bool cuts = variant->mode == MODE_COMPAT;
+	bool splits = variant->mode == MODE_COMPAT;
 
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA, 2 * SZ_2M);
-	ASSERT_EQ(cuts ? SZ_4K : 0, unmap(_metadata, bench, SZ_2M, SZ_4K));
-	ASSERT_EQ(!cuts, reaches(_metadata, bench, SZ_2M));
+	ASSERT_EQ(splits ? SZ_4K : 0, unmap(_metadata, bench, SZ_2M, SZ_4K));
+	ASSERT_EQ(!splits, reaches(_metadata, bench, SZ_2M));
 	ASSERT_TRUE(reaches(_metadata, bench, SZ_2M - SZ_4K));
 	ASSERT_TRUE(reaches(_metadata, bench, SZ_2M + SZ_4K));
 	/* from the middle to beyond the end */
-	ASSERT_EQ(cuts ? SZ_64K : 0, unmap(_metadata, bench,
-					   2 * SZ_2M - SZ_64K, 2 * SZ_64K));
-	ASSERT_EQ(!cuts, reaches(_metadata, bench, 2 * SZ_2M - SZ_4K));
+	ASSERT_EQ(splits ? SZ_64K : 0, unmap(_metadata, bench,
+					     2 * SZ_2M - SZ_64K, 2 * SZ_64K));
+	ASSERT_EQ(!splits, reaches(_metadata, bench, 2 * SZ_2M - SZ_4K));
 	/* the first page, and all that belongs to it */
-	ASSERT_EQ(cuts ? SZ_4K : 2 * SZ_2M, unmap(_metadata, bench, 0, SZ_4K));
-	ASSERT_EQ(cuts, reaches(_metadata, bench, SZ_4K));
+	ASSERT_EQ(splits ? SZ_4K : 2 * SZ_2M,
+		  unmap(_metadata, bench, 0, SZ_4K));
+	ASSERT_EQ(splits, reaches(_metadata, bench, SZ_4K));
 	ASSERT_FALSE(reaches(_metadata, bench, 0));
 	unmap(_metadata, bench, 0, 2 * SZ_2M);
 	ASSERT_FALSE(reaches(_metadata, bench, SZ_4K));
@@ -285,17 +286,17 @@ TEST_F(version_1, unmap_a_part)
 TEST_F(version_1, unmap_several)
 {
 	struct bench *bench = &self->bench;
-	bool cuts = variant->mode == MODE_COMPAT;
+	bool splits = variant->mode == MODE_COMPAT;
 
 	for (int i = 0; i < 4; i++)
 		iommu_map(_metadata, &bench->iommu, bench->mem.va,
 			  IOVA + i * SZ_2M, SZ_64K);
 	/* from a hole into the last one */
-	ASSERT_EQ(cuts ? SZ_64K + SZ_4K : 2 * SZ_64K,
+	ASSERT_EQ(splits ? SZ_64K + SZ_4K : 2 * SZ_64K,
 		  unmap(_metadata, bench, SZ_2M + SZ_1M, SZ_2M + SZ_1M + SZ_4K));
 	ASSERT_TRUE(reaches(_metadata, bench, SZ_2M));
 	ASSERT_FALSE(reaches(_metadata, bench, 2 * SZ_2M));
-	ASSERT_EQ(cuts, reaches(_metadata, bench, 3 * SZ_2M + SZ_4K));
+	ASSERT_EQ(splits, reaches(_metadata, bench, 3 * SZ_2M + SZ_4K));
 	/* both of the first */
 	unmap(_metadata, bench, 0, 2 * SZ_2M);
 	ASSERT_FALSE(reaches(_metadata, bench, 0));

@@ -11,7 +11,7 @@
 
 #include "lib/counts.h"
 #include "lib/fail_nth.h"
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -29,7 +29,7 @@
  * struct play - a container with a device that tracks
  * @test: for checks in what fail_each() calls
  * @bench: the device, and memory that is mapped at IOVA
- * @told: what it wrote there
+ * @report: what it wrote there
  * @more: memory that is not mapped
  * @dev: another device, not open
  * @path: where that is found
@@ -38,7 +38,7 @@
 struct play {
 	struct __test_metadata *test;
 	struct bench bench;
-	struct told told;
+	struct report report;
 	struct mem more;
 	struct vfio_dev dev;
 	char path[256];
@@ -68,7 +68,7 @@ FIXTURE_SETUP(fail)
 	bench_open(_metadata, &play->bench, variant->mode, "4k");
 	bench_memory(_metadata, &play->bench, IOVA, LENGTH, MEM_4K);
 	mem_alloc(_metadata, &play->more, MORE, MEM_4K);
-	told_init(_metadata, &play->told, IOVA, PAGES);
+	report_init(_metadata, &play->report, IOVA, PAGES);
 	ASSERT_EQ(0, mock_find("2m", 0, play->path, sizeof(play->path)));
 	play->dev.fd = -1;
 	play->dev.group_fd = -1;
@@ -83,7 +83,7 @@ FIXTURE_TEARDOWN(fail)
 	vfio_dev_close(&play->dev);
 	bench_close(_metadata, &play->bench);
 	mem_free(&play->more);
-	told_free(&play->told);
+	report_free(&play->report);
 }
 
 static void track(struct __test_metadata *_metadata, struct play *play)
@@ -97,9 +97,9 @@ static int check_device(void *data)
 	struct play *play = data;
 	struct __test_metadata *_metadata = play->test;
 
-	told_write(_metadata, &play->told, &play->bench.dev, TELLS_WRITES,
-		   SZ_4K, SZ_4K);
-	told_ask(_metadata, &play->told, &play->bench.iommu);
+	report_write(_metadata, &play->report, &play->bench.dev, REPORT_WRITES,
+		     SZ_4K, SZ_4K);
+	report_query(_metadata, &play->report, &play->bench.iommu);
 	return 0;
 }
 
@@ -180,7 +180,7 @@ static int op_stop(void *data)
 static int check_start(void *data)
 {
 	struct play *play = data;
-	int rc = __told_ask(&play->told, &play->bench.iommu);
+	int rc = __report_query(&play->report, &play->bench.iommu);
 
 	return rc == -EINVAL ? 0 : -EIO;
 }
@@ -204,76 +204,77 @@ TEST_F_TIMEOUT(fail, start_and_stop, 300)
 }
 
 /* What asks for the bits: GET, or unmap. 0 or -errno. */
-typedef int (*ask_t)(struct play *play);
+typedef int (*query_t)(struct play *play);
 
-static int ask_get(struct play *play)
+static int query_get(struct play *play)
 {
-	return __told_ask(&play->told, &play->bench.iommu);
+	return __report_query(&play->report, &play->bench.iommu);
 }
 
-static int ask_unmap(struct play *play)
+static int query_unmap(struct play *play)
 {
 	__u64 length = LENGTH;
 
-	bitmap_reset(&play->told.bm);
+	bitmap_reset(&play->report.bm);
 	return __type1_unmap_bitmap(play->bench.iommu.fd, IOVA, &length, SZ_4K,
-				    play->told.bm.bits, play->told.bytes);
+				    play->report.bm.bits, play->report.bytes);
 }
 
 /* A device writes, then the question fails: the next one tells it. */
-static void ask_and_fail(struct __test_metadata *_metadata, struct play *play,
-			 struct vfio_dev *dev, enum tells tells, ask_t ask)
+static void fail_query(struct __test_metadata *_metadata, struct play *play,
+		       struct vfio_dev *dev, enum report_kind kind,
+		       query_t query)
 {
-	struct told *told = &play->told;
+	struct report *report = &play->report;
 	int rc, failed = 0;
 	bool hit = true;
 
 	for (int nth = 1; hit; nth++) {
 		CHECK(nth < MOST, "it never ends");
-		told_write(_metadata, told, dev, tells,
-			   nth % (PAGES - 3) * SZ_4K, 3 * SZ_4K);
+		report_write(_metadata, report, dev, kind,
+			     nth % (PAGES - 3) * SZ_4K, 3 * SZ_4K);
 		fail_nth_arm(_metadata, &play->fail, nth);
-		rc = ask(play);
+		rc = query(play);
 		hit = fail_nth_disarm(_metadata, &play->fail);
 		CHECK(!rc || (hit && rc == -ENOMEM), "%d: %d", nth, rc);
 		failed += rc != 0;
 		/* pages that had to be let go of are told once more */
-		if (rc && ask == ask_unmap)
-			told_unpin(told);
+		if (rc && query == query_unmap)
+			report_unpin(report);
 		if (rc) {
-			told_ask(_metadata, told, &play->bench.iommu);
+			report_query(_metadata, report, &play->bench.iommu);
 			continue;
 		}
-		told_check(_metadata, told);
-		if (ask == ask_unmap) {
-			memset(told->pinned, 0, sizeof(told->pinned));
+		report_check(_metadata, report);
+		if (query == query_unmap) {
+			memset(report->pinned, 0, sizeof(report->pinned));
 			iommu_map(_metadata, &play->bench.iommu,
 				  play->bench.mem.va, IOVA, LENGTH);
 		}
-		told_ask(_metadata, told, &play->bench.iommu);
+		report_query(_metadata, report, &play->bench.iommu);
 	}
 	CHECK(failed >= 1, "failed %d times only", failed);
 }
 
-TEST_F_TIMEOUT(fail, questions, 600)
+TEST_F_TIMEOUT(fail, queries, 600)
 {
 	struct play *play = &self->play;
 	struct vfio_dev mdev;
 	char path[128];
 
 	track(_metadata, play);
-	ask_and_fail(_metadata, play, &play->bench.dev, TELLS_WRITES,
-		     ask_get);
-	ask_and_fail(_metadata, play, &play->bench.dev, TELLS_WRITES,
-		     ask_unmap);
+	fail_query(_metadata, play, &play->bench.dev, REPORT_WRITES,
+		   query_get);
+	fail_query(_metadata, play, &play->bench.dev, REPORT_WRITES,
+		   query_unmap);
 	ASSERT_EQ(0, mock_find("emulated", 0, path, sizeof(path)));
 	ASSERT_EQ(0, __vfio_dev_open(&mdev, &play->bench.iommu, path));
-	ask_and_fail(_metadata, play, &mdev, TELLS_PINS, ask_get);
+	fail_query(_metadata, play, &mdev, REPORT_PINS, query_get);
 	ASSERT_EQ(0, sysfs_write(EMULATED_PIN, "N"));
 	ASSERT_EQ(0, __vfio_dev_reset(&mdev));
-	told_unpin(&play->told);
-	ask_and_fail(_metadata, play, &mdev, TELLS_WRITES, ask_get);
-	ask_and_fail(_metadata, play, &mdev, TELLS_WRITES, ask_unmap);
+	report_unpin(&play->report);
+	fail_query(_metadata, play, &mdev, REPORT_WRITES, query_get);
+	fail_query(_metadata, play, &mdev, REPORT_WRITES, query_unmap);
 	sysfs_write(EMULATED_PIN, "Y");
 	vfio_dev_close(&mdev);
 }
@@ -321,7 +322,7 @@ TEST_F_TIMEOUT(fail, joining, 600)
 TEST_F_TIMEOUT(fail, leaving, 600)
 {
 	struct play *play = &self->play;
-	struct told *told = &play->told;
+	struct report *report = &play->report;
 	struct counts counts;
 	bool hit = true;
 
@@ -330,21 +331,22 @@ TEST_F_TIMEOUT(fail, leaving, 600)
 	for (int nth = 1; hit; nth++) {
 		CHECK(nth < MOST, "it never ends");
 		ASSERT_EQ(0, op_join(play));
-		told_write(_metadata, told, &play->dev, TELLS_WRITES,
-			   nth % PAGES * SZ_4K, 1);
-		told_write(_metadata, told, &play->bench.dev, TELLS_WRITES,
-			   (nth + 9) % PAGES * SZ_4K, 1);
+		report_write(_metadata, report, &play->dev, REPORT_WRITES,
+			     nth % PAGES * SZ_4K, 1);
+		report_write(_metadata, report, &play->bench.dev, REPORT_WRITES,
+			     (nth + 9) % PAGES * SZ_4K, 1);
 		fail_nth_arm(_metadata, &play->fail, nth);
 		vfio_dev_close(&play->dev);
 		hit = fail_nth_disarm(_metadata, &play->fail);
-		ASSERT_EQ(0, __told_ask(told, &play->bench.iommu));
+		ASSERT_EQ(0, __report_query(report, &play->bench.iommu));
 		for (size_t page = 0; hit && page < PAGES; page++) {
-			CHECK(!told->once[page] || bitmap_test(&told->bm, page),
+			CHECK(!report->once[page] ||
+				      bitmap_test(&report->bm, page),
 			      "%d: page %zu", nth, page);
-			told->once[page] = bitmap_test(&told->bm, page);
+			report->once[page] = bitmap_test(&report->bm, page);
 		}
-		told_check(_metadata, told);
-		told_ask(_metadata, told, &play->bench.iommu);
+		report_check(_metadata, report);
+		report_query(_metadata, report, &play->bench.iommu);
 		counts_check(_metadata, &counts, 0, 0, 0);
 	}
 }

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL

@@ -17,7 +17,7 @@
 #include "lib/counts.h"
 #include "lib/memory/missing.h"
 #include "lib/race/race.h"
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL

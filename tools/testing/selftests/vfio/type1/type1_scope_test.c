@@ -7,7 +7,7 @@
  * and once more; and afterwards the answers are as precise as they were.
  */
 #include "lib/counts.h"
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -19,8 +19,8 @@
 FIXTURE(scope)
 {
 	struct bench bench;
-	struct told told;
-	enum tells tells;
+	struct report report;
+	enum report_kind kind;
 };
 
 FIXTURE_VARIANT(scope)
@@ -54,15 +54,15 @@ FIXTURE_SETUP(scope)
 	sysfs_write(PHYSICAL_PIN, "N");
 	bench_open(_metadata, bench, variant->mode, variant->model);
 	bench_memory(_metadata, bench, IOVA, LENGTH, MEM_4K);
-	told_init(_metadata, &self->told, IOVA, PAGES);
-	self->tells = tells_of(variant->model);
+	report_init(_metadata, &self->report, IOVA, PAGES);
+	self->kind = report_kind_of(variant->model);
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
 }
 
 FIXTURE_TEARDOWN(scope)
 {
 	bench_close(_metadata, &self->bench);
-	told_free(&self->told);
+	report_free(&self->report);
 	sysfs_write(PHYSICAL_PIN, "N");
 }
 
@@ -75,21 +75,21 @@ static void join(struct __test_metadata *_metadata, struct bench *bench,
 	CHECK_RC(0, __vfio_dev_open(dev, &bench->iommu, path), "%s", model);
 }
 
-static void ask(struct __test_metadata *_metadata, struct bench *bench,
-		struct told *told)
+static void query(struct __test_metadata *_metadata, struct bench *bench,
+		  struct report *report)
 {
-	told_ask(_metadata, told, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 }
 
 /* The one that stays writes, and what it wrote is all that there is to tell. */
 static void still_precise(struct __test_metadata *_metadata,
-			  struct bench *bench, struct told *told,
-			  enum tells tells, size_t page)
+			  struct bench *bench, struct report *report,
+			  enum report_kind kind, size_t page)
 {
-	ask(_metadata, bench, told);
-	told_write(_metadata, told, &bench->dev, tells, page * SZ_4K, SZ_4K);
-	ask(_metadata, bench, told);
-	ask(_metadata, bench, told);
+	query(_metadata, bench, report);
+	report_write(_metadata, report, &bench->dev, kind, page * SZ_4K, SZ_4K);
+	query(_metadata, bench, report);
+	query(_metadata, bench, report);
 }
 
 /* Of the same IOMMU, which shares the page table, and of another one. */
@@ -100,30 +100,30 @@ TEST_F(scope, capable)
 		unsigned int skip;
 	} devices[] = { { "4k", 1 }, { "2m", 0 }, { "1g", 0 } };
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct vfio_dev dev;
 
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
 		size_t at = 10 + 20 * i;
 
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   at * SZ_4K, SZ_4K);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     at * SZ_4K, SZ_4K);
 		join(_metadata, bench, &dev, devices[i].model,
 		     devices[i].skip);
 		/* joining makes nothing dirty and cleans nothing */
-		ask(_metadata, bench, told);
-		told_write(_metadata, told, &dev, TELLS_WRITES,
-			   (at + 1) * SZ_4K - 1, 2);
-		ask(_metadata, bench, told);
-		ask(_metadata, bench, told);
+		query(_metadata, bench, report);
+		report_write(_metadata, report, &dev, REPORT_WRITES,
+			     (at + 1) * SZ_4K - 1, 2);
+		query(_metadata, bench, report);
+		query(_metadata, bench, report);
 		/* nobody has asked for this one yet when it leaves */
-		told_write(_metadata, told, &dev, TELLS_WRITES,
-			   (at + 5) * SZ_4K, 3 * SZ_4K);
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   (at + 15) * SZ_4K, 1);
+		report_write(_metadata, report, &dev, REPORT_WRITES,
+			     (at + 5) * SZ_4K, 3 * SZ_4K);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     (at + 15) * SZ_4K, 1);
 		vfio_dev_close(&dev);
-		ask(_metadata, bench, told);
-		still_precise(_metadata, bench, told, self->tells, 100 + i);
+		query(_metadata, bench, report);
+		still_precise(_metadata, bench, report, self->kind, 100 + i);
 	}
 }
 
@@ -131,23 +131,23 @@ TEST_F(scope, capable)
 TEST_F(scope, incapable)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct vfio_dev dev;
 
 	for (int i = 0; i < 3; i++) {
 		join(_metadata, bench, &dev, "nodirty", 0);
-		told->all = true;
+		report->all = true;
 		if (i != 1) {
-			ask(_metadata, bench, told);
-			ask(_metadata, bench, told);
+			query(_metadata, bench, report);
+			query(_metadata, bench, report);
 		}
 		mock_fill(_metadata, &dev, IOVA, LENGTH, 1);
 		vfio_dev_close(&dev);
-		told->all = false;
-		told_everything(told);
+		report->all = false;
+		report_everything(report);
 		/* also where nobody asked while it was there */
-		ask(_metadata, bench, told);
-		still_precise(_metadata, bench, told, self->tells, 50 + i);
+		query(_metadata, bench, report);
+		still_precise(_metadata, bench, report, self->kind, 50 + i);
 	}
 }
 
@@ -155,49 +155,50 @@ TEST_F(scope, incapable)
 TEST_F(scope, incapable_twice)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct vfio_dev one, other;
 
 	join(_metadata, bench, &one, "nodirty", 0);
 	join(_metadata, bench, &other, "nodirty", 1);
-	told->all = true;
-	ask(_metadata, bench, told);
+	report->all = true;
+	query(_metadata, bench, report);
 	vfio_dev_close(&one);
-	ask(_metadata, bench, told);
-	ask(_metadata, bench, told);
+	query(_metadata, bench, report);
+	query(_metadata, bench, report);
 	vfio_dev_close(&other);
-	told->all = false;
-	told_everything(told);
-	ask(_metadata, bench, told);
-	still_precise(_metadata, bench, told, self->tells, 7);
+	report->all = false;
+	report_everything(report);
+	query(_metadata, bench, report);
+	still_precise(_metadata, bench, report, self->kind, 7);
 }
 
 /* A device that pins: its pages while it has them, and once more. */
 TEST_F(scope, emulated)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct vfio_dev dev;
 
 	/* there is one only */
-	if (self->tells == TELLS_PINS) {
+	if (self->kind == REPORT_PINS) {
 		join(_metadata, bench, &dev, "4k", 0);
-		still_precise(_metadata, bench, told, self->tells, 9);
+		still_precise(_metadata, bench, report, self->kind, 9);
 		vfio_dev_close(&dev);
-		still_precise(_metadata, bench, told, self->tells, 10);
+		still_precise(_metadata, bench, report, self->kind, 10);
 		return;
 	}
 	for (int i = 0; i < 3; i++) {
 		join(_metadata, bench, &dev, "emulated", 0);
-		ask(_metadata, bench, told);
-		told_write(_metadata, told, &dev, TELLS_PINS,
-			   (20 + i) * SZ_4K - 1, 2);
-		ask(_metadata, bench, told);
-		told_write(_metadata, told, &dev, TELLS_PINS, 60 * SZ_4K, 1);
+		query(_metadata, bench, report);
+		report_write(_metadata, report, &dev, REPORT_PINS,
+			     (20 + i) * SZ_4K - 1, 2);
+		query(_metadata, bench, report);
+		report_write(_metadata, report, &dev, REPORT_PINS, 60 * SZ_4K,
+			     1);
 		vfio_dev_close(&dev);
-		told_unpin(told);
-		ask(_metadata, bench, told);
-		still_precise(_metadata, bench, told, self->tells, 90 + i);
+		report_unpin(report);
+		query(_metadata, bench, report);
+		still_precise(_metadata, bench, report, self->kind, 90 + i);
 	}
 }
 
@@ -208,34 +209,34 @@ TEST_F(scope, emulated)
 TEST_F(scope, the_last_iommu)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct vfio_dev dev;
 
 	join(_metadata, bench, &dev,
-	     self->tells == TELLS_PINS ? "4k" : "emulated", 0);
-	if (self->tells == TELLS_PINS) {
+	     self->kind == REPORT_PINS ? "4k" : "emulated", 0);
+	if (self->kind == REPORT_PINS) {
 		struct vfio_dev swap = bench->dev;
 
 		bench->dev = dev;
 		dev = swap;
 	}
-	told_write(_metadata, told, &bench->dev, TELLS_WRITES, 3 * SZ_4K,
-		   2 * SZ_4K);
-	told_write(_metadata, told, &dev, TELLS_PINS, 80 * SZ_4K, 1);
+	report_write(_metadata, report, &bench->dev, REPORT_WRITES, 3 * SZ_4K,
+		     2 * SZ_4K);
+	report_write(_metadata, report, &dev, REPORT_PINS, 80 * SZ_4K, 1);
 	vfio_dev_close(&bench->dev);
-	ask(_metadata, bench, told);
-	ask(_metadata, bench, told);
-	told_write(_metadata, told, &dev, TELLS_PINS, 81 * SZ_4K, SZ_4K);
-	ask(_metadata, bench, told);
+	query(_metadata, bench, report);
+	query(_metadata, bench, report);
+	report_write(_metadata, report, &dev, REPORT_PINS, 81 * SZ_4K, SZ_4K);
+	query(_metadata, bench, report);
 	if (variant->mode == MODE_COMPAT) {
 		vfio_dev_close(&dev);
-		told_unpin(told);
-		ask(_metadata, bench, told);
-		ask(_metadata, bench, told);
+		report_unpin(report);
+		query(_metadata, bench, report);
+		query(_metadata, bench, report);
 	}
 	/* one that comes now is tracked */
 	join(_metadata, bench, &bench->dev, "4k", 1);
-	still_precise(_metadata, bench, told, TELLS_WRITES, 33);
+	still_precise(_metadata, bench, report, REPORT_WRITES, 33);
 	vfio_dev_close(&dev);
 }
 
@@ -243,7 +244,7 @@ TEST_F(scope, the_last_iommu)
 TEST_F(scope, left_behind)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct iommu *iommu = &bench->iommu;
 	struct vfio_dev dev;
 	__u64 length = LENGTH;
@@ -254,24 +255,26 @@ TEST_F(scope, left_behind)
 		vfio_dev_close(&dev);
 		iommu_unmap(_metadata, iommu, IOVA, LENGTH);
 		iommu_map(_metadata, iommu, bench->mem.va, IOVA, LENGTH);
-		ask(_metadata, bench, told);
+		query(_metadata, bench, report);
 	}
 	join(_metadata, bench, &dev, "2m", 0);
-	told_write(_metadata, told, &dev, TELLS_WRITES, 9 * SZ_4K, 2 * SZ_4K);
+	report_write(_metadata, report, &dev, REPORT_WRITES, 9 * SZ_4K,
+		     2 * SZ_4K);
 	vfio_dev_close(&dev);
 	ASSERT_EQ(0, __type1_dirty_flag(iommu->fd, DIRTY_STOP));
 	ASSERT_EQ(0, __type1_dirty_flag(iommu->fd, DIRTY_START));
-	memset(told->once, 0, sizeof(told->once));
-	ask(_metadata, bench, told);
+	memset(report->once, 0, sizeof(report->once));
+	query(_metadata, bench, report);
 
 	join(_metadata, bench, &dev, "2m", 0);
-	told_write(_metadata, told, &dev, TELLS_WRITES, 9 * SZ_4K, 2 * SZ_4K);
+	report_write(_metadata, report, &dev, REPORT_WRITES, 9 * SZ_4K,
+		     2 * SZ_4K);
 	vfio_dev_close(&dev);
-	bitmap_reset(&told->bm);
+	bitmap_reset(&report->bm);
 	ASSERT_EQ(0, __type1_unmap_bitmap(iommu->fd, IOVA, &length, SZ_4K,
-					  told->bm.bits, told->bytes));
+					  report->bm.bits, report->bytes));
 	ASSERT_EQ(LENGTH, length);
-	told_check(_metadata, told);
+	report_check(_metadata, report);
 }
 
 /* Mapped while none with an IOMMU was there, replayed for the one that joins. */
@@ -280,19 +283,19 @@ TEST_F(scope, mapped_before)
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
 	struct vfio_dev dev;
-	struct told told;
+	struct report report;
 
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH);
 	join(_metadata, bench, &dev, "1g", 1);
-	told_init(_metadata, &told, at, PAGES);
-	ask(_metadata, bench, &told);
-	told_write(_metadata, &told, &dev, TELLS_WRITES, 0, 1);
-	told_write(_metadata, &told, &dev, TELLS_WRITES, LENGTH - 1, 1);
-	ask(_metadata, bench, &told);
-	ask(_metadata, bench, &told);
-	ask(_metadata, bench, &self->told);
+	report_init(_metadata, &report, at, PAGES);
+	query(_metadata, bench, &report);
+	report_write(_metadata, &report, &dev, REPORT_WRITES, 0, 1);
+	report_write(_metadata, &report, &dev, REPORT_WRITES, LENGTH - 1, 1);
+	query(_metadata, bench, &report);
+	query(_metadata, bench, &report);
+	query(_metadata, bench, &self->report);
 	vfio_dev_close(&dev);
-	told_free(&told);
+	report_free(&report);
 }
 
 /*
@@ -304,43 +307,44 @@ TEST_F(scope, mapped_before)
 TEST_F(scope, pins_behind_an_iommu)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct vfio_dev dev;
 
 	ASSERT_EQ(0, sysfs_write(PHYSICAL_PIN, "N"));
 	join(_metadata, bench, &dev, "nodirty", 0);
-	told->all = true;
+	report->all = true;
 	mock_fill(_metadata, &dev, IOVA + 4 * SZ_4K, SZ_4K, 1);
-	ask(_metadata, bench, told);
+	query(_metadata, bench, report);
 	ASSERT_EQ(0, sysfs_write(PHYSICAL_PIN, "Y"));
 	if (variant->mode == MODE_COMPAT) {
 		/* pins nothing, and goes on being unknown */
 		mock_fill(_metadata, &dev, IOVA + 5 * SZ_4K, SZ_4K, 1);
-		ask(_metadata, bench, told);
-		ask(_metadata, bench, told);
+		query(_metadata, bench, report);
+		query(_metadata, bench, report);
 		vfio_dev_close(&dev);
 		return;
 	}
-	told_write(_metadata, told, &dev, TELLS_PINS, 5 * SZ_4K, 2 * SZ_4K);
-	ask(_metadata, bench, told);
-	told->all = false;
-	ask(_metadata, bench, told);
-	told_write(_metadata, told, &dev, TELLS_PINS, 70 * SZ_4K, 1);
+	report_write(_metadata, report, &dev, REPORT_PINS, 5 * SZ_4K,
+		     2 * SZ_4K);
+	query(_metadata, bench, report);
+	report->all = false;
+	query(_metadata, bench, report);
+	report_write(_metadata, report, &dev, REPORT_PINS, 70 * SZ_4K, 1);
 	/* the one that stays goes on as it did */
 	ASSERT_EQ(0, sysfs_write(PHYSICAL_PIN, "N"));
-	still_precise(_metadata, bench, told, self->tells, 120);
+	still_precise(_metadata, bench, report, self->kind, 120);
 	/* it unpins, and is still known to pin */
 	ASSERT_EQ(0, __vfio_dev_reset(&dev));
 	for (size_t page = 0; page < PAGES; page++)
-		told->once[page] |= page == 5 || page == 6 || page == 70;
-	told->pinned[5] = 0;
-	told->pinned[6] = 0;
-	told->pinned[70] = 0;
-	ask(_metadata, bench, told);
-	still_precise(_metadata, bench, told, self->tells, 130);
+		report->once[page] |= page == 5 || page == 6 || page == 70;
+	report->pinned[5] = 0;
+	report->pinned[6] = 0;
+	report->pinned[70] = 0;
+	query(_metadata, bench, report);
+	still_precise(_metadata, bench, report, self->kind, 130);
 	/* another one that does not pin yet */
 	vfio_dev_close(&dev);
-	still_precise(_metadata, bench, told, self->tells, 140);
+	still_precise(_metadata, bench, report, self->kind, 140);
 }
 
 /* However they come and go, nothing stays pinned. */

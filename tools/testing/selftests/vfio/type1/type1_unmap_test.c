@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #include "lib/counts.h"
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -19,8 +19,8 @@
 FIXTURE(unmap)
 {
 	struct bench bench;
-	struct told told;
-	enum tells tells;
+	struct report report;
+	enum report_kind kind;
 };
 
 FIXTURE_VARIANT(unmap)
@@ -58,60 +58,60 @@ FIXTURE_SETUP(unmap)
 	sysfs_write(EMULATED_PIN, "Y");
 	bench_open(_metadata, &self->bench, variant->mode, variant->model);
 	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
-	told_init(_metadata, &self->told, IOVA, PAGES);
-	self->tells = tells_of(variant->model);
-	self->told.all = self->tells == TELLS_NOTHING;
+	report_init(_metadata, &self->report, IOVA, PAGES);
+	self->kind = report_kind_of(variant->model);
+	self->report.all = self->kind == REPORT_NOTHING;
 }
 
 FIXTURE_TEARDOWN(unmap)
 {
 	bench_close(_metadata, &self->bench);
-	told_free(&self->told);
+	report_free(&self->report);
 }
 
 /* 0 or -errno; what was unmapped has to be all of it, or nothing. */
-static int unmap_told(struct __test_metadata *_metadata, struct bench *bench,
-		      struct told *told)
+static int unmap_report(struct __test_metadata *_metadata, struct bench *bench,
+			struct report *report)
 {
-	__u64 length = told->pages * SZ_4K;
+	__u64 length = report->pages * SZ_4K;
 	int rc;
 
-	bitmap_reset(&told->bm);
-	rc = __type1_unmap_bitmap(bench->iommu.fd, told->iova, &length, SZ_4K,
-				  told->bm.bits, told->bytes);
-	CHECK(rc || length == told->pages * SZ_4K, "0x%llx bytes", length);
+	bitmap_reset(&report->bm);
+	rc = __type1_unmap_bitmap(bench->iommu.fd, report->iova, &length, SZ_4K,
+				  report->bm.bits, report->bytes);
+	CHECK(rc || length == report->pages * SZ_4K, "0x%llx bytes", length);
 	return rc;
 }
 
 static void map_again(struct __test_metadata *_metadata, struct bench *bench,
-		      struct told *told)
+		      struct report *report)
 {
-	memset(told->once, 0, sizeof(told->once));
-	memset(told->pinned, 0, sizeof(told->pinned));
-	iommu_map(_metadata, &bench->iommu, bench->mem.va, told->iova,
-		  told->pages * SZ_4K);
+	memset(report->once, 0, sizeof(report->once));
+	memset(report->pinned, 0, sizeof(report->pinned));
+	iommu_map(_metadata, &bench->iommu, bench->mem.va, report->iova,
+		  report->pages * SZ_4K);
 }
 
 TEST_F(unmap, bits)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
 	for (int i = 0; i < 3; i++) {
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   (9 + i) * SZ_4K, 2 * SZ_4K);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     (9 + i) * SZ_4K, 2 * SZ_4K);
 		if (i == 1)
-			told_ask(_metadata, told, &bench->iommu);
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   LENGTH - 1, 1);
-		ASSERT_EQ(0, unmap_told(_metadata, bench, told));
-		told_check(_metadata, told);
+			report_query(_metadata, report, &bench->iommu);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     LENGTH - 1, 1);
+		ASSERT_EQ(0, unmap_report(_metadata, bench, report));
+		report_check(_metadata, report);
 		ASSERT_EQ(0, __mock_fill(&bench->dev, IOVA, 8, 1));
 		ASSERT_EQ(VFIO_MOCK_DMA_FAULT,
 			  mock_get(_metadata, &bench->dev, MOCK_REG(status)));
-		map_again(_metadata, bench, told);
-		told_ask(_metadata, told, &bench->iommu);
+		map_again(_metadata, bench, report);
+		report_query(_metadata, report, &bench->iommu);
 	}
 }
 
@@ -120,7 +120,7 @@ TEST_F(unmap, many_mappings)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
-	bool all = self->told.all;
+	bool all = self->report.all;
 	__u64 length = 256 * SZ_4K;
 	__u8 bits[32];
 
@@ -148,7 +148,7 @@ TEST_F(unmap, many_mappings)
 	ASSERT_EQ(0, __type1_unmap_bitmap(bench->iommu.fd, at, &length, SZ_4K,
 					  bits, 32));
 	ASSERT_EQ(0, length);
-	told_ask(_metadata, &self->told, &bench->iommu);
+	report_query(_metadata, &self->report, &bench->iommu);
 }
 
 /*
@@ -161,12 +161,12 @@ TEST_F_TIMEOUT(unmap, while_the_device_writes, 120)
 		.iova = IOVA, .length = LENGTH, .stride = 512, .seed = 3,
 	};
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	struct guarded_bitmap truth;
 	size_t wrote = 0;
 
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
-	bitmap_alloc(_metadata, &truth, told->bytes * 8, 0);
+	bitmap_alloc(_metadata, &truth, report->bytes * 8, 0);
 	for (int i = 0; i < 20; i++) {
 		ASSERT_EQ(0, __mock_truth_start(&bench->dev, IOVA, LENGTH,
 						SZ_4K));
@@ -174,17 +174,17 @@ TEST_F_TIMEOUT(unmap, while_the_device_writes, 120)
 		mock_work_wait(_metadata, &bench->dev, 1 + i % 7);
 		bitmap_reset(&truth);
 		mock_truth_read(_metadata, &bench->dev, truth.bits,
-				told->bytes);
-		ASSERT_EQ(0, unmap_told(_metadata, bench, told));
+				report->bytes);
+		ASSERT_EQ(0, unmap_report(_metadata, bench, report));
 		mock_work_stop(_metadata, &bench->dev);
 		mock_set(_metadata, &bench->dev, MOCK_REG(truth_control), 0);
-		bitmap_check_guards(_metadata, &told->bm);
+		bitmap_check_guards(_metadata, &report->bm);
 		for (size_t page = 0; page < PAGES; page++)
 			CHECK(!bitmap_test(&truth, page) ||
-			      bitmap_test(&told->bm, page),
+			      bitmap_test(&report->bm, page),
 			      "round %d, page %zu", i, page);
 		wrote += bitmap_count(&truth);
-		map_again(_metadata, bench, told);
+		map_again(_metadata, bench, report);
 	}
 	ASSERT_LE(20, wrote);
 	bitmap_free(&truth);
@@ -194,7 +194,7 @@ TEST_F_TIMEOUT(unmap, while_the_device_writes, 120)
 TEST_F(unmap, unwritable)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	__u8 *map = mmap(NULL, 2 * SZ_4K, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	void *const bad[] = {
@@ -209,25 +209,26 @@ TEST_F(unmap, unwritable)
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
 	/* pinning devices are told to let go, which they also do in vain */
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		told_write(_metadata, told, &bench->dev, self->tells,
-			   (60 + i) * SZ_4K, 20 * SZ_4K);
+		report_write(_metadata, report, &bench->dev, self->kind,
+			     (60 + i) * SZ_4K, 20 * SZ_4K);
 		counts_now(_metadata, &counts);
 		length = LENGTH;
-		CHECK_RC(-EFAULT, __type1_unmap_bitmap(bench->iommu.fd, IOVA,
-						       &length, SZ_4K, bad[i],
-						       told->bytes), "%zu", i);
-		if (self->tells == TELLS_PINS)
-			told_unpin(told);
+		CHECK_RC(-EFAULT,
+			 __type1_unmap_bitmap(bench->iommu.fd, IOVA, &length,
+					      SZ_4K, bad[i], report->bytes),
+			 "%zu", i);
+		if (self->kind == REPORT_PINS)
+			report_unpin(report);
 		else
 			counts_check(_metadata, &counts, 0, 0, 0);
 		if (i % 2)
-			told_ask(_metadata, told, &bench->iommu);
-		told_write(_metadata, told, &bench->dev, self->tells, 0,
-			   SZ_4K);
+			report_query(_metadata, report, &bench->iommu);
+		report_write(_metadata, report, &bench->dev, self->kind, 0,
+			     SZ_4K);
 		ASSERT_EQ(1, bench->mem.va[0]);
 	}
-	ASSERT_EQ(0, unmap_told(_metadata, bench, told));
-	told_check(_metadata, told);
+	ASSERT_EQ(0, unmap_report(_metadata, bench, report));
+	report_check(_metadata, report);
 	munmap(map, 2 * SZ_4K);
 }
 
@@ -250,28 +251,28 @@ static const struct {
 TEST_F(unmap, refused)
 {
 	struct bench *bench = &self->bench;
-	struct told *told = &self->told;
+	struct report *report = &self->report;
 	__u64 length = LENGTH;
 
 	/* tracking is off */
-	ASSERT_EQ(-EINVAL, unmap_told(_metadata, bench, told));
+	ASSERT_EQ(-EINVAL, unmap_report(_metadata, bench, report));
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
-	told_write(_metadata, told, &bench->dev, self->tells, 0, 3 * SZ_4K);
+	report_write(_metadata, report, &bench->dev, self->kind, 0, 3 * SZ_4K);
 	for (size_t i = 0; i < ARRAY_SIZE(bad_unmap); i++) {
 		length = bad_unmap[i].length;
 		CHECK_RC(-EINVAL,
 			 __type1_unmap_bitmap(bench->iommu.fd,
 					      bad_unmap[i].iova, &length,
 					      bad_unmap[i].pgsize,
-					      told->bm.bits,
+					      report->bm.bits,
 					      bad_unmap[i].bytes), "%zu", i);
 	}
-	ASSERT_EQ(0, bitmap_count(&told->bm));
+	ASSERT_EQ(0, bitmap_count(&report->bm));
 	length = LENGTH;
 	ASSERT_EQ(-EINVAL, __type1_unmap_bitmap(bench->iommu.fd, IOVA, &length,
 						SZ_4K, (void *)(1ULL << 63),
 						32));
-	told_ask(_metadata, told, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 }
 
 /* A range that cuts a mapping, in either container by the errno of its own. */
@@ -279,28 +280,30 @@ TEST_F(unmap, bisecting)
 {
 	static const struct {
 		__u64 offset, length;
-	} cuts[] = {
+	} splits[] = {
 		{ SZ_4K, LENGTH - SZ_4K }, { 0, LENGTH - SZ_4K },
 		{ SZ_4K, SZ_4K }, { SZ_4K, LENGTH }, { 0 - SZ_4K, 2 * SZ_4K },
 	};
 	int fd = self->bench.iommu.fd;
-	int errno_cut = variant->mode == MODE_TYPE1 ? -EINVAL : -ENOENT;
-	struct told *told = &self->told;
+	int errno_split = variant->mode == MODE_TYPE1 ? -EINVAL : -ENOENT;
+	struct report *report = &self->report;
 	__u64 unmapped;
 
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_START));
-	told_write(_metadata, told, &self->bench.dev, self->tells, 0, LENGTH);
-	for (size_t i = 0; i < ARRAY_SIZE(cuts); i++) {
-		__u64 at = IOVA + cuts[i].offset, length = cuts[i].length;
+	report_write(_metadata, report, &self->bench.dev, self->kind, 0,
+		     LENGTH);
+	for (size_t i = 0; i < ARRAY_SIZE(splits); i++) {
+		__u64 at = IOVA + splits[i].offset, length = splits[i].length;
 
-		CHECK_RC(errno_cut, __type1_unmap(fd, at, length, &unmapped),
+		CHECK_RC(errno_split, __type1_unmap(fd, at, length, &unmapped),
 			 "%zu", i);
-		CHECK_RC(errno_cut, __type1_unmap_bitmap(fd, at, &length,
-							 SZ_4K, told->bm.bits,
-							 32), "%zu", i);
+		CHECK_RC(errno_split,
+			 __type1_unmap_bitmap(fd, at, &length, SZ_4K,
+					      report->bm.bits, 32),
+			 "%zu", i);
 	}
-	ASSERT_EQ(0, bitmap_count(&told->bm));
-	told_ask(_metadata, told, &self->bench.iommu);
+	ASSERT_EQ(0, bitmap_count(&report->bm));
+	report_query(_metadata, report, &self->bench.iommu);
 }
 
 TEST_F(unmap, all)
@@ -345,7 +348,7 @@ TEST_F(unmap, flags)
 		struct vfio_bitmap bitmap;
 	} arg = {
 		.unmap = { sizeof(arg), 0, IOVA, LENGTH },
-		.bitmap = { SZ_4K, 32, (void *)self->told.bm.bits },
+		.bitmap = { SZ_4K, 32, (void *)self->report.bm.bits },
 	};
 	int fd = self->bench.iommu.fd;
 

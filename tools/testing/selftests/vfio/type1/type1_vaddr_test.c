@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "lib/counts.h"
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -21,7 +21,7 @@
 #define LENGTH	(PAGES * SZ_4K)
 
 /* Nobody else in the machine has this one. */
-#define SOMEBODY	54321
+#define UNPRIVILEGED_UID	54321
 
 #define VADDR	VFIO_DMA_UNMAP_FLAG_VADDR
 #define ALL	VFIO_DMA_UNMAP_FLAG_ALL
@@ -30,7 +30,7 @@ FIXTURE(vaddr)
 {
 	struct bench bench;
 	struct counts counts;
-	struct told told;
+	struct report report;
 	int file;
 	__u8 *elsewhere;
 };
@@ -66,13 +66,13 @@ FIXTURE_SETUP(vaddr)
 	ASSERT_NE(MAP_FAILED, (void *)self->elsewhere);
 	counts_now(_metadata, &self->counts);
 	iommu_map(_metadata, &bench->iommu, mem->va, IOVA, LENGTH);
-	told_init(_metadata, &self->told, IOVA, PAGES);
+	report_init(_metadata, &self->report, IOVA, PAGES);
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
 }
 
 FIXTURE_TEARDOWN(vaddr)
 {
-	told_free(&self->told);
+	report_free(&self->report);
 	bench_close(_metadata, &self->bench);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
@@ -94,12 +94,13 @@ static int update(struct bench *bench, const void *va)
 
 /* Dirty pages are told, and everything stays mapped and pinned. */
 static void device_goes_on(struct __test_metadata *_metadata,
-			   struct bench *bench, struct told *told, size_t page)
+			   struct bench *bench, struct report *report,
+			   size_t page)
 {
-	told_write(_metadata, told, &bench->dev, TELLS_WRITES, page * SZ_4K,
-		   2 * SZ_4K);
-	told_ask(_metadata, told, &bench->iommu);
-	told_ask(_metadata, told, &bench->iommu);
+	report_write(_metadata, report, &bench->dev, REPORT_WRITES,
+		     page * SZ_4K, 2 * SZ_4K);
+	report_query(_metadata, report, &bench->iommu);
+	report_query(_metadata, report, &bench->iommu);
 }
 
 TEST_F(vaddr, elsewhere)
@@ -114,11 +115,11 @@ TEST_F(vaddr, elsewhere)
 			    (void *)VFIO_UPDATE_VADDR));
 	for (int i = 0; i < 4; i++) {
 		invalidate(_metadata, bench);
-		device_goes_on(_metadata, bench, &self->told, 2 * i);
+		device_goes_on(_metadata, bench, &self->report, 2 * i);
 		counts_check(_metadata, &before, 0, 0, 0);
 		ASSERT_EQ(0, update(bench, i % 2 ? bench->mem.va :
 						   self->elsewhere));
-		device_goes_on(_metadata, bench, &self->told, 20 + i);
+		device_goes_on(_metadata, bench, &self->report, 20 + i);
 		counts_check(_metadata, &before, 0, 0, 0);
 	}
 	ASSERT_EQ(1, self->elsewhere[20 * SZ_4K]);
@@ -139,12 +140,13 @@ TEST_F(vaddr, unmap_refused)
 {
 	struct bench *bench = &self->bench;
 	int fd = bench->iommu.fd;
-	int cut = variant->mode == MODE_TYPE1 ? -EINVAL : -ENOENT;
+	int errno_split = variant->mode == MODE_TYPE1 ? -EINVAL : -ENOENT;
 	__u64 bytes;
 
-	ASSERT_EQ(cut, __type1_unmap_flags(fd, VADDR, IOVA, SZ_4K, &bytes));
-	ASSERT_EQ(cut, __type1_unmap_flags(fd, VADDR, IOVA + SZ_4K, LENGTH,
-					   &bytes));
+	ASSERT_EQ(errno_split,
+		  __type1_unmap_flags(fd, VADDR, IOVA, SZ_4K, &bytes));
+	ASSERT_EQ(errno_split,
+		  __type1_unmap_flags(fd, VADDR, IOVA + SZ_4K, LENGTH, &bytes));
 	ASSERT_EQ(-EINVAL, __type1_unmap_flags(fd, VADDR, IOVA, 0, &bytes));
 	ASSERT_EQ(-EINVAL, __type1_unmap_flags(fd, VADDR | ALL, IOVA, LENGTH,
 					       &bytes));
@@ -167,7 +169,7 @@ TEST_F(vaddr, unmap_refused)
 	/* unmapped in earnest is not invalid any more */
 	iommu_unmap(_metadata, &bench->iommu, OTHER, LENGTH);
 	ASSERT_EQ(0, update(bench, self->elsewhere));
-	device_goes_on(_metadata, bench, &self->told, 5);
+	device_goes_on(_metadata, bench, &self->report, 5);
 }
 
 TEST_F(vaddr, update_refused)
@@ -193,7 +195,7 @@ TEST_F(vaddr, update_refused)
 	ASSERT_EQ(-EINVAL, __type1_map_flags(fd, flag, va, IOVA, 0));
 	ASSERT_EQ(0, update(bench, va));
 	ASSERT_EQ(-EINVAL, update(bench, va));
-	device_goes_on(_metadata, bench, &self->told, 5);
+	device_goes_on(_metadata, bench, &self->report, 5);
 }
 
 /* Whoever would have to pin has to wait. */
@@ -211,7 +213,7 @@ TEST_F(vaddr, others_while_invalid)
 		CHECK_RC(-EBUSY, __vfio_dev_open(&dev, &bench->iommu, path),
 			 "%s", models[i]);
 	}
-	device_goes_on(_metadata, bench, &self->told, 9);
+	device_goes_on(_metadata, bench, &self->report, 9);
 	/* new memory has an address */
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, OTHER, LENGTH);
 	iommu_unmap(_metadata, &bench->iommu, OTHER, LENGTH);
@@ -280,7 +282,7 @@ TEST_F(vaddr, another_process)
 		ASSERT_EQ(0, wait_for(_metadata, child));
 		/* of whom nothing is left but what he counts for */
 		counts_check(_metadata, &self->counts, PAGES, 0, 0);
-		device_goes_on(_metadata, bench, &self->told, 11);
+		device_goes_on(_metadata, bench, &self->report, 11);
 		ASSERT_EQ(1, bench->mem.va[11 * SZ_4K]);
 		invalidate(_metadata, bench);
 		ASSERT_EQ(0, update(bench, bench->mem.va));
@@ -299,14 +301,15 @@ TEST_F(vaddr, another_process_without_room)
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
-		if (setrlimit(RLIMIT_MEMLOCK, &rlimit) || setuid(SOMEBODY))
+		if (setrlimit(RLIMIT_MEMLOCK, &rlimit) ||
+		    setuid(UNPRIVILEGED_UID))
 			_exit(101);
 		_exit(-update(bench, self->elsewhere));
 	}
 	ASSERT_EQ(-ENOMEM, wait_for(_metadata, child));
 	counts_check(_metadata, &self->counts, PAGES, PAGES,
 		     variant->mode == MODE_TYPE1 ? PAGES : 0);
-	device_goes_on(_metadata, bench, &self->told, 11);
+	device_goes_on(_metadata, bench, &self->report, 11);
 	ASSERT_EQ(0, update(bench, self->elsewhere));
 	/* and one that dies with everything invalid */
 	invalidate(_metadata, bench);

@@ -9,7 +9,7 @@
  */
 #include <fcntl.h>
 
-#include "lib/told.h"
+#include "lib/report.h"
 #include "lib/test.h"
 
 #define RAM		0x10000000ULL
@@ -22,7 +22,7 @@
 FIXTURE(vmm)
 {
 	struct bench bench;
-	enum tells tells;
+	enum report_kind kind;
 };
 
 FIXTURE_VARIANT(vmm)
@@ -68,7 +68,7 @@ FIXTURE_SETUP(vmm)
 	sysfs_write(EMULATED_PIN, "Y");
 	bench_open(_metadata, &self->bench, variant->mode, variant->model);
 	mem_alloc(_metadata, &self->bench.mem, RAM_LENGTH, MEM_4K);
-	self->tells = tells_of(variant->model);
+	self->kind = report_kind_of(variant->model);
 }
 
 FIXTURE_TEARDOWN(vmm)
@@ -156,7 +156,7 @@ TEST_F(vmm, capabilities)
 	struct vfio_iommu_type1_info_dma_avail *avail;
 	struct vfio_iommu_type1_info *info = get_info(_metadata,
 						      self->bench.iommu.fd);
-	bool emulated = self->tells == TELLS_PINS;
+	bool emulated = self->kind == REPORT_PINS;
 	bool type1 = variant->mode == MODE_TYPE1;
 
 	ASSERT_EQ(SZ_4K, info->iova_pgsizes & -info->iova_pgsizes);
@@ -188,12 +188,12 @@ TEST_F(vmm, capabilities)
 
 TEST_F(vmm, extensions)
 {
-	bool emulated = self->tells == TELLS_PINS;
+	bool emulated = self->kind == REPORT_PINS;
 	bool type1 = variant->mode == MODE_TYPE1;
 	const struct {
 		unsigned long extension;
 		int expected;
-	} asked[] = {
+	} queries[] = {
 		{ VFIO_TYPE1_IOMMU, 1 },
 		{ VFIO_TYPE1v2_IOMMU, 1 },
 		{ VFIO_TYPE1_NESTING_IOMMU, type1 },
@@ -206,11 +206,11 @@ TEST_F(vmm, extensions)
 	int fd = self->bench.iommu.fd;
 
 	ASSERT_EQ(VFIO_API_VERSION, xioctl(fd, VFIO_GET_API_VERSION, NULL));
-	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
-		CHECK_RC(asked[i].expected,
+	for (size_t i = 0; i < ARRAY_SIZE(queries); i++)
+		CHECK_RC(queries[i].expected,
 			 xioctl(fd, VFIO_CHECK_EXTENSION,
-				(void *)asked[i].extension), "%lu",
-			 asked[i].extension);
+				(void *)queries[i].extension), "%lu",
+			 queries[i].extension);
 	/* whose number is nobody else's, as that of others is */
 	ASSERT_EQ(-ENOTTY, xioctl(fd, VFIO_IOMMU_SPAPR_TCE_CREATE, NULL));
 }
@@ -311,8 +311,8 @@ TEST_F(vmm, migration)
 {
 	const __u64 low = RAM, high = RAM + SZ_1G;
 	struct bench *bench = &self->bench;
-	bool all = self->tells == TELLS_NOTHING;
-	bool pins = self->tells == TELLS_PINS;
+	bool all = self->kind == REPORT_NOTHING;
+	bool pins = self->kind == REPORT_PINS;
 	int fd = bench->iommu.fd;
 	__u64 bits[RAM_PAGES / 64];
 
@@ -374,7 +374,7 @@ TEST_F(vmm, unmap_of_a_page)
 		ASSERT_EQ(page < 7 && self->bench.iommu.mode == MODE_COMPAT ?
 				  0 : SZ_4K, arg.unmap.size);
 		if (page >= 7)
-			ASSERT_EQ(written || self->tells == TELLS_NOTHING,
+			ASSERT_EQ(written || self->kind == REPORT_NOTHING,
 				  bits);
 	}
 }

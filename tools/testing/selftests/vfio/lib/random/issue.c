@@ -111,7 +111,7 @@ static void *argument_place(struct random_thread *t, const void *arg,
 {
 	static const unsigned long bad[] = { 0, 1, SZ_4K, -SZ_4K, 1UL << 47 };
 	unsigned int way = random_below(t, 64);
-	size_t cut;
+	size_t tail;
 
 	if (way >= 3 || size > SZ_4K) {
 		if (size <= SZ_4K)
@@ -125,10 +125,10 @@ static void *argument_place(struct random_thread *t, const void *arg,
 		memcpy(t->pages, arg, size);
 		return t->pages + SZ_4K;
 	default:
-		cut = random_below(t, size);
-		memcpy(t->pages + SZ_4K - cut, arg, cut);
+		tail = random_below(t, size);
+		memcpy(t->pages + SZ_4K - tail, arg, tail);
 		/* What follows the first page is read only. */
-		return t->pages + 2 * SZ_4K - cut;
+		return t->pages + 2 * SZ_4K - tail;
 	}
 }
 
