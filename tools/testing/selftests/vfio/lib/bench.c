@@ -2,8 +2,8 @@
 /*
  * DOC: the bench
  *
- * Opens a mock device over the wanted interface. A device that is not there
- * fails the test: a kernel that has the tests' configuration has the device.
+ * Open a mock device with the given interface. A missing device fails the test:
+ * a kernel built with the configuration of the tests has the device.
  */
 #include <limits.h>
 #include <string.h>
@@ -18,7 +18,7 @@ void bench_open(struct __test_metadata *_metadata, struct bench *bench,
 	char path[PATH_MAX];
 
 	memset(bench, 0, sizeof(*bench));
-	/* left over by a test that was killed */
+	/* A test that was killed may have left it set. */
 	sysfs_write(DROP_FLUSH, "0");
 	CHECK_RC(0, mock_find(model, 0, path, sizeof(path)),
 		 "no mock DMA device of model %s", model);
@@ -58,7 +58,7 @@ void bench_track(struct __test_metadata *_metadata, struct bench *bench)
 	CHECK_RC(0, __bench_track(bench, true), "cannot track");
 }
 
-/* The size that type1 wants to be told is what its ABI asks for. */
+/* For type1, pass the bitmap size that its ABI requires: whole 64-bit words. */
 int __bench_query(struct bench *bench, __u32 flags, __u64 iova, __u64 length,
 		  __u64 granule, void *bits)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What nearly every test starts with: an interface, a mock device, memory. */
+/* A container or /dev/iommu, a mock device and memory, as most tests need. */
 #ifndef _VFIO_SELFTEST_BENCH_H
 #define _VFIO_SELFTEST_BENCH_H
 
@@ -13,10 +13,10 @@
 
 /**
  * struct bench - a mock device ready for DMA
- * @iommu: how
- * @dev: the device
+ * @iommu: container or /dev/iommu that @dev is opened with
+ * @dev: the mock device
  * @mem: memory; empty until bench_memory()
- * @iova: where that is mapped
+ * @iova: IOVA that @mem is mapped at
  */
 struct bench {
 	struct iommu iommu;
@@ -31,7 +31,7 @@ void bench_memory(struct __test_metadata *_metadata, struct bench *bench,
 		  __u64 iova, size_t length, enum mem_kind kind);
 void bench_close(struct __test_metadata *_metadata, struct bench *bench);
 
-/* Dirty tracking of the IOMMU, MODE_TYPE1 or MODE_IOMMUFD. */
+/* Dirty tracking of the IOMMU, for MODE_TYPE1, MODE_COMPAT and MODE_IOMMUFD. */
 int __bench_track(struct bench *bench, bool enable);
 void bench_track(struct __test_metadata *_metadata, struct bench *bench);
 int __bench_query(struct bench *bench, __u32 flags, __u64 iova, __u64 length,

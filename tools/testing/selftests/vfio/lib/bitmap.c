@@ -2,9 +2,8 @@
 /*
  * DOC: guarded bitmaps and the dirty oracle
  *
- * A bitmap has a page of canaries on either side, and the bits of its last
- * byte that it does not own are preset too. The oracle is a byte for a leaf,
- * as simple as it can be.
+ * A bitmap has a page of canaries on either side, and the unused bits of its
+ * last byte are preset too. The oracle has one byte per leaf.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,7 +27,7 @@ static __u8 tail_mask(const struct guarded_bitmap *bm)
 	return bm->nbits % 8 ? 0xff << (bm->nbits % 8) : 0;
 }
 
-/* All bits clear, all canaries set. */
+/* Clear all bits and set all canaries. */
 void bitmap_reset(struct guarded_bitmap *bm)
 {
 	size_t bytes = bitmap_bytes(bm);
@@ -40,7 +39,7 @@ void bitmap_reset(struct guarded_bitmap *bm)
 		bm->bits[bytes - 1] |= bm->tail;
 }
 
-/* Starts that many bytes into a page. */
+/* Allocate a bitmap that starts @offset bytes into a page. */
 void bitmap_alloc(struct __test_metadata *_metadata, struct guarded_bitmap *bm,
 		  size_t nbits, size_t offset)
 {
@@ -57,7 +56,7 @@ void bitmap_alloc(struct __test_metadata *_metadata, struct guarded_bitmap *bm,
 	bitmap_reset(bm);
 }
 
-/* Its last byte is the last of a page; the next page cannot be touched. */
+/* Allocate a bitmap that ends right before a PROT_NONE page. */
 void bitmap_alloc_at_end(struct __test_metadata *_metadata,
 			 struct guarded_bitmap *bm, size_t nbits)
 {
@@ -145,7 +144,7 @@ void oracle_clean(struct oracle *oracle, __u64 iova, __u64 length)
 	oracle_set(oracle, iova, length, 0);
 }
 
-/* The bitmap starts at iova: every bit of it is what the leaves under it are. */
+/* Check a bitmap that starts at @iova: a bit is set if any leaf under it is. */
 void oracle_check(struct __test_metadata *_metadata,
 		  const struct oracle *oracle, const struct guarded_bitmap *bm,
 		  __u64 iova, __u64 granule)

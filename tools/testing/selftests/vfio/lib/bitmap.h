@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Bitmaps that notice when the kernel writes next to them, and the oracle
- * that says which bits have to be set: a byte for every leaf.
+ * Bitmaps with canaries around them, which detect writes of the kernel beside
+ * the bitmap, and an oracle with one byte per leaf for the expected bits.
  */
 #ifndef _VFIO_SELFTEST_BITMAP_H
 #define _VFIO_SELFTEST_BITMAP_H
@@ -13,12 +13,12 @@
 struct __test_metadata;
 
 /**
- * struct guarded_bitmap - nbits bits between canaries
- * @bits: the first byte of the bitmap
- * @nbits: how many bits belong to it
- * @map: pages around it: one before, one after, both full of canaries
+ * struct guarded_bitmap - a bitmap between two pages of canaries
+ * @bits: first byte of the bitmap
+ * @nbits: number of bits of the bitmap
+ * @map: the mapping: a page of canaries, the bitmap, a page of canaries
  * @map_length: bytes of @map
- * @tail: what the bits behind the last one of the last byte are preset to
+ * @tail: preset value of the unused bits of the last byte
  */
 struct guarded_bitmap {
 	__u8 *bits;
@@ -41,11 +41,11 @@ void bitmap_check_guards(struct __test_metadata *_metadata,
 size_t bitmap_bytes(const struct guarded_bitmap *bm);
 
 /**
- * struct oracle - which leaves were written
+ * struct oracle - the leaves that were written
  * @iova: start of the first leaf
- * @leaf: bytes of one
- * @count: how many
- * @dirty: a byte for each
+ * @leaf: size of a leaf in bytes
+ * @count: number of leaves
+ * @dirty: one byte per leaf, 1 if the leaf was written
  */
 struct oracle {
 	__u64 iova;

@@ -2,9 +2,9 @@
 /*
  * DOC: pinned and locked pages
  *
- * The machine has two counters that only grow, pins made and pins undone; what
- * is between them is still pinned. They are kept for each CPU and summed up now
- * and then, unless somebody asks for it.
+ * The kernel has two counters that only grow: pins acquired and pins released.
+ * The difference is the number of current pins. The counters are per CPU and
+ * are summed up periodically, or on a write to stat_refresh.
  */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -20,9 +20,9 @@
 
 /**
  * struct numbers - a file that has a number in each line
- * @path: where
- * @fd: stays open, as a test may lose the right to open it
- * @text: what is in it
+ * @path: path of the file
+ * @fd: the open file; stays open, as a test may drop the privilege to open it
+ * @text: contents of the file
  */
 struct numbers {
 	const char *path;
@@ -45,7 +45,7 @@ static void numbers_read(struct __test_metadata *_metadata,
 	numbers->text[got] = '\0';
 }
 
-/* The number in the line that begins with this. */
+/* Return the number in the line that begins with @name. */
 static long number_of(struct __test_metadata *_metadata,
 		      const struct numbers *numbers, const char *name)
 {
@@ -71,7 +71,7 @@ void counts_now(struct __test_metadata *_metadata, struct counts *counts)
 	counts->vm_lck = number_of(_metadata, &process, "VmLck:") / 4;
 }
 
-/* That many pages more than before. */
+/* Check that the counts have grown by exactly this many pages since @before. */
 void counts_check(struct __test_metadata *_metadata,
 		  const struct counts *before, long pins, long vm_pin,
 		  long vm_lck)
@@ -90,7 +90,7 @@ void counts_check(struct __test_metadata *_metadata,
 	      now.pins, now.vm_pin, now.vm_lck, pins, vm_pin, vm_lck);
 }
 
-/* Pages locked by this process, also where a child or another program asks. */
+/* Return the pages locked by the calling process, which may be a child. */
 long counts_locked(void)
 {
 	FILE *file = fopen("/proc/self/status", "r");

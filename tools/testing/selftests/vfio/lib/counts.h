@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the kernel counts of pinned memory, to see that nothing is left over. */
+/* The kernel's accounting of pinned memory, to check that no pin is leaked. */
 #ifndef _VFIO_SELFTEST_COUNTS_H
 #define _VFIO_SELFTEST_COUNTS_H
 
 struct __test_metadata;
 
-/* Who is not root cannot ask for up-to-date numbers of the machine. */
+/* Only root can make the kernel sum up its per-CPU counters. */
 #define COUNTS_UNKNOWN	(-1L)
 
 /**
- * struct counts - pages, at one moment
- * @pins: pins of pages that were not undone, in the whole machine; or
- *	COUNTS_UNKNOWN, which equals everything
- * @vm_pin: pinned by this process (VmPin)
- * @vm_lck: locked by this process (VmLck)
+ * struct counts - numbers of pinned and locked pages
+ * @pins: pins that are not undone, of the whole machine; COUNTS_UNKNOWN, which
+ *	equals every number, without the privilege to read it
+ * @vm_pin: pages pinned by this process (VmPin)
+ * @vm_lck: pages locked by this process (VmLck)
  */
 struct counts {
 	long pins;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: injected failures
+ * DOC: failure injection
  *
- * The kernel counts down in everything that it was told can fail: slab, pages,
- * and the places that iommufd names itself. It does so for one thread only, and
- * that fails once.
+ * With fail-nth, the kernel counts the allocations of one thread that may fail:
+ * slab, pages, and the fail_iommufd sites of iommufd. The n-th of them fails,
+ * once.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,10 +19,10 @@
 #include "iommu.h"
 #include "sysfs.h"
 
-/* More often than anything allocates, also on a debug kernel. */
+/* More allocations than any call makes, also on a debug kernel. */
 #define MOST	2000
 
-/* Allocations that can sleep are the ones that are wanted. Quietly. */
+/* Make allocations that can sleep fail too, without a log line for each. */
 void fail_nth_open(struct __test_metadata *_metadata, struct fail_nth *fail)
 {
 	static const struct {
@@ -41,7 +41,7 @@ void fail_nth_open(struct __test_metadata *_metadata, struct fail_nth *fail)
 			 knobs[i].knob);
 		CHECK_RC(0, sysfs_write(path, knobs[i].value), "%s", path);
 	}
-	/* only there with CONFIG_IOMMUFD_TEST */
+	/* This file exists only with CONFIG_IOMMUFD_TEST. */
 	sysfs_write("/sys/kernel/debug/fail_iommufd/verbose", "0");
 	fail->fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	CHECK(fail->fd >= 0, "no fail-nth");
@@ -52,7 +52,7 @@ void fail_nth_close(struct fail_nth *fail)
 	close(fail->fd);
 }
 
-/* The nth of the allocations to come fails, 1 being the next one. */
+/* Make the nth of the following allocations fail, 1 being the next one. */
 void fail_nth_arm(struct __test_metadata *_metadata, struct fail_nth *fail,
 		  int nth)
 {
@@ -62,7 +62,7 @@ void fail_nth_arm(struct __test_metadata *_metadata, struct fail_nth *fail,
 	CHECK(pwrite(fail->fd, text, strlen(text), 0) > 0, "nth = %d", nth);
 }
 
-/* Returns whether it came to that. Nothing fails from here on. */
+/* Stop the injection. Return true if the nth allocation was reached. */
 bool fail_nth_disarm(struct __test_metadata *_metadata, struct fail_nth *fail)
 {
 	char text[16] = {};
@@ -72,7 +72,7 @@ bool fail_nth_disarm(struct __test_metadata *_metadata, struct fail_nth *fail)
 	return !atoi(text);
 }
 
-/* The lowest ID that is free: an object that was left over has it. */
+/* Return the lowest free object ID; a leaked object changes it. */
 static __u32 next_id(struct __test_metadata *_metadata, int iommufd)
 {
 	__u32 id;
@@ -85,9 +85,10 @@ static __u32 next_id(struct __test_metadata *_metadata, int iommufd)
 }
 
 /*
- * A call that gets through although an allocation failed did without a larger
- * slab, maybe. It has the slab the next time, and another allocation has the
- * number: that one is tried again before the number counts as done.
+ * Return the next nth to try. A call may succeed although an allocation failed:
+ * SLUB falls back to a smaller order, for example. The next try finds that
+ * slab, and another allocation is the nth. So try the same nth up to three
+ * times if the call was @spared.
  */
 int fail_nth_next(int nth, bool spared, int *tries)
 {
@@ -98,9 +99,9 @@ int fail_nth_next(int nth, bool spared, int *tries)
 }
 
 /*
- * Fail each allocation of it in turn, until it gets through. After every call
- * nothing more is pinned or locked than before, and there is no other object of
- * /dev/iommu, where that is open.
+ * Fail each allocation of c->op in turn, until the call succeeds without a
+ * failure. After every call, check that no page more than before is pinned or
+ * locked, and that no object of /dev/iommu is leaked, if @iommufd is not -1.
  */
 void fail_each(struct __test_metadata *_metadata, struct fail_nth *fail,
 	       int iommufd, const struct fail_case *c, void *data)
@@ -116,7 +117,7 @@ void fail_each(struct __test_metadata *_metadata, struct fail_nth *fail,
 		fail_nth_arm(_metadata, fail, nth);
 		rc = c->op(data);
 		hit = fail_nth_disarm(_metadata, fail);
-		/* There are allocations that a kernel can do without. */
+		/* The kernel can do without some allocations. */
 		CHECK(!rc || (hit && (rc == -ENOMEM || rc == c->others[0] ||
 				      rc == c->others[1])),
 		      "%s, %d: %d", c->name, nth, rc);

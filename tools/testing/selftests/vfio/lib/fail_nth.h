@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Failing the n-th allocation of a system call. */
+/* Make the n-th allocation of a system call fail. */
 #ifndef _VFIO_SELFTEST_FAIL_NTH_H
 #define _VFIO_SELFTEST_FAIL_NTH_H
 
@@ -8,27 +8,27 @@
 struct __test_metadata;
 
 /**
- * struct fail_nth - which allocation of this thread fails
- * @fd: the file that says so
+ * struct fail_nth - failure injection for the calling thread
+ * @fd: /proc/thread-self/fail-nth
  */
 struct fail_nth {
 	int fd;
 };
 
-/* A system call of a test, or what undoes it: 0 or -errno. */
+/* A system call of a test, or the call that undoes it: 0 or -errno. */
 typedef int (*fail_op_t)(void *data);
 
 /**
- * struct fail_case - what can fail, and how
- * @name: for the log
+ * struct fail_case - a system call whose allocations fail one by one
+ * @name: name for the log
  * @op: the system call
- * @undo: its opposite, which works; NULL where there is nothing to undo
- * @least: how many different failures there are at least
- * @others: what it can fail with but for ENOMEM: fail_iommufd lets an object not
- *	be found (ENOENT, for an IOAS also EINVAL), or a device reserve IOVAs that
- *	it cannot (EINVAL)
- * @check: 0 if after a failure everything is as it was; NULL where that is only
- *	counted
+ * @undo: undoes a successful @op; NULL if there is nothing to undo
+ * @least: minimum number of failures that the test expects
+ * @others: errnos that @op may return besides ENOMEM. With fail_iommufd, the
+ *	lookup of an object fails (ENOENT, for an IOAS also EINVAL), or the
+ *	IOVAs that a device reserves conflict (EINVAL).
+ * @check: returns 0 if a failed @op has changed nothing; NULL to check the
+ *	accounting only
  */
 struct fail_case {
 	const char *name;

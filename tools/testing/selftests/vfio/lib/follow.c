@@ -2,12 +2,12 @@
 /*
  * DOC: following a device that writes
  *
- * Every round asks the device what it wrote (the truth log), then asks for the
- * dirty pages and copies those. A write is in the truth log only after its
- * dirty bit was set, so what the log shows was told by this round's query, or
- * by the one before if the device was between the two then. The device is one
- * thread: at most one write in a round can have been on its way for longer.
- * In the end memory and copy have to be equal.
+ * Every round reads the device's own log of writes (the truth log), then
+ * queries the dirty pages and copies them. A write is in the truth log only
+ * after its dirty bit was set. So the query of this round reports it, or the
+ * query of the round before, if it ran between the dirty bit and the log entry.
+ * The device is one thread, so at most one write of a round can have been
+ * delayed for longer. At the end, the memory and the copy must be equal.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ int query_device(struct bench *bench, __u64 iova, __u64 length, void *bits)
 	return __dma_log_report(&bench->dev, iova, length, SZ_4K, bits);
 }
 
-/* Tracking is on already and the device does not write yet. */
+/* Start with tracking enabled already and before the device writes. */
 void follow_start(struct __test_metadata *_metadata, struct follow *follow,
 		  struct bench *bench, follow_query_t query)
 {
@@ -69,7 +69,7 @@ static void check_truth(struct __test_metadata *_metadata,
 			late++;
 	}
 	CHECK(!missed && late <= 1,
-	      "round %u: %zu pages never told, %zu not since they were written",
+	      "round %u: %zu pages never reported, %zu not since they were written",
 	      follow->round, missed, late);
 }
 
@@ -88,7 +88,7 @@ void follow_round(struct __test_metadata *_metadata, struct follow *follow)
 	check_truth(_metadata, follow);
 }
 
-/* The device has stopped; the last round makes memory and copy the same. */
+/* Run the last round, after the device has stopped, and compare the copy. */
 void follow_end(struct __test_metadata *_metadata, struct follow *follow)
 {
 	struct bench *bench = follow->bench;
@@ -97,8 +97,8 @@ void follow_end(struct __test_metadata *_metadata, struct follow *follow)
 	for (size_t page = 0; page < follow->pages; page++) {
 		CHECK(!memcmp(follow->copy + page * SZ_4K,
 			      bench->mem.va + page * SZ_4K, SZ_4K),
-		      "page %zu is stale, last told in round %u of %u", page,
-		      follow->reported[page], follow->round);
+		      "page %zu is stale, last reported in round %u of %u",
+		      page, follow->reported[page], follow->round);
 	}
 	mock_set(_metadata, &bench->dev, MOCK_REG(truth_control), 0);
 	bitmap_free(&follow->bm);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a migration does with dirty bits, and whether they were all there. */
+/* Copy memory by its dirty bits, as a migration does, and check the result. */
 #ifndef _VFIO_SELFTEST_FOLLOW_H
 #define _VFIO_SELFTEST_FOLLOW_H
 
@@ -10,15 +10,16 @@ typedef int (*follow_query_t)(struct bench *bench, __u64 iova, __u64 length,
 			      void *bits);
 
 /**
- * struct follow - a copy of memory that is kept up by dirty bits
- * @bench: its memory is followed while its device writes to it
- * @query: what tells the dirty pages
- * @pages: how many there are
+ * struct follow - a copy of memory that is kept up to date by dirty bits
+ * @bench: its memory is copied while its device writes to it
+ * @query: the dirty query
+ * @pages: pages of the memory
  * @copy: the copy
- * @reported: round in which a page was last told dirty, counted from 1
- * @round: the current one
- * @bm: answer of the last query
- * @truth: what the device says it wrote before that query
+ * @reported: for each page, the round in which it was last reported dirty,
+ *	starting at 1; 0 for never
+ * @round: the current round
+ * @bm: result of the last query
+ * @truth: the device's log of the pages that it wrote before that query
  */
 struct follow {
 	struct bench *bench;

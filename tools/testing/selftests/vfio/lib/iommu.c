@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: mappings over any of the interfaces
+ * DOC: mappings of all interfaces
  *
- * The mode is looked at here and nowhere else: a test says map and unmap.
+ * Only this file depends on the mode: a test calls map and unmap.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -13,8 +13,8 @@
 #include "sysfs.h"
 
 /*
- * The mock devices raise no interrupts, so that nobody isolates them; without
- * these a device with no interrupt remapping is refused.
+ * The mock devices have no isolated interrupts. Without these parameters, type1
+ * and iommufd refuse such devices.
  */
 static void allow_devices_without_msi(void)
 {
@@ -27,7 +27,7 @@ static void allow_devices_without_msi(void)
 		sysfs_write(knobs[i], "1");
 }
 
-/* Whether the type1-compatible container maps BARs; type1 always does. */
+/* Allow the compat container to map BARs; type1 always does. */
 int iommu_allow_pfnmap(bool allow)
 {
 	return sysfs_write("/sys/module/iommufd/parameters/allow_unsafe_pfnmap",

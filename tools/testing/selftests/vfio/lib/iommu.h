@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One handle for the three ways to give a device its memory, so that a test
- * is written once. __op() returns 0 or -errno, op() fails the test.
+ * One handle for the three ways to map memory for a device, so that a test is
+ * written once. __op() returns 0 or -errno, op() fails the test.
  */
 #ifndef _VFIO_SELFTEST_IOMMU_H
 #define _VFIO_SELFTEST_IOMMU_H
@@ -26,9 +26,9 @@ struct __test_metadata;
 #endif
 
 /**
- * enum iommu_mode - what a test runs over
+ * enum iommu_mode - the interface that a test uses
  * @MODE_TYPE1: a group in a container of /dev/vfio/vfio
- * @MODE_COMPAT: a group in a container that is /dev/iommu
+ * @MODE_COMPAT: a group in the compat container of /dev/iommu
  * @MODE_IOMMUFD: a device file bound to /dev/iommu, with a page table object
  */
 enum iommu_mode {
@@ -38,12 +38,12 @@ enum iommu_mode {
 };
 
 /**
- * struct iommu - the file that mappings are made through
- * @mode: which of the three
- * @fd: of /dev/vfio/vfio or /dev/iommu
- * @ready: the container's type was set, which takes a group in it
- * @type: what it is set to; 0 for VFIO_TYPE1v2_IOMMU
- * @ioas_id: the address space, MODE_IOMMUFD only
+ * struct iommu - an open container or /dev/iommu
+ * @mode: the interface
+ * @fd: /dev/vfio/vfio or /dev/iommu
+ * @ready: the container's type is set, which requires a group in it
+ * @type: type to set; 0 for VFIO_TYPE1v2_IOMMU
+ * @ioas_id: the IOAS, MODE_IOMMUFD only
  */
 struct iommu {
 	enum iommu_mode mode;
@@ -57,7 +57,7 @@ struct iommu {
 #define PROT_DMA_WRITE	2
 #define PROT_DMA_RW	(PROT_DMA_READ | PROT_DMA_WRITE)
 
-/* Flags of the ioctls that map; the last for an IOVA that the test chose. */
+/* Flags of the map ioctls; MAP_RW_FIXED maps at the IOVA of the caller. */
 #define MAP_R		IOMMU_IOAS_MAP_READABLE
 #define MAP_RW		(MAP_R | IOMMU_IOAS_MAP_WRITEABLE)
 #define MAP_RW_FIXED	(MAP_RW | IOMMU_IOAS_MAP_FIXED_IOVA)
@@ -83,7 +83,7 @@ int __iommu_unmap(struct iommu *iommu, __u64 iova, __u64 length,
 void iommu_unmap(struct __test_metadata *_metadata, struct iommu *iommu,
 		 __u64 iova, __u64 length);
 
-/* lib/iommu_type1.c: the ABI of containers, whichever kernel file serves it */
+/* lib/iommu_type1.c: ioctls of both kinds of type1 containers */
 int __type1_map(int fd, const void *va, __u64 iova, __u64 length,
 		unsigned int prot);
 int __type1_map_flags(int fd, __u32 flags, const void *va, __u64 iova,
@@ -98,7 +98,7 @@ int __type1_dirty_get(int fd, __u64 iova, __u64 length, __u64 pgsize,
 		      void *bits, __u64 size);
 int __type1_info_cap(int fd, __u16 id, void *cap, size_t size);
 
-/* lib/iommu_iommufd.c: objects of /dev/iommu */
+/* lib/iommu_iommufd.c: ioctls of /dev/iommu */
 int __ioas_alloc(int fd, __u32 *id);
 int __ioas_map(int fd, __u32 ioas_id, const void *va, __u64 iova, __u64 length,
 	       unsigned int prot);

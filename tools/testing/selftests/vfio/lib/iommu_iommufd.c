@@ -2,7 +2,7 @@
 /*
  * DOC: the ioctls of /dev/iommu
  *
- * Thin: one function per ioctl, arguments in, -errno out.
+ * One function per ioctl, which returns 0 or -errno.
  */
 #include "iommu.h"
 
@@ -15,7 +15,7 @@ int __ioas_alloc(int fd, __u32 *id)
 	return rc;
 }
 
-/* @iova comes back as the kernel left it, also after an error. */
+/* Set *@iova to the IOVA that the kernel left in the structure, always. */
 int __ioas_map_at(int fd, __u32 ioas_id, __u32 flags, const void *va,
 		  __u64 *iova, __u64 length)
 {

@@ -2,7 +2,7 @@
 /*
  * DOC: the ioctls of a type1 container
  *
- * Thin: one function per ioctl, arguments in, -errno out.
+ * One function per ioctl, which returns 0 or -errno.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +57,7 @@ int __type1_unmap(int fd, __u64 iova, __u64 length, __u64 *unmapped)
 	return __type1_unmap_flags(fd, 0, iova, length, unmapped);
 }
 
-/* @length comes back as the kernel left it, also after an error. */
+/* Set *@length to the size that the kernel left in the structure, always. */
 int __type1_unmap_bitmap(int fd, __u64 iova, __u64 *length, __u64 pgsize,
 			 void *bits, __u64 size)
 {
@@ -117,7 +117,7 @@ int __type1_dirty_get(int fd, __u64 iova, __u64 length, __u64 pgsize,
 	return xioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &arg);
 }
 
-/* Copies out the capability with this id; -ENOENT where there is none. */
+/* Copy the capability with this ID to @cap; -ENOENT if there is none. */
 int __type1_info_cap(int fd, __u16 id, void *cap, size_t size)
 {
 	union {

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: what type1 has to tell
+ * DOC: the expected report of type1
  *
- * The oracle for a container: pages that a device's dirty bits tell, or that the
- * kernel wrote for a driver, are told once; what a driver has pinned is told in
- * every answer, and in one more when it has let go; and everything is told while
- * there is an IOMMU that has no dirty bits.
+ * The oracle for a container:
+ *  - a page whose dirty bit is set, or that the kernel wrote for a driver, is
+ *    reported once;
+ *  - a page that a driver has pinned is reported by every query, and once more
+ *    after it was unpinned;
+ *  - every mapped page is reported while an IOMMU lacks dirty tracking.
  */
 #include <string.h>
 
 #include "check.h"
 #include "report.h"
 
-/* By model of a mock device, whose writes pin pages unless told otherwise. */
+/* Return the kind of a mock device model, with the default emulated_pin. */
 enum report_kind report_kind_of(const char *model)
 {
 	if (!strcmp(model, "emulated"))
@@ -36,7 +38,7 @@ void report_free(struct report *report)
 	bitmap_free(&report->bm);
 }
 
-/* The device writes there, which has to come out. */
+/* Make the device write the range, and expect its pages in the report. */
 void report_write(struct __test_metadata *_metadata, struct report *report,
 		  struct vfio_dev *dev, enum report_kind kind, __u64 offset,
 		  __u64 length)
@@ -50,7 +52,7 @@ void report_write(struct __test_metadata *_metadata, struct report *report,
 		memset(report->pinned + first, 1, last - first + 1);
 }
 
-/* Drivers have unpinned all that they had pinned. */
+/* Drivers have unpinned all of their pages: expect them once more. */
 void report_unpin(struct report *report)
 {
 	for (size_t page = 0; page < report->pages; page++)
@@ -58,13 +60,13 @@ void report_unpin(struct report *report)
 	memset(report->pinned, 0, sizeof(report->pinned));
 }
 
-/* All of it, once. */
+/* Expect every page once. */
 void report_everything(struct report *report)
 {
 	memset(report->once, 1, sizeof(report->once));
 }
 
-/* The answer that is in the bitmap is right. */
+/* Check the result in the bitmap, which clears what is expected once. */
 void report_check(struct __test_metadata *_metadata, struct report *report)
 {
 	const struct guarded_bitmap *bm = &report->bm;
@@ -77,12 +79,12 @@ void report_check(struct __test_metadata *_metadata, struct report *report)
 
 		CHECK(bitmap_test(bm, page) == dirty,
 		      "page %zu of %zu is %s", page, report->pages,
-		      dirty ? "missing" : "clean in truth");
+		      dirty ? "not reported" : "reported, but clean");
 	}
 	memset(report->once, 0, sizeof(report->once));
 }
 
-/* GET_BITMAP: 0 or -errno */
+/* Query the range with GET_BITMAP: 0 or -errno */
 int __report_query(struct report *report, struct iommu *iommu)
 {
 	bitmap_reset(&report->bm);
@@ -93,6 +95,6 @@ int __report_query(struct report *report, struct iommu *iommu)
 void report_query(struct __test_metadata *_metadata, struct report *report,
 		  struct iommu *iommu)
 {
-	CHECK_RC(0, __report_query(report, iommu), "no answer");
+	CHECK_RC(0, __report_query(report, iommu), "the query failed");
 	report_check(_metadata, report);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a type1 container has to tell of dirty pages: neither more nor less. */
+/* The exact dirty pages that a type1 container has to report. */
 #ifndef _VFIO_SELFTEST_REPORT_H
 #define _VFIO_SELFTEST_REPORT_H
 
@@ -14,14 +14,14 @@
 #define DIRTY_GET	VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP
 
 /**
- * struct report - what the next answer for a range has to be
- * @iova: start of it
- * @pages: how many pages of 4 KiB, all of them mapped
- * @bytes: of a bitmap for them, as type1 wants it: whole words
- * @all: some device is behind an IOMMU that cannot tell: all of it
- * @once: a byte for each page: to be told once
- * @pinned: the same: to be told every time
- * @bm: the last answer
+ * struct report - the expected result of the next query of a range
+ * @iova: start of the range
+ * @pages: pages of 4 KiB in the range, all of them mapped
+ * @bytes: size of the bitmap for type1: whole 64-bit words
+ * @all: every page is expected, as an IOMMU lacks dirty tracking
+ * @once: one byte per page, 1 if the page is to be reported once
+ * @pinned: one byte per page, 1 if the page is pinned: reported every time
+ * @bm: result of the last query
  */
 struct report {
 	__u64 iova;
@@ -34,10 +34,10 @@ struct report {
 };
 
 /**
- * enum kind - how a device's writes become known
- * @REPORT_WRITES: by dirty bits, or because the kernel copied for it
- * @REPORT_PINS: by the pages that it has pinned
- * @REPORT_NOTHING: not at all
+ * enum report_kind - how the writes of a device are reported
+ * @REPORT_WRITES: each write, by dirty bits or because the kernel copied it
+ * @REPORT_PINS: every page that the driver has pinned
+ * @REPORT_NOTHING: not at all, so every mapped page is reported
  */
 enum report_kind {
 	REPORT_WRITES,

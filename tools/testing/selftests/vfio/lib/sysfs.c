@@ -2,8 +2,8 @@
 /*
  * DOC: sysfs helpers
  *
- * Every function returns 0 or -errno. Values come back without the newline
- * that sysfs ends them with.
+ * Every function returns 0 or -errno. Values are returned without the newline
+ * at their end.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -50,7 +50,7 @@ int sysfs_write(const char *path, const char *value)
 	return done < 0 ? done : 0;
 }
 
-/* The last part of what the symbolic link points to. */
+/* Return the last component of the target of a symbolic link. */
 int sysfs_link_name(const char *path, char *buf, size_t size)
 {
 	char target[PATH_MAX];
@@ -69,7 +69,7 @@ int sysfs_link_name(const char *path, char *buf, size_t size)
 	return 0;
 }
 
-/* The (skip + 1)th entry, by name, of the folder that starts with prefix. */
+/* Return entry number @skip, by name, of those that start with @prefix. */
 int sysfs_find(const char *dir, const char *prefix, unsigned int skip,
 	       char *buf, size_t size)
 {

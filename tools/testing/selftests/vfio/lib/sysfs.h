@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Reading and writing the few sysfs and procfs files that the tests need. */
+/* Read and write the sysfs and procfs files that the tests need. */
 #ifndef _VFIO_SELFTEST_SYSFS_H
 #define _VFIO_SELFTEST_SYSFS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What VFIO devices of a platform bus without hardware are found by. */
+/* Directories of the platform and PCI devices. */
 #define PLATFORM_DEVICES	"/sys/bus/platform/devices"
 #define PCI_DEVICES		"/sys/bus/pci/devices"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a test file includes first: the harness and the library. */
+/* The harness and the library, for test files. */
 #ifndef _VFIO_SELFTEST_TEST_H
 #define _VFIO_SELFTEST_TEST_H
 

@@ -39,7 +39,7 @@ FIXTURE_VARIANT_ADD(races, map_anywhere) { .step = "map_anywhere" };
 
 FIXTURE_VARIANT_ADD(races, map_file) { .step = "map_file" };
 
-FIXTURE_VARIANT_ADD(races, map_what_goes) { .step = "map_what_goes" };
+FIXTURE_VARIANT_ADD(races, map_freed_memory) { .step = "map_freed_memory" };
 
 FIXTURE_VARIANT_ADD(races, copy) { .step = "copy" };
 

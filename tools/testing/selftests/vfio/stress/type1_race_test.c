@@ -121,7 +121,7 @@ static int step_unmap_window(struct racer *racer)
 }
 
 /* Memory that goes away while it is mapped, or before. */
-static int step_map_what_goes(struct racer *racer)
+static int step_map_freed_memory(struct racer *racer)
 {
 	struct playground *play = racer->data;
 	void *va = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE,
@@ -274,7 +274,7 @@ static const struct {
 	const char *name;
 	int (*step)(struct racer *racer);
 } steps[] = {
-	STEP(map), STEP(unmap_bitmap), STEP(unmap_window), STEP(map_what_goes),
+	STEP(map), STEP(unmap_bitmap), STEP(unmap_window), STEP(map_freed_memory),
 	STEP(get), STEP(start), STEP(info), STEP(join), STEP(driver_writes),
 	STEP(driver_pins), STEP(driver_moves), STEP(vaddr), STEP(process),
 };

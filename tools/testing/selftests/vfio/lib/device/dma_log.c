@@ -2,11 +2,11 @@
 /*
  * DOC: device DMA logging
  *
- * The three features that let a device report what it wrote itself.
+ * The three features by which a device reports its own writes.
  */
 #include "vfio_device.h"
 
-/* @page_size comes back as the kernel left it, also after an error. */
+/* Set *@page_size to the size that the kernel left in the structure, always. */
 int __dma_log_start(struct vfio_dev *dev, __u64 *page_size, __u32 count,
 		    const struct vfio_device_feature_dma_logging_range *ranges)
 {

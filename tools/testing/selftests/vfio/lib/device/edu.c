@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: driving edu through vfio-pci
+ * DOC: the edu device, driven through vfio-pci
  *
- * The device has a buffer of its own and copies between that and memory. A
- * transfer takes it a tenth of a second, whatever its size.
+ * The device copies between its own buffer and memory. A transfer takes a tenth
+ * of a second, whatever its size.
  */
 #include <limits.h>
 #include <sched.h>
@@ -26,7 +26,7 @@
 
 #define EDU_SECONDS	20
 
-/* The sysfs folder of one of them, counted from 0; -ENOENT if there is none. */
+/* Return the sysfs directory of edu device number @nth; -ENOENT if missing. */
 int edu_find_nth(unsigned int nth, char *path, size_t size)
 {
 	char name[64];
@@ -48,7 +48,7 @@ int edu_find(char *path, size_t size)
 	return edu_find_nth(0, path, size);
 }
 
-/* Hands the device to vfio-pci, unless it is there already. */
+/* Bind the device to vfio-pci, unless it is bound already. */
 int __edu_bind(const char *path)
 {
 	char file[PATH_MAX], driver[64];
@@ -106,13 +106,13 @@ static int set_command(struct vfio_dev *dev, __u16 clear, __u16 set)
 			     sizeof(value), true);
 }
 
-/* Memory space and bus mastering. */
+/* Enable memory space and bus mastering. */
 int __edu_enable(struct vfio_dev *dev)
 {
 	return set_command(dev, 0, 2 | 4);
 }
 
-/* No memory space: vfio-pci takes the BAR out of every process that maps it. */
+/* Disable memory space: vfio-pci zaps every mapping of the BAR. */
 int __edu_disable_memory(struct vfio_dev *dev)
 {
 	return set_command(dev, 2, 0);
@@ -155,13 +155,13 @@ static int transfer(struct vfio_dev *dev, __u32 src, __u32 dst, __u32 length,
 	return rc ? rc : wait_until_done(dev);
 }
 
-/* From memory to the start of the device's buffer. */
+/* Copy from memory to the start of the device's buffer. */
 int __edu_read(struct vfio_dev *dev, __u64 iova, __u32 length)
 {
 	return transfer(dev, iova, EDU_BUFFER, length, 0);
 }
 
-/* From the start of the device's buffer to memory. */
+/* Copy from the start of the device's buffer to memory. */
 int __edu_write(struct vfio_dev *dev, __u64 iova, __u32 length)
 {
 	return transfer(dev, EDU_BUFFER, iova, length, EDU_TO_MEMORY);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* QEMU's edu device, a PCI device that does DMA of 28 bits of address. */
+/* QEMU's edu device, a PCI device with a DMA address of 28 bits. */
 #ifndef _VFIO_SELFTEST_EDU_H
 #define _VFIO_SELFTEST_EDU_H
 
 #include "vfio_device.h"
 
-/* More than it is said to take; with 4096 bytes QEMU ends itself. */
+/* The documented limit is 4096 bytes, with which QEMU terminates. */
 #define EDU_MAX		2048
 #define EDU_DMA_LAST	((1ULL << 28) - 1)
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: driving the mock DMA device
+ * DOC: the mock DMA device
  *
- * Everything goes through pread() and pwrite() on the device file, as a
- * driver in userspace would do it.
+ * All accesses are pread() and pwrite() on the device file, as in a userspace
+ * driver.
  */
 #include <limits.h>
 #include <sched.h>
@@ -17,10 +17,10 @@
 #include "mock_dma.h"
 #include "lib/sysfs.h"
 
-/* Waiting for the device to have written something ends after this. */
+/* Time limit to wait for writes of the device. */
 #define WORK_WAIT_SECONDS	60
 
-/* The sysfs folder of the (skip + 1)th mock device of that model. */
+/* Return the sysfs directory of mock device number @skip of that model. */
 int mock_find(const char *model, unsigned int skip, char *path, size_t size)
 {
 	const char *prefix = "vfio-mock-dma.";
@@ -50,7 +50,7 @@ static int region_offset(struct vfio_dev *dev, __u32 region, __u64 *offset)
 	return rc;
 }
 
-/* 0 only if all of it was read. */
+/* Return 0 only if all bytes were read. */
 int __mock_region_read(struct vfio_dev *dev, __u32 region, __u64 offset,
 		       void *buf, size_t size)
 {
@@ -128,7 +128,7 @@ __u64 mock_get(struct __test_metadata *_metadata, struct vfio_dev *dev,
 	return size == 4 ? low : value;
 }
 
-/* What writing the command returned; a fault is no error of the write. */
+/* Return the result of writing the command; a DMA fault is not an error. */
 int __mock_run(struct vfio_dev *dev, __u32 command, __u64 src, __u64 dst,
 	       __u64 length)
 {
@@ -201,7 +201,7 @@ static time_t now_seconds(void)
 	return now.tv_sec;
 }
 
-/* Until the workload has made that many writes since its start. */
+/* Wait until the workload has made that many writes since its start. */
 void mock_work_wait(struct __test_metadata *_metadata, struct vfio_dev *dev,
 		    __u64 writes)
 {
@@ -214,7 +214,7 @@ void mock_work_wait(struct __test_metadata *_metadata, struct vfio_dev *dev,
 	}
 }
 
-/* Returns how many writes there were. */
+/* Return the number of writes of the workload. */
 __u64 mock_work_stop(struct __test_metadata *_metadata, struct vfio_dev *dev)
 {
 	mock_set(_metadata, dev, MOCK_REG(work_control), 0);
@@ -236,7 +236,7 @@ int __mock_truth_start(struct vfio_dev *dev, __u64 iova, __u64 length,
 	return rc;
 }
 
-/* bytes is a multiple of 8, as the device asks for. */
+/* @bytes is a multiple of 8, as the device requires. */
 void mock_truth_read(struct __test_metadata *_metadata, struct vfio_dev *dev,
 		     __u8 *bits, size_t bytes)
 {

@@ -8,18 +8,18 @@
 
 #include "vfio_device.h"
 
-/* What a register is named by: its offset. */
+/* The offset of a register. */
 #define MOCK_REG(name)	offsetof(struct vfio_mock_dma_regs, name)
 
 /**
- * struct mock_work - what the background workload shall do
- * @iova: start of the range it writes to
- * @length: bytes of it
+ * struct mock_work - parameters of the background workload
+ * @iova: start of the range to write
+ * @length: bytes of the range
  * @stride: bytes of one write
- * @rate: writes a second, 0 for as many as it can
+ * @rate: writes per second, 0 for unlimited
  * @hot_length: bytes of the hot set at the start of the range
- * @hot_percent: share of the writes that go there
- * @seed: of the sequence
+ * @hot_percent: percentage of the writes that go to the hot set
+ * @seed: seed of the sequence of writes
  */
 struct mock_work {
 	__u64 iova;

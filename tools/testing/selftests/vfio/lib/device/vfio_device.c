@@ -2,8 +2,8 @@
 /*
  * DOC: opening VFIO devices
  *
- * A device is named by its sysfs folder. What is under it tells its group and
- * its device file.
+ * A device is named by its sysfs directory, which leads to its group and its
+ * device file.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -64,7 +64,7 @@ static int open_cdev(struct vfio_dev *dev, const char *path)
 	return rc;
 }
 
-/* An attached device of a container, or one bound to /dev/iommu. */
+/* Open a device that is attached to a container, or bound to /dev/iommu. */
 int __vfio_dev_bind(struct vfio_dev *dev, struct iommu *iommu, const char *path)
 {
 	const char *name = strrchr(path, '/');
@@ -86,9 +86,9 @@ int __vfio_dev_bind(struct vfio_dev *dev, struct iommu *iommu, const char *path)
 }
 
 /*
- * Ready for DMA, over /dev/iommu with a page table that tracks where the
- * device can. A device with no IOMMU of its own has no page table to make:
- * GET_HW_INFO and HWPT_ALLOC know only devices that have.
+ * Open a device ready for DMA. With /dev/iommu, its page table supports dirty
+ * tracking if the device does. A device without an IOMMU has no page table:
+ * GET_HW_INFO and HWPT_ALLOC fail for it, and it is attached to the IOAS.
  */
 int __vfio_dev_open(struct vfio_dev *dev, struct iommu *iommu, const char *path)
 {

@@ -7,13 +7,13 @@
 
 /**
  * struct vfio_dev - an open device
- * @iommu: what it was opened for; must outlive it
- * @name: as on its bus
+ * @iommu: container or /dev/iommu of the device; must outlive it
+ * @name: name of the device on its bus
  * @fd: the device
  * @group_fd: its group, -1 with MODE_IOMMUFD
  * @dev_id: its object in /dev/iommu, MODE_IOMMUFD only
  * @hwpt_id: the page table it is attached to, 0 if that is the IOAS's own
- * @tracks: @hwpt_id was made for dirty tracking
+ * @tracks: @hwpt_id was allocated for dirty tracking
  */
 struct vfio_dev {
 	struct iommu *iommu;
@@ -36,10 +36,11 @@ int __vfio_dev_reset(struct vfio_dev *dev);
 int __vfio_dev_region(struct vfio_dev *dev, __u32 index,
 		      struct vfio_region_info *info);
 
-/* struct vfio_device_feature with @size bytes behind it; see lib/dma_log.c */
+/* struct vfio_device_feature with @size bytes of payload */
 int __vfio_dev_feature(struct vfio_dev *dev, __u32 flags, void *payload,
 		       size_t size);
 
+/* lib/device/dma_log.c: device DMA logging */
 int __dma_log_start(struct vfio_dev *dev, __u64 *page_size, __u32 count,
 		    const struct vfio_device_feature_dma_logging_range *ranges);
 int __dma_log_stop(struct vfio_dev *dev);

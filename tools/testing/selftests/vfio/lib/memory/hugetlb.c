@@ -2,9 +2,9 @@
 /*
  * DOC: accounting of huge pages
  *
- * A pool of huge pages has few numbers, and an error in one of them is not
- * corrected until the next boot. So a test compares them exactly: with those
- * before the test, and with what a mapping adds.
+ * An error in the counters of a pool of huge pages is not corrected until the
+ * next boot. So a test compares them exactly: with the counters before the
+ * test, and with the pages that a mapping adds.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -103,7 +103,7 @@ void hugetlb_fs_open(struct __test_metadata *_metadata, struct hugetlb_fs *fs,
 		     const char *options)
 {
 	fs->root = -1;
-	/* A test that failed may have left it. */
+	/* A test that failed may have left an overcommit. */
 	hugetlb_overcommit(_metadata, 0);
 	hugetlb_counts_now(_metadata, fs, &fs->unmounted);
 	if (options) {
@@ -168,7 +168,7 @@ static void guard_run(int ready, int start, long pages, int flags)
 	_exit(0);
 }
 
-/* Let another process reserve @pages by a mapping, MAP_SHARED or MAP_PRIVATE. */
+/* Make another process reserve @pages by a mapping with these flags. */
 void hugetlb_guard_start(struct __test_metadata *_metadata,
 			 struct hugetlb_guard *guard, long pages, int flags)
 {
@@ -191,7 +191,7 @@ void hugetlb_guard_start(struct __test_metadata *_metadata,
 	close(ready[0]);
 }
 
-/* Let the process touch its pages: without a page for each it gets SIGBUS. */
+/* Make the process touch its pages: SIGBUS if a reservation has no page. */
 void hugetlb_guard_end(struct __test_metadata *_metadata,
 		       struct hugetlb_guard *guard)
 {

@@ -44,9 +44,9 @@ struct hugetlb_fs {
 };
 
 /**
- * struct hugetlb_guard - a process whose reservation no other may use up
+ * struct hugetlb_guard - a process whose reservation must stay available
  * @child: the process
- * @start: writing to this pipe makes it touch all of its pages
+ * @start: pipe; a byte makes the process touch all of its pages
  */
 struct hugetlb_guard {
 	pid_t child;

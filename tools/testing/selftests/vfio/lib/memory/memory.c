@@ -2,8 +2,8 @@
 /*
  * DOC: test memory
  *
- * Small pages are kept small and huge pages are made sure of, as the size of
- * an IOMMU leaf follows from them.
+ * The size of an IOMMU leaf depends on the size of the pages, so small pages
+ * are kept from becoming huge, and huge pages are reserved.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ static long read_number(const char *path)
 	return atol(text);
 }
 
-/* Enough free huge pages; they stay for the next test that wants some. */
+/* Ensure enough free huge pages; they stay reserved for the next test. */
 static void reserve_hugepages(struct __test_metadata *_metadata, long count)
 {
 	long free_now = read_number(FREE_HUGEPAGES);
@@ -51,15 +51,15 @@ static void reserve_hugepages(struct __test_metadata *_metadata, long count)
 	CHECK(read_number(FREE_HUGEPAGES) >= count, "no %ld huge pages", count);
 }
 
-/* A page of 1 GiB, which has to be set aside when the machine boots. */
+/* Return true if the pool has a page of 1 GiB, which is reserved at boot. */
 bool mem_has_gigantic(void)
 {
 	return read_number(FREE_GIGANTIC) > 0;
 }
 
 /*
- * Pages that are touched one after the other may be neighbours, and enough of
- * them a huge leaf. So odd pages are touched first, from the end on.
+ * Pages that are touched in order may be contiguous, and IOMMUs map contiguous
+ * pages by a huge leaf. So touch odd pages first, from the end on.
  */
 static void scatter(__u8 *va, size_t length)
 {
@@ -99,7 +99,7 @@ void mem_alloc(struct __test_metadata *_metadata, struct mem *mem,
 		madvise(mem->va, length, MADV_NOHUGEPAGE);
 		scatter(mem->va, length);
 	}
-	/* A page of a GiB was zeroed only now, and that takes its time. */
+	/* A page of 1 GiB is zeroed by the first access, which takes long. */
 	memset(mem->va, 0, kind == MEM_GIGANTIC ? 1 : length);
 }
 

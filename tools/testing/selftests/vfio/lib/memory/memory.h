@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Memory for devices, of the page size that a test wants. */
+/* Memory for devices, of a given page size. */
 #ifndef _VFIO_SELFTEST_MEMORY_H
 #define _VFIO_SELFTEST_MEMORY_H
 
@@ -18,10 +18,10 @@ enum mem_kind {
 
 /**
  * struct mem - zeroed, touched memory
- * @va: where; 2 MiB aligned unless of MEM_4K, 1 GiB aligned if MEM_GIGANTIC
+ * @va: address; 2 MiB aligned unless of MEM_4K, 1 GiB aligned if MEM_GIGANTIC
  * @length: bytes
- * @map: what was mapped for it
- * @map_length: and how much
+ * @map: start of the mapping around it
+ * @map_length: bytes of the mapping
  */
 struct mem {
 	__u8 *va;

@@ -2,8 +2,8 @@
 /*
  * DOC: missing memory
  *
- * Whoever touches a page of it, the kernel on behalf of an ioctl too, sleeps in
- * the page fault until the test delivers all pages, or the process is killed.
+ * An access to a page of this memory, also by the kernel in an ioctl, sleeps in
+ * the page fault until the test delivers all pages or the process is killed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@ void missing_alloc(struct __test_metadata *_metadata, struct missing *missing,
 	missing->va = mmap(NULL, length, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(missing->va != MAP_FAILED, "%zu bytes", length);
-	/* A process that is forked must not fault where nothing delivers. */
+	/* A forked process must not sleep in faults that are never resolved. */
 	madvise(missing->va, length, MADV_DONTFORK);
 	missing->fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	CHECK(missing->fd >= 0, "CONFIG_USERFAULTFD? errno %d", errno);
@@ -40,7 +40,7 @@ void missing_alloc(struct __test_metadata *_metadata, struct missing *missing,
 	CHECK(!ioctl(missing->fd, UFFDIO_REGISTER, &reg), "errno %d", errno);
 }
 
-/* Until a page fault waits. */
+/* Wait until a page fault waits. */
 void missing_wait(struct __test_metadata *_metadata, struct missing *missing)
 {
 	struct pollfd pollfd = { .fd = missing->fd, .events = POLLIN };

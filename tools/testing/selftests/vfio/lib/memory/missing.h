@@ -11,7 +11,7 @@ struct __test_metadata;
 
 /**
  * struct missing - memory without pages, by userfaultfd
- * @va: where
+ * @va: address
  * @length: bytes
  * @fd: the userfaultfd
  */

@@ -2,9 +2,9 @@
 /*
  * DOC: races
  *
- * The device writes to a range that no thread may touch the mapping of, and is
- * followed by dirty queries all the time: whatever the threads do to the rest,
- * no write of it is missed.
+ * The device writes to a range whose mapping the threads do not change, and
+ * dirty queries follow it all the time. Whatever the threads do to other
+ * mappings, every write of the device must be reported.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -24,7 +24,7 @@ double race_now(void)
 	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
-/* How long a test takes: RACE_SECONDS in the environment. */
+/* Return the duration of a test: RACE_SECONDS of the environment. */
 double race_seconds(void)
 {
 	const char *text = getenv("RACE_SECONDS");
@@ -32,7 +32,7 @@ double race_seconds(void)
 	return text ? atof(text) : SECONDS;
 }
 
-/* What the device does meanwhile. */
+/* Return the workload that the device runs during a race. */
 struct mock_work race_work(__u64 iova, __u64 length)
 {
 	return (struct mock_work) {
@@ -46,7 +46,7 @@ struct mock_work race_work(__u64 iova, __u64 length)
 	};
 }
 
-/* Let threads loose for that time, and follow the device meanwhile. */
+/* Run the threads for @time seconds, and follow the device meanwhile. */
 void race(struct __test_metadata *_metadata, struct bench *bench, __u64 iova,
 	  __u64 length, struct racer *racers, size_t count, double time)
 {

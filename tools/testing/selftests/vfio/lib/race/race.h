@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A race of threads beside a device that goes on writing. */
+/* Threads that race with each other while a device writes. */
 #ifndef _VFIO_SELFTEST_RACE_H
 #define _VFIO_SELFTEST_RACE_H
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: racers
+ * DOC: threads of a race
  *
- * What goes wrong in a thread is told by the main one, when it stops it: a test
- * can be ended from nowhere else.
+ * A thread keeps its error until the main thread stops it: only the main thread
+ * can fail the test.
  */
 #include "lib/check.h"
 #include "racer.h"

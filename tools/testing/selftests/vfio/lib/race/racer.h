@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Threads that do one thing over and over, against each other. */
+/* Threads that repeat one step, concurrently. */
 #ifndef _VFIO_SELFTEST_RACER_H
 #define _VFIO_SELFTEST_RACER_H
 
@@ -9,14 +9,14 @@
 #include "lib/bench.h"
 
 /**
- * struct racer - a thread that does one thing over and over
- * @name: of the step, for the log
- * @bench: with what
- * @data: for the step, if it wants more than that
- * @index: a number for the step, where several threads have the same one
- * @step: what; a negative errno ends the thread and fails the test
- * @round: how often it did
- * @rc: what the step that ended it returned
+ * struct racer - a thread that repeats one step
+ * @name: name of the step, for the log
+ * @bench: the device and its memory
+ * @data: further data of the step
+ * @index: number of this thread among those with the same step
+ * @step: the step; a negative errno ends the thread and fails the test
+ * @round: number of completed steps
+ * @rc: result of the last step
  * @stop: set by the main thread
  * @thread: the thread
  */

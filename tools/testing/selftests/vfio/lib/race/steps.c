@@ -2,9 +2,8 @@
 /*
  * DOC: steps of races
  *
- * Each step undoes what it did, so that it can be done again. It knows which
- * errnos it can get because another one was faster; with any other one the race
- * has failed.
+ * Each step undoes its changes, so that it can be repeated. A step ignores the
+ * errnos that a concurrent step can cause; any other errno fails the test.
  */
 #include <sched.h>
 #include <signal.h>
@@ -17,12 +16,12 @@
 #include "kselftest.h"
 #include "steps.h"
 
-/* Where threads map and unmap, two slots for each. */
+/* The window in which threads map and unmap, with two slots for each. */
 #define WINDOW		0x40000000ULL
 #define SLOT		(16 * SZ_1M)
 #define NR_SLOTS	(2 * RACE_INDICES)
 
-/* What may happen in a race is no failure. */
+/* Return 0 for an errno that a concurrent step can cause. */
 static int except(int rc, int one, int other)
 {
 	return rc == one || rc == other ? 0 : rc;
@@ -33,7 +32,7 @@ static __u64 slot_of(struct racer *racer)
 	return WINDOW + (2 * racer->index + racer->round % 2) * SLOT;
 }
 
-/* Somebody may have unmapped it before, or is about to. */
+/* Unmap a range, which another thread may have unmapped or be unmapping. */
 static int unmap(struct playground *play, __u64 iova, __u64 length)
 {
 	return except(__ioas_unmap(play->fd, play->ioas, iova, length, NULL),
@@ -75,8 +74,8 @@ static int step_map_file(struct racer *racer)
 	return except(rc, -EEXIST, 0) ?: unmap(play, iova, length);
 }
 
-/* Memory that goes away while it is mapped, or before. */
-static int step_map_what_goes(struct racer *racer)
+/* Map memory that is freed while it is mapped, or before. */
+static int step_map_freed_memory(struct racer *racer)
 {
 	struct playground *play = racer->data;
 	__u64 iova = slot_of(racer);
@@ -92,8 +91,9 @@ static int step_map_what_goes(struct racer *racer)
 }
 
 /*
- * Copies of what is followed, and of what others have mapped a moment ago. If
- * they unmap it meanwhile it has to be pinned anew, and may be gone: EFAULT.
+ * Copy the followed range, or a range that another thread has mapped. If that
+ * thread unmaps the range meanwhile, the copy pins the memory anew; the memory
+ * may be freed by then: EFAULT.
  */
 static int step_copy(struct racer *racer)
 {
@@ -113,7 +113,7 @@ static int step_copy(struct racer *racer)
 	return rc == gone ? 0 : except(rc, -ENOENT, -EEXIST);
 }
 
-/* An IOAS that comes and goes with copies from both others. */
+/* Create an IOAS, copy from both other IOASes, and destroy it. */
 static int step_ioas(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -132,7 +132,7 @@ static int step_ioas(struct racer *racer)
 	return rc ?: __iommu_destroy(play->fd, ioas);
 }
 
-/* All of the window, whoever is using it. */
+/* Unmap all of the window, also the mappings of other threads. */
 static int step_unmap_window(struct racer *racer)
 {
 	return unmap(racer->data, WINDOW, NR_SLOTS * SLOT);
@@ -147,7 +147,7 @@ static int step_query(struct racer *racer)
 	__u64 window = WINDOW + SLOT / 2 * racer->index;
 	int rc;
 
-	/* tracking may be off just now */
+	/* Another thread may have disabled tracking. */
 	rc = __hwpt_dirty(play->fd, play->table, flags,
 			  racer->round % 2 ? RACE_IOVA : window, SLOT, SZ_4K,
 			  bits);
@@ -174,7 +174,7 @@ static int step_hwpt(struct racer *racer)
 	return rc ?: __iommu_destroy(play->fd, id);
 }
 
-/* Attach, replace, detach: with two threads any of them may come too late. */
+/* Attach, replace or detach; another thread may do so at the same time. */
 static int step_roam(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -191,7 +191,7 @@ static int step_roam(struct racer *racer)
 	return except(rc, -EBUSY, -EINVAL);
 }
 
-/* Another device is opened, attached, and closed as it is. */
+/* Open and attach another device, and close it while it is attached. */
 static int step_open_device(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -211,7 +211,7 @@ static int step_open_device(struct racer *racer)
 	return rc;
 }
 
-/* A driver writes where it is followed, and lets go of it now and then. */
+/* Write from a driver to the followed range, and unpin now and then. */
 static int step_driver_writes(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -223,14 +223,14 @@ static int step_driver_writes(struct racer *racer)
 	pthread_rwlock_unlock(&play->mdev_lock);
 	if (rc || racer->round % 64 != 63)
 		return rc;
-	/* Not while another thread is about to start what it set up. */
+	/* Not while another thread starts the command that it has set up. */
 	pthread_rwlock_wrlock(&play->mdev_lock);
 	rc = __vfio_dev_reset(&play->mdev);
 	pthread_rwlock_unlock(&play->mdev_lock);
 	return rc;
 }
 
-/* It has pinned what is unmapped: by itself, or by who clears the window. */
+/* Unmap a range that a driver has pinned; unmap_window may unmap it first. */
 static int step_driver_pins(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -295,8 +295,9 @@ static int step_iovas(struct racer *racer)
 }
 
 /*
- * A process that maps and is gone. It shares the open files, as with files of
- * its own it would keep devices open that others have just closed.
+ * Map from a process that exits at once. The process shares the open files:
+ * with files of its own it would keep devices open that other threads have
+ * closed.
  */
 static int step_process(struct racer *racer)
 {
@@ -320,7 +321,7 @@ static int step_process(struct racer *racer)
 #define STEP(what)	{ .name = #what, .step = step_##what }
 
 const struct race_step race_steps[] = {
-	STEP(map), STEP(map_anywhere), STEP(map_file), STEP(map_what_goes),
+	STEP(map), STEP(map_anywhere), STEP(map_file), STEP(map_freed_memory),
 	STEP(copy), STEP(ioas), STEP(unmap_window), STEP(query), STEP(track),
 	STEP(hwpt), STEP(roam), STEP(open_device), STEP(driver_writes),
 	STEP(driver_pins), STEP(driver_moves), STEP(iovas), STEP(process),
@@ -328,7 +329,7 @@ const struct race_step race_steps[] = {
 
 const size_t race_steps_count = ARRAY_SIZE(race_steps);
 
-/* NULL where there is none of that name. */
+/* Return the step of that name, or NULL. */
 const struct race_step *race_step_find(const char *name)
 {
 	for (size_t i = 0; i < race_steps_count; i++)

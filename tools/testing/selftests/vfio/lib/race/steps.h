@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What threads of a race do to an IOAS. */
+/* What the threads of a race do to an IOAS. */
 #ifndef _VFIO_SELFTEST_RACE_STEPS_H
 #define _VFIO_SELFTEST_RACE_STEPS_H
 
 #include "racer.h"
 
-/* What is followed, and stays mapped. */
+/* The followed range, which stays mapped. */
 #define RACE_IOVA	0x10000000ULL
 #define RACE_PAGES	128
 #define RACE_LENGTH	(RACE_PAGES * SZ_4K)
@@ -13,21 +13,21 @@
 /* Bytes of memory that threads map. */
 #define RACE_SCRATCH	(2 * SZ_2M)
 
-/* Different indices of racers, each of which has a place of its own. */
+/* Number of indices of racers, each of which has slots of its own. */
 #define RACE_INDICES	16
 
 /**
- * struct playground - what the threads race with
+ * struct playground - objects that the threads share
  * @fd: /dev/iommu
  * @ioas: the IOAS that is followed
- * @apart: another one, with other memory at the same IOVA
- * @table: a page table of @ioas that threads track, ask and leave alone at will
+ * @apart: another IOAS, with other memory at the same IOVA
+ * @table: a page table of @ioas that threads track and query at any time
  * @file: memory to map, a memfd
  * @scratch: memory to map, of the process
- * @roamer: a device that goes from page table to page table
- * @mdev: a device that pins
- * @mdev_lock: held for writing while that is closed and opened
- * @path: of devices to open, the last one is @mdev's
+ * @roamer: a device that is attached to one page table after the other
+ * @mdev: a device whose driver pins pages
+ * @mdev_lock: taken for writing to close and open @mdev
+ * @path: of devices to open; the last one is that of @mdev
  */
 struct playground {
 	int fd;
@@ -43,8 +43,8 @@ struct playground {
 };
 
 /**
- * struct race_step - something to do over and over
- * @name: for the log
+ * struct race_step - a step that a racer can repeat
+ * @name: name for the log
  * @step: for a struct racer whose data is a playground
  */
 struct race_step {

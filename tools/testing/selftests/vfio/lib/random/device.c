@@ -22,7 +22,7 @@ static int group_of(struct random_thread *t, unsigned int *index)
 	return random_file(t, t->process->group, RANDOM_DEVICES, index);
 }
 
-/* The name of a mock device, whether it has a driver or not. */
+/* Return the name of a mock device, with or without a driver. */
 static int pick_device(struct random_thread *t, char *name, size_t size)
 {
 	const char *prefix = prefixes[random_below(t, ARRAY_SIZE(prefixes))];
@@ -33,8 +33,8 @@ static int pick_device(struct random_thread *t, char *name, size_t size)
 }
 
 /*
- * What may take a container's last group away, or brings one to a container
- * where that happens later.
+ * Begin a call that can remove the last group of a container, or that adds a
+ * group, which a later call can remove.
  */
 static void group_begin(struct random_process *p)
 {
@@ -55,7 +55,7 @@ static void close_file(struct random_thread *t, atomic_int *file)
 	group_end(t->process);
 }
 
-/* What is open does not make room for another too often. */
+/* Return true to keep an open file, most of the time. */
 static bool stays(struct random_thread *t, atomic_int *file)
 {
 	return *file >= 0 && random_chance(t, 90);
@@ -143,7 +143,7 @@ static int run_set_container(struct random_thread *t)
 	group_end(p);
 	if (!rc)
 		p->group_context[group] = file;
-	/* A container without a type is of little use. */
+	/* Most calls of a container without a type fail. */
 	if (!rc && random_chance(t, 80))
 		ioctl(fd, VFIO_SET_IOMMU, random_chance(t, 80) ?
 		      VFIO_TYPE1v2_IOMMU : VFIO_TYPE1_IOMMU);
@@ -161,7 +161,7 @@ static int run_unset_container(struct random_thread *t)
 	return rc;
 }
 
-/* Of the group's device, or of a device that is not the group's. */
+/* Open a device of the group, or try a device of another group. */
 static int run_group_device(struct random_thread *t)
 {
 	struct random_process *p = t->process;
@@ -215,7 +215,7 @@ static int run_bind(struct random_thread *t)
 	return bind_fd(t, fd, &p->device_context[index]);
 }
 
-/* By its own file, and nearly always bound. */
+/* Open a device by its own file, and bind it nearly always. */
 static int run_open_device(struct random_thread *t)
 {
 	struct random_process *p = t->process;
@@ -306,7 +306,7 @@ static int run_reset(struct random_thread *t)
 	return random_ioctl_value(t, random_device_file(t), VFIO_DEVICE_RESET, 0);
 }
 
-/* An epoch starts with devices, of groups or by themselves. */
+/* Open devices at the start of an epoch, of groups or by their own files. */
 void random_open_devices(struct random_thread *t)
 {
 	for (int i = 0; i < 2 * RANDOM_DEVICES; i++) {

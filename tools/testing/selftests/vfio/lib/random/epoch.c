@@ -2,8 +2,9 @@
 /*
  * DOC: epochs of random calls
  *
- * After all processes of an epoch have ended, every count that the kernel
- * exports has to be what it was before. This needs no model of the calls.
+ * After all processes of an epoch have ended, every counter that the kernel
+ * exports must have its value from before the epoch. This needs no model of the
+ * calls.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 #include "random.h"
 #include "lib/sysfs.h"
 
-/* Seconds after which a call, or the end of an epoch, is taken to hang. */
+/* Seconds after which a call, or the end of an epoch, is considered hung. */
 #define HANG_SECONDS	60
 
 /* Lines of /proc/meminfo that an epoch must not change. */
@@ -46,7 +47,7 @@ void random_setup(struct __test_metadata *_metadata)
 	};
 	char path[128];
 
-	/* Only there with the options of tools/testing/selftests/vfio/config. */
+	/* These files exist only with the options of the selftest's config. */
 	for (size_t i = 0; i < ARRAY_SIZE(knobs); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s",
 			 knobs[i].knob);
@@ -210,7 +211,7 @@ static void run(struct __test_metadata *_metadata, struct random_world *world,
 	CHECK(!world->failed, "seed %llu: %s", world->seed, world->text);
 }
 
-/* One of @time seconds; with an odd seed its processes are killed. */
+/* Run an epoch of @time seconds; with an odd seed, kill its processes. */
 void random_epoch(struct __test_metadata *_metadata, struct random_world *world,
 		  double time)
 {

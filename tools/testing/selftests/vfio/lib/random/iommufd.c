@@ -11,7 +11,7 @@
 
 #define SOME_FLAGS	0x7
 
-/* The size is what it has to be, as a rule. */
+/* Return the size of the structure, seldom another size. */
 static __u32 size_of(struct random_thread *t, size_t size)
 {
 	unsigned int way = random_below(t, 64);
@@ -21,7 +21,7 @@ static __u32 size_of(struct random_thread *t, size_t size)
 	return way ? size + random_below(t, 64) - 32 : random_boundary(t);
 }
 
-/* All IDs of a new file are those of an IOAS, also the container's. */
+/* Fill the recent IDs of a new file with the ID of an IOAS. */
 void random_first_ioas(struct random_process *p, unsigned int context, int fd)
 {
 	struct iommu_vfio_ioas cmd = {
@@ -97,7 +97,7 @@ static int run_allow_iovas(struct random_thread *t)
 		.allowed_iovas = (unsigned long)ranges,
 	};
 
-	/* More would be read from behind them. */
+	/* The array has 4 entries. */
 	if (cmd.num_iovas > 4)
 		cmd.num_iovas = 4;
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
@@ -321,14 +321,14 @@ static int run_query(struct random_thread *t)
 			    sizeof(cmd));
 }
 
-/* Numbers that there are not, or that this kernel does not serve. */
+/* Issue ioctl numbers that do not exist, or that this kernel lacks. */
 static int run_unknown(struct random_thread *t)
 {
 	__u32 cmd[16] = { size_of(t, sizeof(cmd)) };
 
 	for (size_t i = 1; i < ARRAY_SIZE(cmd); i++)
 		cmd[i] = random_chance(t, 50) ? 0 : random_number(t);
-	/* All but the test ABI, which can do anything. */
+	/* All but the test ABI, whose calls may have any effect. */
 	return random_ioctl(t, random_context_file(t),
 			    _IO(IOMMUFD_TYPE, IOMMUFD_CMD_BASE + 0xc +
 				random_below(t, 16)), cmd, sizeof(cmd));

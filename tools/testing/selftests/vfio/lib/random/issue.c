@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: making a random call
+ * DOC: issuing a random call
  *
- * Before a call its thread writes down what it is going to do, where another
- * process can read it should the call never return.
+ * Before a call, its thread stores the call's arguments in memory that another
+ * process can read, in case the call does not return.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #include "random.h"
 #include "lib/sysfs.h"
 
-/* The calls of this table count from there in the statistics. */
+/* All calls, in the order of the statistics. */
 static const struct random_call *const tables[] = {
 	random_iommufd_calls, random_type1_calls, random_device_calls,
 	random_mock_calls, random_memory_calls, random_process_calls,
@@ -37,7 +37,7 @@ unsigned long random_now_ms(void)
 	return random_now() * 1000;
 }
 
-/* NULL where there are more threads than slots. */
+/* Return a free slot, or NULL if there are more threads than slots. */
 struct random_slot *random_slot_get(struct random_world *world)
 {
 	for (size_t i = 0; i < RANDOM_SLOTS; i++) {
@@ -73,7 +73,7 @@ static void fail_write(struct random_thread *t, int nth)
 		t->slot->nth = 0;
 }
 
-/* One allocation in this call fails, mostly one of the first. */
+/* Make one allocation of this call fail, mostly one of the first. */
 static void fail_some(struct random_thread *t)
 {
 	unsigned int most = 1U << (1 + random_below(t, 7));
@@ -105,7 +105,7 @@ void random_end(struct random_thread *t)
 	t->slot->since = 0;
 }
 
-/* Where the kernel finds the structure, or does not. */
+/* Return where the kernel reads the structure, which may fault. */
 static void *argument_place(struct random_thread *t, const void *arg,
 			    size_t size)
 {
@@ -127,12 +127,12 @@ static void *argument_place(struct random_thread *t, const void *arg,
 	default:
 		tail = random_below(t, size);
 		memcpy(t->pages + SZ_4K - tail, arg, tail);
-		/* What follows the first page is read only. */
+		/* The end of the read-only page, and then a hole. */
 		return t->pages + 2 * SZ_4K - tail;
 	}
 }
 
-/* Returns what the ioctl does, or -errno; what it wrote is in @arg. */
+/* Issue an ioctl and return its result or -errno; @arg is written back. */
 int random_ioctl(struct random_thread *t, int fd, unsigned long cmd, void *arg,
 		 size_t size)
 {
@@ -158,7 +158,7 @@ int random_ioctl_value(struct random_thread *t, int fd, unsigned long cmd,
 	return rc;
 }
 
-/* Closes what is open there; of threads that do so at once one gets it. */
+/* Close an open file; of concurrent threads, one gets the descriptor. */
 void random_close(struct random_thread *t, atomic_int *file)
 {
 	int fd = atomic_exchange(file, -1);
@@ -190,7 +190,7 @@ static int map_pages(struct random_thread *t)
 	return 0;
 }
 
-/* By the thread itself. */
+/* Initialize a thread. Called by the thread itself. */
 int random_thread_init(struct random_thread *t)
 {
 	struct random_world *world = t->process->world;
@@ -232,7 +232,7 @@ static const struct random_call *call_at(unsigned int *weight, size_t *table,
 	return NULL;
 }
 
-/* One call. */
+/* Issue one random call. */
 void random_step(struct random_thread *t)
 {
 	struct random_world *world = t->process->world;
@@ -256,7 +256,7 @@ void random_step(struct random_thread *t)
 	t->slot->since = 0;
 }
 
-/* How often each call was made, succeeded, and failed. */
+/* Print how often each call was made, succeeded, and failed. */
 void random_print_calls(struct random_world *world)
 {
 	size_t number = 0;
@@ -294,7 +294,7 @@ static void print_proc(const struct random_slot *slot, const char *what)
 		printf("#     %s\n", line);
 }
 
-/* What goes on right now, and since when. */
+/* Print the calls that are in progress, and since when. */
 void random_print_slots(struct random_world *world)
 {
 	for (size_t i = 0; i < RANDOM_SLOTS; i++) {

@@ -2,10 +2,10 @@
 /*
  * DOC: memory of random calls
  *
- * Each kind of memory has its part of an arena, at an address that keeps
- * everything else of the process out of reach: a mapping that is longer than the
- * arena goes on into nothing, and a device that writes there hits nothing.
- * Threads do not touch the arena but by system calls, as it may be unmapped.
+ * Each kind of memory has its part of an arena. The arena is far away from all
+ * other memory of the process, so that a mapping longer than the arena covers
+ * unmapped addresses only, and a device cannot overwrite other memory. Threads
+ * access the arena by system calls only, as it may be unmapped.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -21,10 +21,10 @@
 #define PART		(4 * SZ_2M)
 #define PART_USED	(2 * SZ_2M)
 
-/* Of the part whose pages are delivered late: 16 pages take 32 ms. */
+/* Bytes of the part whose pages are delivered late: 16 pages take 32 ms. */
 #define PART_SLOW_USED	(16 * SZ_4K)
 
-/* A mapping of more than this may reach the stacks. */
+/* A longer mapping may reach the stacks. */
 #define LENGTH_SAFE	0x200000000000ULL
 #define LENGTH_WRAPS	0x4000000000000000ULL
 
@@ -72,7 +72,7 @@ static int part_map(struct random_process *p, enum part part)
 	default:
 		break;
 	}
-	/* Where there are no huge pages left there is a hole. */
+	/* Leave a hole if there are no huge pages left. */
 	if (mmap(part_at(part), PART_USED, prot, flags, fd, 0) == MAP_FAILED)
 		return -errno;
 	if (part == PART_THP)
@@ -100,7 +100,7 @@ int random_memory_init(struct random_process *p)
 	return 0;
 }
 
-/* Somewhere in the arena, nearly always where a page begins. */
+/* Return an address in the arena, nearly always page aligned. */
 __u64 random_va(struct random_thread *t)
 {
 	__u64 va = (uintptr_t)part_at(random_below(t, PARTS));
@@ -120,7 +120,7 @@ __u64 random_va(struct random_thread *t)
 				      (1ULL << 47) - SZ_4K;
 }
 
-/* As random_length(), for memory of the process. */
+/* Return a random_length() that is safe for memory of the process. */
 __u64 random_map_length(struct random_thread *t)
 {
 	__u64 length = random_length(t);
@@ -129,7 +129,7 @@ __u64 random_map_length(struct random_thread *t)
 	       LENGTH_SAFE : length;
 }
 
-/* Room for bits, part of it, or none. */
+/* Return memory for a bitmap: writable, partly writable, or unmapped. */
 void *random_bitmap(struct random_thread *t)
 {
 	unsigned int way = random_below(t, 16);
@@ -172,7 +172,7 @@ static int run_munmap(struct random_thread *t)
 	int rc;
 
 	range_begin(t, 0, &at, &length);
-	/* Not munmap(): another thread's mapping could come in between. */
+	/* Not munmap(): another thread's mapping could take its place. */
 	rc = mmap(at, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
 		  MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED ? -errno : 0;
 	random_end(t);
@@ -220,7 +220,7 @@ static int run_mprotect(struct random_thread *t)
 	return rc;
 }
 
-/* To another part, which it takes the place of. */
+/* Move a range to another part, replacing the pages there. */
 static int run_mremap(struct random_thread *t)
 {
 	void *to = (__u8 *)part_at(random_below(t, PARTS)) +
@@ -230,8 +230,8 @@ static int run_mremap(struct random_thread *t)
 	int rc;
 
 	/*
-	 * Linux 6.12 counts a reserved huge page too many once a private mapping
-	 * was moved while pinned, without VFIO and iommufd having a part in it.
+	 * Linux 6.12 accounts one reserved huge page too many after mremap() of
+	 * a private mapping that is pinned. VFIO and iommufd are not involved.
 	 */
 	if (range_begin(t, (uintptr_t)to, &at, &length) == PART_HUGETLB) {
 		random_end(t);
@@ -245,7 +245,7 @@ static int run_mremap(struct random_thread *t)
 	return rc;
 }
 
-/* Faults all of it in, as far as it can be written. */
+/* Fault in all pages of a range that are writable. */
 static int run_touch(struct random_thread *t)
 {
 	size_t length;

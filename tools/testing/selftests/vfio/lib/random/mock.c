@@ -9,7 +9,7 @@
 #include "lib/device/mock_dma.h"
 #include "random.h"
 
-/* A register; the regions of the device are where it says that they are. */
+/* Write a register; the device reports the offsets of its regions. */
 static int set(struct random_thread *t, int fd, size_t offset, __u64 value)
 {
 	struct vfio_dev dev = { .fd = fd };
@@ -66,8 +66,8 @@ static int run_truth(struct random_thread *t)
 
 /**
  * union feature - the largest structure of a device feature
- * @feature: what all of them begin with
- * @room: for what is behind it
+ * @feature: header of all features
+ * @room: space for the payload
  */
 union feature {
 	struct vfio_device_feature feature;
@@ -130,7 +130,7 @@ static int run_log_report(struct random_thread *t)
 			   sizeof(report));
 }
 
-/* Of migration and others that the device may not have. */
+/* Query or set features of migration and others that the device may lack. */
 static int run_other_feature(struct random_thread *t)
 {
 	__u64 what[4] = { random_boundary(t), random_number(t) };

@@ -2,9 +2,9 @@
 /*
  * DOC: processes of random calls
  *
- * The first process of an epoch opens what all of them share and makes the
- * others. Each has threads that issue calls until the epoch ends, and files and
- * memory of its own, too.
+ * The first process of an epoch opens the files that all processes share, and
+ * forks the other processes. Each process has threads that issue calls until
+ * the epoch ends, and also has files and memory of its own.
  */
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -22,7 +22,7 @@
 #include "random.h"
 #include "lib/sysfs.h"
 
-/* Bytes that may be pinned; some calls shall meet the limit. */
+/* Limit of pinned bytes; low enough that some calls exceed it. */
 #define LIMIT	(12UL << 20)
 
 static void world_fail(struct random_world *world, const char *text, long value)
@@ -31,7 +31,7 @@ static void world_fail(struct random_world *world, const char *text, long value)
 		snprintf(world->text, sizeof(world->text), text, value);
 }
 
-/* A child makes a few calls on its parent's files and memory. */
+/* Make a few calls on the parent's files and memory, in a child. */
 static void child_main(struct random_thread *parent)
 {
 	struct random_thread t = {
@@ -47,7 +47,7 @@ static void child_main(struct random_thread *parent)
 	_exit(0);
 }
 
-/* Slots of a child that was killed are still taken. */
+/* Free the slots of a child that was killed. */
 static void slots_free(struct random_world *world, pid_t pid)
 {
 	for (size_t i = 0; i < RANDOM_SLOTS; i++)
@@ -71,7 +71,7 @@ static int run_fork(struct random_thread *t)
 	random_begin(t, -1, kills, &delay, sizeof(delay));
 	pid = fork();
 	if (!pid) {
-		/* The locks are as they were: a child does without them. */
+		/* The child copied the locks in any state: initialize them. */
 		pthread_rwlock_init(&p->group_lock, NULL);
 		child_main(t);
 	}
@@ -93,7 +93,7 @@ const struct random_call random_process_calls[] = {
 	{}
 };
 
-/* Pinned memory counts for this process from now on, up to a limit. */
+/* Set RLIMIT_MEMLOCK and drop CAP_IPC_LOCK, so that the limit applies. */
 void random_drop_privilege(const struct rlimit *limit)
 {
 	struct __user_cap_header_struct header = {
@@ -137,7 +137,7 @@ static void close_all(struct random_process *p)
 	}
 }
 
-/* Until the end of the epoch. */
+/* Run the threads until the end of the epoch. */
 static void run_threads(struct random_process *p, unsigned int index)
 {
 	static struct random_thread threads[RANDOM_THREADS];
@@ -166,7 +166,7 @@ static void open_files(struct random_process *p)
 	}
 }
 
-/* With WITHOUT_LAST_GROUP, processes share no container. */
+/* Open files of the process; WITHOUT_LAST_GROUP: do not share a container. */
 static void open_own(struct random_process *p)
 {
 	size_t first = p->world->without & WITHOUT_LAST_GROUP ? 0 : 1;
@@ -196,7 +196,7 @@ static long pinned_by_process(void)
 	return pages;
 }
 
-/* The first process of an epoch. */
+/* Run the first process of an epoch. */
 void random_process_main(struct random_world *world)
 {
 	static const struct rlimit limit = { LIMIT, LIMIT };
@@ -228,7 +228,7 @@ void random_process_main(struct random_world *world)
 	/* All files are closed, so nothing is pinned. */
 	pinned = pinned_by_process();
 	if (pinned)
-		world_fail(world, "%ld pages count as pinned or locked", pinned);
+		world_fail(world, "%ld pages are still accounted", pinned);
 }
 
 /* Unbind and rebind the driver of devices that are in use. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Random calls: see random_calls_test.c for what they are. */
+/* Random calls, see random_calls_test.c. */
 #ifndef _VFIO_SELFTEST_RANDOM_H
 #define _VFIO_SELFTEST_RANDOM_H
 
@@ -13,7 +13,7 @@
 
 struct __test_metadata;
 
-/* Processes that issue calls at the same time, and threads of each. */
+/* Processes that issue calls concurrently, and threads of each. */
 #define RANDOM_PROCESSES	2
 #define RANDOM_THREADS		3
 #define RANDOM_SLOTS		64
@@ -21,10 +21,10 @@ struct __test_metadata;
 /* The index of the thread that unbinds drivers. */
 #define RANDOM_UNBINDER		1000
 
-/* What mock devices are driven by. */
+/* Driver of the mock devices. */
 #define RANDOM_DRIVER		"/sys/bus/platform/drivers/vfio-mock-dma"
 
-/* Open files that a process keeps of each kind, and what it remembers. */
+/* Open files of each kind in a process, and recent IDs and ranges. */
 #define RANDOM_FILES		3
 #define RANDOM_DEVICES		5
 #define RANDOM_RECENT		8
@@ -39,7 +39,7 @@ struct __test_metadata;
 #define RANDOM_CALLS		64
 #define RANDOM_ERRNOS		134
 
-/* What RANDOM_WITHOUT leaves out. */
+/* Bits of RANDOM_WITHOUT: what to leave out. */
 #define WITHOUT_HUGETLB_FILE	0x1
 #define WITHOUT_LAST_GROUP	0x2
 #define WITHOUT_COMPAT_GROUP	0x4
@@ -49,15 +49,15 @@ struct __test_metadata;
 #define WITHOUT_FAULTS		0x20
 
 /**
- * struct random_slot - the call that a thread makes, for other processes
- * @pid: its process; 0 for a slot that is free
+ * struct random_slot - the current call of a thread, for other processes
+ * @pid: process of the thread; 0 for a free slot
  * @tid: the thread
- * @name: of the call
+ * @name: name of the call
  * @since: when the call began, in milliseconds; 0 between two calls
- * @calls: how many there were
+ * @calls: number of calls
  * @fd: the file that the call is made on
  * @cmd: the number of the ioctl, or another distinction of calls
- * @nth: the allocation that was to fail; 0 for none
+ * @nth: the allocation that is to fail; 0 for none
  * @args: the first words of the ioctl's structure, or arguments
  */
 struct random_slot {
@@ -73,17 +73,17 @@ struct random_slot {
 };
 
 /**
- * struct random_world - what all processes of an epoch share
+ * struct random_world - state that all processes of an epoch share
  * @stop: no further calls
- * @seed: of the epoch
- * @without: WITHOUT_* that are left out
- * @group: the first process, and so the number of their group
- * @failed: a process found something wrong; @text says what
- * @text: for the log
- * @slots: of every thread
+ * @seed: seed of the epoch
+ * @without: WITHOUT_* bits of what to leave out
+ * @group: the first process, and so the ID of their process group
+ * @failed: a process has found an error; @text describes it
+ * @text: message for the log
+ * @slots: slots of every thread
  * @ids: recent IDs of objects of the file that all processes share
  * @issued: how often each call was made
- * @passed: how often that succeeded
+ * @passed: how often it succeeded
  * @errnos: how often it failed with each errno
  */
 struct random_world {
@@ -101,9 +101,9 @@ struct random_world {
 };
 
 /**
- * struct random_range - something that was mapped
- * @iova: where
- * @length: how much of it
+ * struct random_range - a mapped range
+ * @iova: start of the range
+ * @length: bytes of the range
  */
 struct random_range {
 	__u64 iova;
@@ -117,21 +117,21 @@ enum random_id {
 };
 
 /**
- * struct random_process - a process that makes calls
- * @world: what it shares with others
+ * struct random_process - a process that issues calls
+ * @world: state that it shares with other processes
  * @iommufd: open files of /dev/iommu; the first one is shared with others
- * @container: open files of /dev/vfio/vfio; as @iommufd
+ * @container: open files of /dev/vfio/vfio; the first one is shared with others
  * @group: open groups
- * @device: open devices, of groups or by themselves
- * @memfd: of small pages, and of huge ones
+ * @device: open devices, of groups or by their own files
+ * @memfd: memfds of small pages, and of huge pages
  * @zero: /dev/zero
- * @uffd: of memory that is delivered late; -1 without
- * @group_context: of the file that the group is in
- * @device_context: of the file that the device is bound to, or its group is in
+ * @uffd: userfaultfd of memory that is delivered late; -1 without
+ * @group_context: context of the file that each group is in
+ * @device_context: context that each device, or its group, is bound to
  * @ids: recent IDs of objects, by file of /dev/iommu; those of the first file
  *	are in @world
- * @recent: ranges that were mapped recently, by file
- * @turn: of @ids and @recent
+ * @recent: ranges that were mapped recently, by context
+ * @turn: next index of @ids and @recent
  * @group_lock: with WITHOUT_LAST_GROUP, container ioctls take it for reading,
  *	and calls that can remove a container's last group for writing
  */
@@ -153,14 +153,14 @@ struct random_process {
 };
 
 /**
- * struct random_thread - a thread that makes calls
- * @process: its process
- * @slot: what it is doing
- * @rng: state of its numbers, which depend on the seed and its index only
+ * struct random_thread - a thread that issues calls
+ * @process: process of the thread
+ * @slot: its current call
+ * @rng: state of its random numbers; depends on the seed and @index only
  * @fail_fd: /proc/thread-self/fail-nth
- * @pages: three pages: one to write, the same memory to read only, a hole
- * @index: among all threads
- * @context: of the file that the call is meant for
+ * @pages: three pages: a writable one, the same memory read-only, a hole
+ * @index: index among all threads
+ * @context: context of the file that the call is for
  * @thread: the thread
  */
 struct random_thread {
@@ -175,10 +175,10 @@ struct random_thread {
 };
 
 /**
- * struct random_call - a call
- * @name: for the log
- * @weight: how often it is made, compared with others
- * @run: makes it; 0 or more is success
+ * struct random_call - a kind of call
+ * @name: name for the log
+ * @weight: relative frequency of the call
+ * @run: issues the call; returns 0 or more on success
  */
 struct random_call {
 	const char *name;

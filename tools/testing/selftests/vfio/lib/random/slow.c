@@ -3,8 +3,8 @@
  * DOC: memory of random calls that is delivered late
  *
  * Pages of one part of the arena are missing until a thread delivers them, some
- * milliseconds after the page fault. Calls wait for them with their locks, and
- * are killed there.
+ * milliseconds after the page fault. Calls that wait for the pages do so with
+ * their locks taken, and may be killed there.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -16,10 +16,10 @@
 #include "lib/memory/memory.h"
 #include "random.h"
 
-/* Microseconds that a page takes, at most. */
+/* Maximum delay of a page in microseconds. */
 #define DELAY	4000
 
-/* Pages that are missing there are delivered late from now on. */
+/* Deliver missing pages of this range late from now on. */
 void random_slow_register(struct random_process *p, void *at, size_t length)
 {
 	struct uffdio_register reg = {
@@ -31,7 +31,7 @@ void random_slow_register(struct random_process *p, void *at, size_t length)
 		xioctl(p->uffd, UFFDIO_REGISTER, &reg);
 }
 
-/* The page may be there, or gone: waiting threads try again in any case. */
+/* Deliver a page. If it exists or its mapping is gone, wake the waiters. */
 static void deliver(int uffd, __u64 address)
 {
 	struct uffdio_zeropage zero = {
@@ -49,7 +49,7 @@ static void *deliver_main(void *data)
 	__u64 rng = p->world->seed * 2 + 1;
 	struct uffd_msg msg;
 
-	/* Ends with the process: other threads may wait up to then. */
+	/* Runs until the process ends: other threads may wait up to then. */
 	for (;;) {
 		poll(&fault, 1, -1);
 		if (read(p->uffd, &msg, sizeof(msg)) != sizeof(msg))
@@ -61,7 +61,7 @@ static void *deliver_main(void *data)
 	return NULL;
 }
 
-/* Without userfaultfd in the kernel all memory is there at once. */
+/* Start the delivery thread. Without userfaultfd no page is late. */
 void random_slow_init(struct random_process *p)
 {
 	struct uffdio_api api = { .api = UFFD_API };

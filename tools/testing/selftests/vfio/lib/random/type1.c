@@ -2,8 +2,9 @@
 /*
  * DOC: random calls of type1 containers
  *
- * The same for /dev/vfio/vfio and /dev/iommu. In the first of them a container
- * without a group has no ioctls, and a last group may leave it at any time.
+ * The calls of /dev/vfio/vfio and the compat container of /dev/iommu. A
+ * container of /dev/vfio/vfio without a group has no ioctls, and its last group
+ * may be removed at any time.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -54,7 +55,7 @@ static __u32 argsz_of(struct random_thread *t, size_t size)
 				      random_boundary(t);
 }
 
-/* The first file is shared, as that of /dev/iommu, and stays open. */
+/* Reopen a container, but not the first one, which all processes share. */
 static int run_open(struct random_thread *t)
 {
 	struct random_process *p = t->process;

@@ -2,15 +2,15 @@
 /*
  * DOC: numbers of random calls
  *
- * Most of them make sense, or no call would come far: an IOVA where things
- * are mapped, the ID of an object that is there. The others are those at which
- * something ends: a page, a huge page, a type.
+ * Most numbers are valid, as otherwise no call would pass its first checks: an
+ * IOVA in a window of mappings, the ID of an object that exists. Other numbers
+ * are boundaries: of a page, a huge page, a type.
  */
 #include "kselftest.h"
 #include "lib/memory/memory.h"
 #include "random.h"
 
-/* Where most things are mapped: few places, so that mappings meet. */
+/* The window of most mappings: few places, so that mappings overlap. */
 #define WINDOW		0x10000000ULL
 #define PLACES		64
 
@@ -73,7 +73,7 @@ __u64 random_length(struct random_thread *t)
 {
 	unsigned int way = random_below(t, 40);
 
-	/* Short ones: a debug kernel takes its time for each page. */
+	/* Mostly short, as a debug kernel takes long for each page. */
 	if (way < 24)
 		return (1 + random_below(t, 32)) * SZ_4K;
 	if (way < 26)
@@ -87,7 +87,7 @@ __u64 random_length(struct random_thread *t)
 	return random_boundary(t);
 }
 
-/* @usual, now and then with a bit more or less, seldom anything. */
+/* Return @usual, now and then with other bits of @all, seldom any number. */
 __u32 random_flags(struct random_thread *t, __u32 usual, __u32 all)
 {
 	unsigned int way = random_below(t, 40);
@@ -107,7 +107,7 @@ atomic_uint *random_ids(struct random_process *p, unsigned int file,
 	return file ? p->ids[file][kind] : p->world->ids[kind];
 }
 
-/* One of the first @count, and often one that is shared with others. */
+/* Return one of the first @count contexts, often one that is shared. */
 unsigned int random_context(struct random_thread *t, unsigned int count)
 {
 	if (random_chance(t, 50))
@@ -130,7 +130,7 @@ __u32 random_id(struct random_thread *t, enum random_id kind)
 	return random_chance(t, 50) ? random_below(t, 40) : random_boundary(t);
 }
 
-/* One that is open, as a rule: a descriptor may have become another's. */
+/* Pick a file, open if possible; another thread may reuse its descriptor. */
 int random_file(struct random_thread *t, atomic_int *files, size_t count,
 		unsigned int *index)
 {
@@ -143,7 +143,7 @@ int random_file(struct random_thread *t, atomic_int *files, size_t count,
 	return fd;
 }
 
-/* What the call is meant for, now and then another. */
+/* Return the file that the call is for, now and then another. */
 int random_context_file(struct random_thread *t)
 {
 	struct random_process *p = t->process;
@@ -155,7 +155,7 @@ int random_context_file(struct random_thread *t)
 					p->container[context - RANDOM_FILES];
 }
 
-/* A device; the call is meant for the file that it is bound to. */
+/* Pick a device, and set the context to the file that it is bound to. */
 int random_device_file(struct random_thread *t)
 {
 	struct random_process *p = t->process;
@@ -166,7 +166,7 @@ int random_device_file(struct random_thread *t)
 	return fd;
 }
 
-/* More than once, as most IDs of a file do not live long. */
+/* Store an ID in several places, as most IDs do not live long. */
 void random_note_id(struct random_thread *t, enum random_id kind, __u32 id)
 {
 	struct random_process *p = t->process;
@@ -176,7 +176,7 @@ void random_note_id(struct random_thread *t, enum random_id kind, __u32 id)
 		ids[p->turn++ % RANDOM_RECENT] = id;
 }
 
-/* Read and written without a lock: a mixture of two is a range, too. */
+/* Store a range. Without a lock, as a mixture of two ranges is a range, too. */
 void random_note_range(struct random_thread *t, __u64 iova, __u64 length)
 {
 	struct random_process *p = t->process;
