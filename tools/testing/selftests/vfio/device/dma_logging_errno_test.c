@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: device DMA logging, calls that are refused
+ * DOC: refused calls of device DMA logging
  *
- * Each errno, and that nothing has changed after it: a log that was not
- * started is not on, and one that is on still has everything to tell.
+ * For each errno, check that the refused call changes nothing: a log that was
+ * not started stays off, and a started log loses no dirty page.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -59,7 +59,7 @@ static void start(struct __test_metadata *_metadata, struct bench *bench)
 	mock_fill(_metadata, &bench->dev, IOVA, LENGTH, 1);
 }
 
-/* Everything is told; then everything is written again. */
+/* Check that every page is reported, and then write every page again. */
 static void nothing_lost(struct __test_metadata *_metadata,
 			 struct bench *bench, struct guarded_bitmap *bm)
 {
@@ -87,7 +87,7 @@ static int probe_feature(struct vfio_dev *dev, __u32 flags)
 				  0);
 }
 
-TEST_F(log_errno, probe)
+TEST_F(log_errno, probe_supports_each_feature_with_its_own_flag_only)
 {
 	static const __u32 features[] = { START, STOP, REPORT };
 	struct vfio_dev *dev = &self->bench.dev;
@@ -128,7 +128,7 @@ static const struct {
 	{ -EOVERFLOW, SZ_4K, 2, { { IOVA, SZ_4K }, { SZ_4K, 0 - SZ_4K } } },
 };
 
-TEST_F(log_errno, start_refused)
+TEST_F(log_errno, start_with_bad_arguments_fails)
 {
 	struct bench *bench = &self->bench;
 
@@ -145,7 +145,7 @@ TEST_F(log_errno, start_refused)
 	}
 }
 
-TEST_F(log_errno, start_faults)
+TEST_F(log_errno, start_with_unreadable_arguments_fails)
 {
 	struct bench *bench = &self->bench;
 	struct vfio_device_feature_dma_logging_control control = {
@@ -161,7 +161,7 @@ TEST_F(log_errno, start_faults)
 	log_is_off(_metadata, bench, &self->bm);
 }
 
-TEST_F(log_errno, start_twice)
+TEST_F(log_errno, second_start_fails_and_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct vfio_device_feature_dma_logging_range range = { 0, SZ_4K };
@@ -174,8 +174,8 @@ TEST_F(log_errno, start_twice)
 	log_is_off(_metadata, bench, &self->bm);
 }
 
-/* The page size that the device took is written back. */
-TEST_F(log_errno, page_size_comes_back)
+/* The device's choice of the page size is written back. */
+TEST_F(log_errno, start_writes_back_the_page_size)
 {
 	static const struct {
 		__u64 requested, given;
@@ -211,7 +211,7 @@ static const struct {
 	{ -EOVERFLOW, ~0ULL, ~0ULL, SZ_4K },
 };
 
-TEST_F(log_errno, report_refused)
+TEST_F(log_errno, report_with_bad_arguments_fails_and_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 
@@ -228,7 +228,7 @@ TEST_F(log_errno, report_refused)
 	}
 }
 
-TEST_F(log_errno, report_short)
+TEST_F(log_errno, report_with_short_argument_is_einval)
 {
 	struct vfio_device_feature_dma_logging_report report = {};
 	struct bench *bench = &self->bench;
@@ -239,8 +239,8 @@ TEST_F(log_errno, report_short)
 	nothing_lost(_metadata, bench, &self->bm);
 }
 
-/* Each allocation of a report fails once: it says so, and nothing is lost. */
-TEST_F(log_errno, report_out_of_memory)
+/* Fail each allocation of a report once: -ENOMEM, and no dirty page is lost. */
+TEST_F(log_errno, report_out_of_memory_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 	int nth, rc, refused = 0, tries = 0;
@@ -272,8 +272,8 @@ TEST_F(log_errno, report_out_of_memory)
 	EXPECT_EQ(PAGES, bitmap_count(&self->bm));
 }
 
-/* A bitmap that cannot be written, at its start or in the second page. */
-TEST_F(log_errno, report_faults)
+/* A bitmap that is not writable, at its start or from its second page on. */
+TEST_F(log_errno, report_with_unwritable_bitmap_loses_nothing)
 {
 	static const int prots[] = { PROT_NONE, PROT_READ };
 	struct bench *bench = &self->bench;
@@ -302,8 +302,8 @@ TEST_F(log_errno, report_faults)
 	nothing_lost(_metadata, bench, &self->bm);
 }
 
-/* Outside of what is logged there is nothing to tell, and no error. */
-TEST_F(log_errno, report_elsewhere)
+/* IOVAs outside of the logged ranges have no dirty bits; this is no error. */
+TEST_F(log_errno, report_outside_of_logged_ranges_is_clean)
 {
 	struct bench *bench = &self->bench;
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: a device that logs its own DMA, what it reports
+ * DOC: reports of device DMA logging
  *
- * The bits of VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT against what the device
- * was told to write, over every interface that a device can be opened with.
+ * Compare the bits of VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT with the writes
+ * that the device was commanded to do, over every interface that can open the
+ * device.
  */
 #include <sys/mman.h>
 
@@ -90,7 +91,7 @@ static void write_random(struct __test_metadata *_metadata,
 	}
 }
 
-/* The bits from iova on, and then none. */
+/* Check the report of the range at @iova, and expect it to be clean then. */
 static void check_report(struct __test_metadata *_metadata,
 			 struct bench *bench, struct oracle *oracle,
 			 struct guarded_bitmap *bm, __u64 iova, __u64 granule)
@@ -104,7 +105,7 @@ static void check_report(struct __test_metadata *_metadata,
 	oracle_clean(oracle, iova, length);
 }
 
-TEST_F(dma_log, exact_bits_and_clean_after)
+TEST_F(dma_log, writes_are_reported_once)
 {
 	struct bench *bench = &self->bench;
 
@@ -122,7 +123,7 @@ TEST_F(dma_log, exact_bits_and_clean_after)
 	ASSERT_EQ(0, __dma_log_stop(&bench->dev));
 }
 
-TEST_F(dma_log, parts)
+TEST_F(dma_log, report_of_a_part_is_exact)
 {
 	struct bench *bench = &self->bench;
 
@@ -139,8 +140,10 @@ TEST_F(dma_log, parts)
 	}
 }
 
-/* What was agreed on at the start is not what a report has to ask for. */
-TEST_F(dma_log, granules)
+/*
+ * A report may have a page size other than the one that the log started with.
+ */
+TEST_F(dma_log, report_of_any_page_size_is_exact)
 {
 	static const __u64 agreed[] = { SZ_4K, SZ_64K };
 	static const __u64 requested[] = { SZ_4K, 2 * SZ_4K, SZ_64K,
@@ -166,8 +169,8 @@ TEST_F(dma_log, granules)
 	}
 }
 
-/* Writes outside of the ranges are not logged; all ranges are. */
-TEST_F(dma_log, several_ranges)
+/* Writes to any of the ranges are logged, writes outside of them are not. */
+TEST_F(dma_log, writes_to_several_ranges_are_reported)
 {
 	struct vfio_device_feature_dma_logging_range ranges[] = {
 		{ IOVA + 300 * SZ_4K, 50 * SZ_4K },
@@ -186,8 +189,8 @@ TEST_F(dma_log, several_ranges)
 	check_report(_metadata, bench, &self->oracle, &self->bm, IOVA, SZ_4K);
 }
 
-/* As many ranges as can be. */
-TEST_F(dma_log, many_ranges)
+/* The maximum number of ranges. */
+TEST_F(dma_log, writes_to_the_most_ranges_are_reported)
 {
 	struct vfio_device_feature_dma_logging_range ranges[256];
 	struct bench *bench = &self->bench;
@@ -205,7 +208,7 @@ TEST_F(dma_log, many_ranges)
 	check_report(_metadata, bench, &self->oracle, &self->bm, IOVA, SZ_4K);
 }
 
-TEST_F(dma_log, bits_are_only_set)
+TEST_F(dma_log, report_keeps_bits_that_are_set)
 {
 	struct bench *bench = &self->bench;
 
@@ -221,8 +224,8 @@ TEST_F(dma_log, bits_are_only_set)
 	bitmap_check_guards(_metadata, &self->bm);
 }
 
-/* A new log is empty, and there is none after the stop. */
-TEST_F(dma_log, restart)
+/* A restarted log is empty, and a stopped one cannot be reported. */
+TEST_F(dma_log, restarted_log_is_empty)
 {
 	struct bench *bench = &self->bench;
 
@@ -241,17 +244,18 @@ TEST_F(dma_log, restart)
 	ASSERT_EQ(0, bitmap_count(&self->bm));
 }
 
-/* Where the second window of a bitmap begins, in IOVA behind its start. */
+/* Return the offset in IOVA at which the second window of a bitmap begins. */
 static __u64 window_edge(size_t offset)
 {
 	return (512 * SZ_4K - offset) * 8 * SZ_4K;
 }
 
 /*
- * A report of 65 GiB takes two windows of bitmap. Memory lies at its start, on
- * both sides of the edge, and at its end; the bitmap begins at odd addresses.
+ * A report of 65 GiB takes two windows of bitmap. Memory is mapped at its
+ * start, on both sides of the window edge, and at its end. The bitmap begins at
+ * odd addresses.
  */
-TEST_F(dma_log, windows)
+TEST_F(dma_log, report_over_two_windows_is_exact)
 {
 	static const size_t offsets[] = { 0, 1, 7, 8, 2049, 4095 };
 	const __u64 at = 0x1000000000ULL, length = 65 * SZ_1G;
@@ -289,8 +293,10 @@ TEST_F(dma_log, windows)
 	}
 }
 
-/* All of the second window of the bitmap is missing: told by the next one. */
-TEST_F(dma_log, second_window_is_missing)
+/*
+ * The second window of the bitmap is unwritable: the next report has its bits.
+ */
+TEST_F(dma_log, second_window_unwritable_loses_nothing)
 {
 	const __u64 at = 0x1000000000ULL, length = 65 * SZ_1G;
 	const __u64 edge = at + window_edge(0);
@@ -311,14 +317,14 @@ TEST_F(dma_log, second_window_is_missing)
 	ASSERT_TRUE(mem_is(map, first - 1, 0));
 	ASSERT_EQ(0, mprotect(map + first, second, PROT_READ | PROT_WRITE));
 	ASSERT_EQ(0, __dma_log_report(&bench->dev, at, length, SZ_4K, map));
-	/* of the first window either report may have told */
+	/* The first window may have been reported by either report. */
 	ASSERT_EQ(0xff, map[first - 1]);
 	ASSERT_EQ(0xff, map[first]);
 	ASSERT_TRUE(mem_is(map + first + 1, second - 1, 0));
 	munmap(map, first + second);
 }
 
-TEST_F_TIMEOUT(dma_log, nothing_is_missed, 120)
+TEST_F_TIMEOUT(dma_log, continuous_writes_are_all_reported, 120)
 {
 	struct bench *bench = &self->bench;
 	struct mock_work work = {

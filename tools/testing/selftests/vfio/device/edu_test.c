@@ -2,8 +2,8 @@
 /*
  * DOC: DMA of a PCI device behind a hardware IOMMU
  *
- * QEMU's edu device behind VT-d, handed to vfio-pci: what is mapped is what
- * the device reaches, byte by byte, and nothing else.
+ * QEMU's edu device behind VT-d, bound to vfio-pci. The device reaches mapped
+ * memory, byte by byte, and nothing else.
  */
 #include "lib/device/edu.h"
 #include "lib/test.h"
@@ -87,7 +87,7 @@ FIXTURE_TEARDOWN(edu)
 }
 
 /* Both directions, within and across pages, small and huge. */
-TEST_F_TIMEOUT(edu, copies_what_is_mapped, 120)
+TEST_F_TIMEOUT(edu, mapped_memory_is_copied, 120)
 {
 	static const struct {
 		__u64 from, to;
@@ -114,8 +114,8 @@ TEST_F_TIMEOUT(edu, copies_what_is_mapped, 120)
 	}
 }
 
-/* Around the mapping, and nowhere near it. */
-TEST_F_TIMEOUT(edu, unmapped_is_out_of_reach, 120)
+/* IOVAs next to the mapping, and far away from it. */
+TEST_F_TIMEOUT(edu, unmapped_memory_is_out_of_reach, 120)
 {
 	static const __u64 places[] = {
 		IOVA - EDU_MAX, IOVA + LENGTH, 0x1000, EDU_DMA_LAST + 1 - SZ_4K,
@@ -133,8 +133,10 @@ TEST_F_TIMEOUT(edu, unmapped_is_out_of_reach, 120)
 	ASSERT_EQ(0, memcmp(self->model, self->mem.va, LENGTH));
 }
 
-/* What was unmapped is out of reach, too, and what was moved is moved. */
-TEST_F_TIMEOUT(edu, unmap_and_move, 120)
+/*
+ * Memory that was unmapped is out of reach, also after it was mapped elsewhere.
+ */
+TEST_F_TIMEOUT(edu, moved_mapping_is_reached_at_its_new_iova_only, 120)
 {
 	const __u64 there = IOVA + 4 * SZ_2M;
 
@@ -156,8 +158,8 @@ TEST_F_TIMEOUT(edu, unmap_and_move, 120)
 	ASSERT_EQ(0, memcmp(self->model, self->mem.va, LENGTH));
 }
 
-/* What the device may only read it does not write. */
-TEST_F_TIMEOUT(edu, read_only, 120)
+/* A device cannot write memory that is mapped for reading only. */
+TEST_F_TIMEOUT(edu, read_only_memory_is_not_written, 120)
 {
 	const __u64 there = IOVA + 4 * SZ_2M;
 
@@ -189,8 +191,10 @@ static void iommufd_refuses(struct __test_metadata *_metadata,
 					    SZ_4K, SZ_4K, &word));
 }
 
-/* QEMU's VT-d has no dirty bits: no tracking, or all of it is dirty. */
-TEST_F(edu, no_dirty_bits)
+/*
+ * QEMU's VT-d lacks dirty tracking: iommufd refuses, type1 reports every page.
+ */
+TEST_F(edu, tracking_is_refused_or_conservative)
 {
 	struct guarded_bitmap bm;
 
@@ -212,8 +216,8 @@ TEST_F(edu, no_dirty_bits)
 	bitmap_free(&bm);
 }
 
-/* Nor does the device log anything by itself. */
-TEST_F(edu, no_dma_log)
+/* The device does not support DMA logging, either. */
+TEST_F(edu, dma_logging_is_refused)
 {
 	static const __u32 features[] = {
 		VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
@@ -232,7 +236,7 @@ TEST_F(edu, no_dma_log)
 	}
 }
 
-/* A machine without the device is no failure; whoever wants it has to know. */
+/* Skip the tests if the machine lacks the device. */
 int main(int argc, char **argv)
 {
 	char path[128];

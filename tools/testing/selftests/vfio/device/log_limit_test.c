@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: what a user can make the kernel log
+ * DOC: kernel log messages that a user can cause
  *
  * A process that opens a device again and again must not fill the kernel's log.
- * The mock devices have no isolated interrupts, which both containers and iommufd
- * have something to say about.
+ * The mock devices lack isolated interrupts, which both containers and iommufd
+ * log.
  */
 #include <fcntl.h>
 
@@ -13,7 +13,7 @@
 
 #define OPENS		60
 
-/* Lines of one message in 5 seconds, and half of it again for a slow machine. */
+/* Limit of a message in 5 seconds, plus half of it for a slow machine. */
 #define MOST_LINES	15
 
 FIXTURE(log_limit)
@@ -83,7 +83,7 @@ static void open_and_close(struct __test_metadata *_metadata,
 	iommu_close(&iommu);
 }
 
-TEST_F(log_limit, devices_without_isolated_interrupts)
+TEST_F(log_limit, opening_without_isolated_interrupts_logs_few_lines)
 {
 	for (int allow = 0; allow < 2; allow++) {
 		for (unsigned int i = 0; i < OPENS; i++)

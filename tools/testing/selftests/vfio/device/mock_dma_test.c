@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: the mock DMA device, commands
+ * DOC: commands of the mock DMA device
  *
- * Registers, the device's own memory, and DMA by command, held against a
- * model of memory that is a plain array of bytes. The background workload is
- * in mock_work_test.c.
+ * Compare registers, the device's own memory, and DMA by command with a model
+ * of memory, an array of bytes. The background workload is tested in
+ * mock_work_test.c.
  */
 #include <unistd.h>
 
@@ -81,7 +81,7 @@ static void read_regs(struct __test_metadata *_metadata, struct bench *bench,
 	}
 }
 
-/* Only what reset gives them; magic, version and the two strides are not 0. */
+/* Check the values after a reset; magic, version and two strides are not 0. */
 static void check_reset_regs(struct __test_metadata *_metadata,
 			     struct bench *bench)
 {
@@ -110,7 +110,7 @@ static void check_memory(struct __test_metadata *_metadata, const __u8 *model,
 	}
 }
 
-TEST_F(mock_dma, info)
+TEST_F(mock_dma, device_info_is_as_documented)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -137,7 +137,7 @@ TEST_F(mock_dma, info)
 	ASSERT_EQ(VFIO_REGION_INFO_FLAG_READ, region.flags);
 }
 
-TEST_F(mock_dma, info_refused)
+TEST_F(mock_dma, info_with_bad_arguments_is_einval)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	struct vfio_device_info info = { .argsz = 8 };
@@ -150,7 +150,7 @@ TEST_F(mock_dma, info_refused)
 					     &region));
 }
 
-/* Four bytes of the eight of @src. */
+/* Access four of the eight bytes of @src. */
 static int access_half(struct vfio_dev *dev, size_t at, __u32 *half, bool write)
 {
 	size_t offset = MOCK_REG(src) + at;
@@ -162,7 +162,7 @@ static int access_half(struct vfio_dev *dev, size_t at, __u32 *half, bool write)
 				  4);
 }
 
-TEST_F(mock_dma, registers_hold_what_is_written)
+TEST_F(mock_dma, registers_read_back_what_was_written)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	__u32 half = 0xaabbccdd;
@@ -187,7 +187,7 @@ TEST_F(mock_dma, registers_hold_what_is_written)
 	check_reset_regs(_metadata, &self->bench);
 }
 
-TEST_F(mock_dma, register_access_sizes)
+TEST_F(mock_dma, register_access_of_other_size_is_einval)
 {
 	static const struct {
 		__u64 offset;
@@ -215,7 +215,7 @@ TEST_F(mock_dma, register_access_sizes)
 	ASSERT_EQ(0, memcmp(&before, &after, sizeof(before)));
 }
 
-TEST_F(mock_dma, read_only_registers)
+TEST_F(mock_dma, write_to_read_only_register_is_eperm)
 {
 	static const struct {
 		size_t offset;
@@ -248,8 +248,8 @@ static int write_buffer(struct vfio_dev *dev, __u64 at, const void *from,
 				   size);
 }
 
-/* Any range inside of it, and none that reaches out of it. */
-TEST_F(mock_dma, buffer_any_access)
+/* Any range inside of the buffer is accessible, and none that exceeds it. */
+TEST_F(mock_dma, buffer_access_of_any_range_matches_the_model)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	__u8 *model = malloc(VFIO_MOCK_DMA_BUFFER);
@@ -281,7 +281,7 @@ TEST_F(mock_dma, buffer_any_access)
 	free(model);
 }
 
-/* What one command does to the model. */
+/* Apply a command to the model. */
 static void model_run(__u8 *model, __u8 *buffer, __u32 command, size_t src,
 		      size_t dst, size_t length, __u64 pattern)
 {
@@ -344,8 +344,8 @@ TEST_F(mock_dma, commands_match_the_model)
 	free(seen);
 }
 
-/* Copying downwards, and ranges that touch without overlapping. */
-TEST_F(mock_dma, copy_neighbours)
+/* Copies to lower addresses, and ranges that touch without overlapping. */
+TEST_F(mock_dma, copy_between_adjacent_ranges_matches_the_model)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 
@@ -419,8 +419,8 @@ static void check_fault(struct __test_metadata *_metadata, struct bench *bench,
 	ASSERT_EQ(reason, mock_get(_metadata, dev, MOCK_REG(fault_reason)));
 }
 
-/* A DMA runs into the end of the mapping: what lies before it is done. */
-TEST_F(mock_dma, fault_unmapped)
+/* DMA beyond the end of a mapping transfers the part before the end. */
+TEST_F(mock_dma, dma_past_the_mapping_faults_at_its_end)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	const __u64 end = IOVA + LENGTH;
@@ -439,7 +439,7 @@ TEST_F(mock_dma, fault_unmapped)
 		    VFIO_MOCK_DMA_FAULT_UNMAPPED);
 	check_memory(_metadata, self->model, &self->bench.mem);
 
-	/* it goes on, and only the status of the last command is OK */
+	/* The next command works; the status is that of the last command. */
 	mock_fill(_metadata, dev, IOVA, 16, 0x4343434343434343ULL);
 	memset(self->model, 0x43, 16);
 	check_memory(_metadata, self->model, &self->bench.mem);
@@ -448,8 +448,8 @@ TEST_F(mock_dma, fault_unmapped)
 	check_reset_regs(_metadata, &self->bench);
 }
 
-/* A hole of one page in the middle, met by the source of a copy. */
-TEST_F(mock_dma, fault_in_a_copy)
+/* The source of a copy has a hole of one page. */
+TEST_F(mock_dma, copy_over_a_hole_faults_at_the_hole)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	const __u64 end = IOVA + LENGTH;
@@ -463,7 +463,7 @@ TEST_F(mock_dma, fault_in_a_copy)
 	check_memory(_metadata, self->model, &self->bench.mem);
 }
 
-TEST_F(mock_dma, fault_after_unmap)
+TEST_F(mock_dma, dma_after_unmap_faults)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 
@@ -482,7 +482,7 @@ TEST_F(mock_dma, fault_after_unmap)
 	check_memory(_metadata, self->model, &self->bench.mem);
 }
 
-TEST_F(mock_dma, fault_read_only)
+TEST_F(mock_dma, write_to_read_only_mapping_faults)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	struct iommu *iommu = &self->bench.iommu;
@@ -504,7 +504,7 @@ TEST_F(mock_dma, fault_read_only)
 	ASSERT_EQ(0, memcmp(self->buffer, mem->va + 3, 9000));
 }
 
-TEST_F(mock_dma, fault_write_only)
+TEST_F(mock_dma, read_of_write_only_mapping_faults)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	struct iommu *iommu = &self->bench.iommu;
@@ -521,11 +521,10 @@ TEST_F(mock_dma, fault_write_only)
 }
 
 /*
- * Only a device file can leave its address space while it is open. A group
- * cannot leave /dev/vfio/vfio, and leaving /dev/iommu only closes the door
- * behind the devices that are open.
+ * Only a device file can be detached while it is open. A group with an open
+ * device cannot be removed from its container.
  */
-TEST_F(mock_dma, fault_blocked)
+TEST_F(mock_dma, dma_of_detached_device_faults)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 
@@ -552,8 +551,8 @@ TEST_F(mock_dma, fault_blocked)
 	check_memory(_metadata, self->model, &self->bench.mem);
 }
 
-/* Closing is a reset: the next user finds nothing of this one. */
-TEST_F(mock_dma, close_resets)
+/* Closing the device resets it: the next user reads no data of this one. */
+TEST_F(mock_dma, close_resets_the_device)
 {
 	struct bench *bench = &self->bench;
 	struct vfio_dev *dev = &bench->dev;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: the mock DMA device, workload and truth log
+ * DOC: workload and truth log of the mock DMA device
  *
- * The truth log is what dirty tracking is held against, so it is itself held
- * against a model first, and the workload against the truth log.
+ * Other tests compare dirty tracking with the truth log. So compare the truth
+ * log with a model here, and the workload with the truth log.
  */
 #include <time.h>
 #include <unistd.h>
@@ -47,7 +47,9 @@ static const struct mock_work plain_work = {
 	.seed = 1,
 };
 
-/* The log's bits are whole words; the bitmap is what they are read into. */
+/*
+ * The log returns whole 64-bit words, which @truth has to be large enough for.
+ */
 static void truth_start(struct __test_metadata *_metadata, struct bench *bench,
 			struct guarded_bitmap *truth, __u64 iova, __u64 length,
 			__u64 granule)
@@ -63,8 +65,8 @@ static void truth_read(struct __test_metadata *_metadata, struct bench *bench,
 			bitmap_bytes(truth));
 }
 
-/* The log is what was written, at any granule, and reading empties it. */
-TEST_F(mock_work, truth_matches_the_model)
+/* The log matches the writes at any granule, and reading the log clears it. */
+TEST_F(mock_work, truth_log_matches_the_model)
 {
 	static const __u64 granules[] = { 64, 512, 2048, 4096, 65536 };
 	struct bench *bench = &self->bench;
@@ -102,8 +104,8 @@ TEST_F(mock_work, truth_matches_the_model)
 	}
 }
 
-/* Writes beside the logged range are not in it; a part is read on its own. */
-TEST_F(mock_work, truth_of_a_part)
+/* The log has only writes of its range, and a part of it can be read. */
+TEST_F(mock_work, truth_log_of_a_part_has_writes_of_that_part_only)
 {
 	struct bench *bench = &self->bench;
 	const __u64 from = IOVA + 4 * SZ_4K;
@@ -139,7 +141,7 @@ static const struct {
 	{ -4096ULL, 8192, 4096 },
 };
 
-TEST_F(mock_work, truth_refused)
+TEST_F(mock_work, truth_log_with_bad_arguments_fails)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	__u64 word = ~0ULL;
@@ -158,7 +160,7 @@ TEST_F(mock_work, truth_refused)
 	ASSERT_EQ(-EBUSY, __mock_set(dev, MOCK_REG(truth_iova), 0));
 	ASSERT_EQ(-EBUSY, __mock_set(dev, MOCK_REG(truth_length), 4096));
 	ASSERT_EQ(-EBUSY, __mock_set(dev, MOCK_REG(truth_granule), 8));
-	/* whole words only, and no writing */
+	/* Whole words only, and the log is read-only. */
 	ASSERT_EQ(-EINVAL, __mock_region_read(dev, VFIO_MOCK_DMA_REGION_TRUTH,
 					      0, &word, 4));
 	ASSERT_EQ(-EINVAL, __mock_region_read(dev, VFIO_MOCK_DMA_REGION_TRUTH,
@@ -184,7 +186,7 @@ static const struct mock_work bad_work[] = {
 	  .hot_length = 4096, .hot_percent = 101 },
 };
 
-TEST_F(mock_work, work_refused)
+TEST_F(mock_work, workload_with_bad_arguments_is_einval)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 
@@ -197,7 +199,7 @@ TEST_F(mock_work, work_refused)
 	ASSERT_TRUE(mem_is(self->bench.mem.va, LENGTH, 0));
 }
 
-TEST_F(mock_work, work_is_busy)
+TEST_F(mock_work, commands_during_workload_are_ebusy)
 {
 	static const struct {
 		size_t offset;
@@ -222,13 +224,13 @@ TEST_F(mock_work, work_is_busy)
 	mock_work_stop(_metadata, dev);
 	ASSERT_EQ(0, mock_get(_metadata, dev, MOCK_REG(work_control)));
 	ASSERT_EQ(0, mock_get(_metadata, dev, MOCK_REG(fault_count)));
-	/* stopping what has stopped is fine */
+	/* Stopping a stopped workload succeeds. */
 	mock_set(_metadata, dev, MOCK_REG(work_control), 0);
 	mock_fill(_metadata, dev, IOVA, 8, 1);
 }
 
-/* Unlimited: it writes, every page of the range at some time. */
-TEST_F(mock_work, unlimited_rate)
+/* An unlimited workload writes every page of the range eventually. */
+TEST_F(mock_work, unlimited_workload_writes_every_page)
 {
 	struct bench *bench = &self->bench;
 
@@ -249,7 +251,7 @@ static double seconds_since(const struct timespec *start)
 }
 
 /* A rate is never exceeded by more than a short burst. */
-TEST_F(mock_work, limited_rate)
+TEST_F(mock_work, limited_workload_keeps_its_rate)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	struct mock_work work = plain_work;
@@ -264,7 +266,7 @@ TEST_F(mock_work, limited_rate)
 	ASSERT_GE(seconds_since(&start) * work.rate + work.rate / 10, writes);
 }
 
-/* Runs until there are at least that many writes and says how many it was. */
+/* Run until there are at least @writes writes, and return their number. */
 static __u64 run_work(struct __test_metadata *_metadata, struct bench *bench,
 		      __u64 seed, __u64 writes, __u8 *image)
 {
@@ -282,10 +284,11 @@ static __u64 run_work(struct __test_metadata *_metadata, struct bench *bench,
 }
 
 /*
- * As many writes of the same seed leave the same memory. When a run stops is
- * up to the scheduler, so runs are made until two are equally long.
+ * The same number of writes with the same seed leaves the same memory. The
+ * scheduler decides when a run stops, so repeat runs until two of them have the
+ * same number of writes.
  */
-TEST_F(mock_work, seed_makes_the_sequence)
+TEST_F(mock_work, workload_of_one_seed_repeats_its_writes)
 {
 	static __u8 first[LENGTH], again[LENGTH];
 	__u64 writes, seen;
@@ -295,7 +298,7 @@ TEST_F(mock_work, seed_makes_the_sequence)
 	do {
 		ASSERT_GT(100, tries++);
 		seen = run_work(_metadata, &self->bench, 42, writes, again);
-		/* a run that got further is the new measure */
+		/* Compare with the longer run from now on. */
 		if (seen > writes) {
 			writes = seen;
 			memcpy(first, again, LENGTH);
@@ -305,15 +308,18 @@ TEST_F(mock_work, seed_makes_the_sequence)
 	ASSERT_EQ(0, memcmp(first, again, LENGTH));
 	ASSERT_FALSE(mem_is(first, LENGTH, 0));
 
-	/* as many of another seed, so that it is not the number that differs */
+	/*
+	 * The same number of writes with another seed, so only the seed
+	 * differs.
+	 */
 	do {
 		ASSERT_GT(200, tries++);
 	} while (run_work(_metadata, &self->bench, 43, writes, again) != writes);
 	ASSERT_NE(0, memcmp(first, again, LENGTH));
 }
 
-/* Nothing is written any more once the stop has returned. */
-TEST_F(mock_work, stop_is_final)
+/* After the stop has returned there are no further writes. */
+TEST_F(mock_work, stopped_workload_writes_nothing)
 {
 	static __u8 image[LENGTH];
 	struct bench *bench = &self->bench;
@@ -334,8 +340,8 @@ TEST_F(mock_work, stop_is_final)
 	}
 }
 
-/* What changed is in the truth log, and in the range. */
-TEST_F(mock_work, units_are_aligned_and_told)
+/* Each unit that has changed is in the truth log and in the range. */
+TEST_F(mock_work, written_units_are_aligned_and_reported)
 {
 	struct bench *bench = &self->bench;
 	struct mock_work work = plain_work;
@@ -363,7 +369,7 @@ TEST_F(mock_work, units_are_aligned_and_told)
 	}
 }
 
-TEST_F(mock_work, hot_set)
+TEST_F(mock_work, hot_set_has_its_share_of_the_writes)
 {
 	struct bench *bench = &self->bench;
 	struct mock_work work = plain_work;
@@ -388,8 +394,10 @@ TEST_F(mock_work, hot_set)
 	ASSERT_GT(8 + 40, bitmap_count(&self->truth));
 }
 
-/* Half of the range goes away under it: faults, and no end of the world. */
-TEST_F(mock_work, work_over_a_hole)
+/*
+ * Half of the range is unmapped during the workload: the device reports faults.
+ */
+TEST_F(mock_work, workload_over_a_hole_counts_faults)
 {
 	struct bench *bench = &self->bench;
 	struct mock_work work = plain_work;
@@ -409,8 +417,8 @@ TEST_F(mock_work, work_over_a_hole)
 	ASSERT_TRUE(mem_is(bench->mem.va, LENGTH, 0));
 }
 
-/* Reset and close end the workload and the log like a stop does. */
-TEST_F(mock_work, reset_and_close_stop_it)
+/* Reset and close stop the workload and the log, as the stop register does. */
+TEST_F(mock_work, reset_and_close_stop_the_workload)
 {
 	static __u8 image[LENGTH];
 	struct bench *bench = &self->bench;
