@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: dirty queries that are refused
+ * DOC: refused dirty queries of /dev/iommu
  *
- * Every refused call of /dev/iommu is followed by a good query which shows
- * that nothing was lost.
+ * After every refused call, a valid query checks that no dirty page was lost.
  */
 #include <stdint.h>
 #include <sys/mman.h>
@@ -35,7 +34,7 @@ FIXTURE_TEARDOWN(dirty_errno)
 	bitmap_free(&self->bm);
 }
 
-/* A good query, which has to tell everything; then everything is written. */
+/* Check that a query reports every page, and then write every page again. */
 static void nothing_lost(struct __test_metadata *_metadata,
 			 struct bench *bench, struct guarded_bitmap *bm)
 {
@@ -70,7 +69,7 @@ static const struct {
 	{ -EOPNOTSUPP, IOVA, LENGTH, SZ_4K, 1U << 31 },
 };
 
-TEST_F(dirty_errno, get_refused)
+TEST_F(dirty_errno, query_with_bad_arguments_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 
@@ -86,7 +85,7 @@ TEST_F(dirty_errno, get_refused)
 	}
 }
 
-TEST_F(dirty_errno, granule_is_no_power_of_two)
+TEST_F(dirty_errno, query_with_granule_not_power_of_two_is_einval)
 {
 	static const __u64 sizes[] = { 3, 0x3000, 0x18000 };
 	struct bench *bench = &self->bench;
@@ -101,8 +100,8 @@ TEST_F(dirty_errno, granule_is_no_power_of_two)
 	}
 }
 
-/* Sizes of a bit that once were shifted or divided by wrongly. */
-TEST_F(dirty_errno, enormous_granules)
+/* Page sizes with which a shift or a division could overflow. */
+TEST_F(dirty_errno, query_with_huge_granule_is_exact)
 {
 	struct bench *bench = &self->bench;
 
@@ -120,8 +119,8 @@ TEST_F(dirty_errno, enormous_granules)
 	}
 }
 
-/* The structure as older and newer programs pass it. */
-TEST_F(dirty_errno, get_structure_sizes)
+/* Argument structures of older and newer programs. */
+TEST_F(dirty_errno, query_with_other_structure_sizes_follows_the_abi)
 {
 	struct {
 		struct iommu_hwpt_get_dirty_bitmap cmd;
@@ -155,7 +154,7 @@ TEST_F(dirty_errno, get_structure_sizes)
 	ASSERT_EQ(PAGES, bitmap_count(&self->bm));
 }
 
-TEST_F(dirty_errno, objects)
+TEST_F(dirty_errno, query_and_tracking_of_other_objects_fail)
 {
 	int fd = self->bench.iommu.fd;
 	__u32 ioas = self->bench.iommu.ioas_id, other;
@@ -173,7 +172,7 @@ TEST_F(dirty_errno, objects)
 	nothing_lost(_metadata, &self->bench, &self->bm);
 }
 
-TEST_F(dirty_errno, set_tracking_refused)
+TEST_F(dirty_errno, set_tracking_with_bad_arguments_fails)
 {
 	struct {
 		struct iommu_hwpt_set_dirty_tracking cmd;
@@ -200,8 +199,8 @@ TEST_F(dirty_errno, set_tracking_refused)
 	nothing_lost(_metadata, &self->bench, &self->bm);
 }
 
-/* With tracking off there is nothing to tell, also where nothing is mapped. */
-TEST_F(dirty_errno, tracking_off)
+/* With tracking disabled, a query fails, also where nothing is mapped. */
+TEST_F(dirty_errno, query_without_tracking_is_einval)
 {
 	struct bench *bench = &self->bench;
 
@@ -217,7 +216,7 @@ TEST_F(dirty_errno, tracking_off)
 	bitmap_check_guards(_metadata, &self->bm);
 }
 
-TEST_F(dirty_errno, without_the_capability)
+TEST_F(dirty_errno, device_without_tracking_refuses_tracking)
 {
 	char path[256];
 	struct vfio_dev dev;
@@ -245,8 +244,8 @@ TEST_F(dirty_errno, without_the_capability)
 	iommu_close(&iommu);
 }
 
-/* A device that cannot track stays off a page table that has to. */
-TEST_F(dirty_errno, incapable_device_stays_out)
+/* A device without dirty tracking cannot attach to a page table with it. */
+TEST_F(dirty_errno, attach_of_device_without_tracking_is_einval)
 {
 	struct bench *bench = &self->bench;
 	struct vfio_dev dev;
@@ -263,7 +262,7 @@ TEST_F(dirty_errno, incapable_device_stays_out)
 	nothing_lost(_metadata, bench, &self->bm);
 }
 
-TEST_F(dirty_errno, hwpt_alloc_structure_sizes)
+TEST_F(dirty_errno, hwpt_alloc_with_other_structure_sizes_follows_the_abi)
 {
 	struct {
 		struct iommu_hwpt_alloc cmd;
@@ -291,7 +290,7 @@ TEST_F(dirty_errno, hwpt_alloc_structure_sizes)
 	ASSERT_EQ(-EOPNOTSUPP, xioctl(fd, IOMMU_HWPT_ALLOC, &arg));
 }
 
-/* What the bitmap is, when it cannot be written. */
+/* Return a bitmap that cannot be written. */
 static void *bad_bitmap(int kind, void *page)
 {
 	switch (kind) {
@@ -312,10 +311,10 @@ static void *bad_bitmap(int kind, void *page)
 }
 
 /*
- * The bitmap is pinned before the page table is asked, and so an unwritable
- * one costs nothing but the call.
+ * The bitmap is pinned before the query of the page table, so an unwritable
+ * bitmap clears no dirty bit.
  */
-TEST_F(dirty_errno, unwritable_bitmap)
+TEST_F(dirty_errno, query_with_unwritable_bitmap_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 
@@ -333,7 +332,7 @@ TEST_F(dirty_errno, unwritable_bitmap)
 	}
 }
 
-/* The first page of the bitmap is good, the second is not. */
+/* Map a bitmap whose first page is writable and whose second page is not. */
 static void half_bitmap(struct __test_metadata *_metadata, struct bench *bench,
 			struct guarded_bitmap *bm, int prot)
 {
@@ -348,17 +347,19 @@ static void half_bitmap(struct __test_metadata *_metadata, struct bench *bench,
 	munmap(map, 2 * SZ_4K);
 }
 
-TEST_F(dirty_errno, second_page_read_only)
+TEST_F(dirty_errno, query_with_second_page_read_only_loses_nothing)
 {
 	half_bitmap(_metadata, &self->bench, &self->bm, PROT_READ);
 }
 
-TEST_F(dirty_errno, second_page_not_there)
+TEST_F(dirty_errno, query_with_second_page_unmapped_loses_nothing)
 {
 	half_bitmap(_metadata, &self->bench, &self->bm, PROT_NONE);
 }
 
-/* Every leaf is 64 bytes of bitmap at a granule of 8 bytes: all, or none. */
+/*
+ * Check 64 bytes of bitmap, one leaf at a granule of 8 bytes: all set or clear.
+ */
 static void expect_leaf(struct __test_metadata *_metadata, const __u8 *map,
 			size_t at, bool dirty)
 {
@@ -368,8 +369,8 @@ static void expect_leaf(struct __test_metadata *_metadata, const __u8 *map,
 }
 
 /*
- * A window of a bitmap is 2 MiB of it. One of the later windows cannot be
- * written: that is told, and everything in all of them by the next query.
+ * A window is 2 MiB of a bitmap. One of the later windows is not writable: the
+ * query fails, and the next query reports the dirty pages of all windows.
  */
 static void bad_window(struct __test_metadata *_metadata, struct bench *bench,
 		       __u64 at, __u64 length, size_t bad)
@@ -398,14 +399,14 @@ static void bad_window(struct __test_metadata *_metadata, struct bench *bench,
 	munmap(map, bytes);
 }
 
-TEST_F(dirty_errno, later_window_unwritable)
+TEST_F(dirty_errno, query_with_later_window_unwritable_loses_nothing)
 {
 	const __u64 at = 0x100000000ULL;
 	const size_t window = 512 * SZ_4K;
 	const __u64 length = 2 * window * 64 + SZ_2M;
 	struct mem mem;
 
-	/* as much IOVA as is told by two windows and a bit */
+	/* Memory that takes more than two windows of bitmap */
 	mem_alloc(_metadata, &mem, SZ_2M, MEM_HUGETLB);
 	for (__u64 off = 0; off < length; off += SZ_2M)
 		iommu_map(_metadata, &self->bench.iommu, mem.va, at + off,

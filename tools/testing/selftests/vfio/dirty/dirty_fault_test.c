@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: queries whose bitmap is in memory that never comes
+ * DOC: queries whose bitmap is in memory that is never delivered
  *
- * A page fault may take as long as userspace wants, as a userfaultfd shows: its
- * owner does not answer. A query that waits there can be killed, and has lost
- * nothing then: the next query reports everything. Meanwhile the address space
- * is not locked for others: what they do completes, or can be killed as well.
+ * A page fault may take any time in userspace: here, the owner of a userfaultfd
+ * never resolves it. A query that waits in such a fault can be killed and loses
+ * no dirty page: the next query reports every page. Meanwhile, calls of other
+ * processes on the same IOAS complete, or can be killed as well.
  *
- * The query that waits is made by a child. The parent does not have the memory
- * that never comes, so it is not the one who is stuck.
+ * A child makes the query that waits. The parent does not map the memory that
+ * is never delivered, so the parent cannot block.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -27,24 +27,24 @@
 #include "lib/report.h"
 
 #define IOVA	0x40000000ULL
-/* As many pages as type1 has bits in a word of its bitmaps. */
+/* As many pages as there are bits in a word of a bitmap of type1 */
 #define AREA	(64 * SZ_4K)
-/* A second mapping of the same memory. */
+/* A second mapping of the same memory */
 #define OTHER	(IOVA + AREA)
-/* IOVAs of one page of bitmap, of a bit for each 4 KiB. */
+/* IOVAs of one page of bitmap with a bit per 4 KiB */
 #define PER_PAGE	(SZ_4K * 8 * SZ_4K)
-/* IOVAs of what a query pins of a bitmap at a time: 512 pages. */
+/* IOVAs of a window, the 512 pages of bitmap that a query pins at a time */
 #define PER_WINDOW	(512 * PER_PAGE)
 
-/* A killed call returns within 20 ms; the machine is shared and emulated. */
+/* Time limit of a killed call, for a shared machine under emulation */
 #define KILLED_MS	1000
-/* A call is taken to be stuck when it has not returned after that. */
+/* A call that has not returned after this time is considered stuck. */
 #define STUCK_MS	500
 
 /**
  * struct child - a process that makes one call
  * @pid: the process
- * @result: pipe that it writes the call's result to
+ * @result: pipe for the result of the call
  */
 struct child {
 	pid_t pid;
@@ -77,7 +77,9 @@ FIXTURE_SETUP(dirty_fault)
 	counts_now(_metadata, &self->before);
 	bench_open(_metadata, bench, variant->mode, "4k");
 	bench_memory(_metadata, bench, IOVA, AREA, MEM_4K);
-	/* Type1 answers for whole mappings only, so the others have theirs. */
+	/*
+	 * Type1 queries whole mappings only, so each other query has its own.
+	 */
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, OTHER, AREA);
 	bench_track(_metadata, bench);
 }
@@ -97,7 +99,9 @@ static void child_reap(struct child *child)
 	child->pid = 0;
 }
 
-/* One child may wait for the other one, so neither is waited for first. */
+/*
+ * A child may wait for the other one, so kill both before waiting for either.
+ */
 FIXTURE_TEARDOWN(dirty_fault)
 {
 	child_kill(&self->behind);
@@ -111,7 +115,7 @@ FIXTURE_TEARDOWN(dirty_fault)
 	counts_check(_metadata, &self->before, 0, 0, 0);
 }
 
-/* What a child is to do; 0 or -errno. */
+/* The call of a child: 0 or -errno. */
 typedef int (*child_call)(struct bench *bench, __u64 length, __u64 missing);
 
 static void child_start(struct __test_metadata *_metadata, struct child *child,
@@ -135,7 +139,7 @@ static void child_start(struct __test_metadata *_metadata, struct child *child,
 	_exit(0);
 }
 
-/* True if the child's call returned within that time. */
+/* Return true if the child's call returned within @milliseconds. */
 static bool child_returned(struct child *child, int milliseconds, int *rc)
 {
 	struct pollfd pfd = { .fd = child->result[0], .events = POLLIN };
@@ -144,7 +148,7 @@ static bool child_returned(struct child *child, int milliseconds, int *rc)
 	       read(child->result[0], rc, sizeof(*rc)) == sizeof(*rc);
 }
 
-/* The child's call succeeds, or waits for what it may wait for. */
+/* Check that the child's call succeeds, or waits, which is logged. */
 static void child_succeeds_or_waits(struct __test_metadata *_metadata,
 				    struct child *child, const char *what)
 {
@@ -157,7 +161,7 @@ static void child_succeeds_or_waits(struct __test_metadata *_metadata,
 	CHECK_RC(0, rc, "the %s failed", what);
 }
 
-/* True if the child is gone soon after it was killed. */
+/* Kill the child and return true if it ends in time. */
 static bool child_dies(struct child *child)
 {
 	kill(child->pid, SIGKILL);
@@ -172,7 +176,7 @@ static bool child_dies(struct child *child)
 	return false;
 }
 
-/* In a child only: nobody is going to answer its page faults. */
+/* Called in a child only, as its page faults are never resolved. */
 static int never_comes(void *at, size_t length)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -189,8 +193,8 @@ static int never_comes(void *at, size_t length)
 }
 
 /*
- * A bitmap for @length bytes of IOVAs, whose pages from number @missing on
- * never come. Those in front of it are there.
+ * Allocate a bitmap for @length bytes of IOVAs. Pages from number @missing on
+ * are never delivered; the pages before exist.
  */
 static __u8 *missing_bitmap(__u64 length, __u64 missing)
 {
@@ -238,7 +242,7 @@ static int call_good_query(struct bench *bench, __u64 length, __u64 skip)
 	return __bench_query(bench, 0, IOVA + skip, length, SZ_4K, bits);
 }
 
-/* A query whose bitmap never comes waits, neither failing nor succeeding. */
+/* Start a query whose bitmap is never delivered, and check that it waits. */
 static void start_stuck(struct __test_metadata *_metadata, struct child *child,
 			child_call call, struct bench *bench, __u64 length,
 			__u64 missing)
@@ -249,7 +253,7 @@ static void start_stuck(struct __test_metadata *_metadata, struct child *child,
 	CHECK(!child_returned(child, STUCK_MS, &rc), "it gave %d", rc);
 }
 
-/* The first page of every area is dirty. */
+/* Check that the first page of every area is dirty. */
 static void expect_all(struct __test_metadata *_metadata, struct bench *bench,
 		       struct guarded_bitmap *bm, __u64 length,
 		       const __u64 *dirty, size_t count)
@@ -275,7 +279,7 @@ TEST_F(dirty_fault, killed_query_returns_and_loses_nothing)
 	expect_all(_metadata, bench, &self->bm, AREA, dirty, 2);
 }
 
-/* Part of the bitmap is there, and part of the dirty bits could be taken. */
+/* The bitmap is partly there, so the query may have cleared dirty bits. */
 TEST_F(dirty_fault, killed_query_of_a_bitmap_that_is_half_there_loses_nothing)
 {
 	const __u64 dirty[] = { IOVA + SZ_4K, IOVA + PER_PAGE + SZ_4K };
@@ -291,7 +295,7 @@ TEST_F(dirty_fault, killed_query_of_a_bitmap_that_is_half_there_loses_nothing)
 	expect_all(_metadata, bench, &self->bm, length, dirty, 2);
 }
 
-/* All of the first window is there, and nothing of the second one. */
+/* All of the first window of the bitmap is there, none of the second one. */
 TEST_F(dirty_fault, killed_query_in_its_second_window_loses_nothing)
 {
 	const __u64 dirty[] = { IOVA + SZ_4K, IOVA + PER_WINDOW + SZ_4K };
@@ -313,7 +317,7 @@ TEST_F(dirty_fault, killed_unmap_with_bitmap_unmaps_and_loses_nothing)
 	struct bench *bench = &self->bench;
 
 	if (variant->mode == MODE_IOMMUFD)
-		return;	/* the unmap of iommufd has no bitmap */
+		return;	/* The unmap of iommufd has no bitmap. */
 	mock_fill(_metadata, &bench->dev, dirty[0], 1, 1);
 	start_stuck(_metadata, &self->stuck, call_unmap, bench, AREA, 0);
 	ASSERT_TRUE(child_dies(&self->stuck));
@@ -321,7 +325,7 @@ TEST_F(dirty_fault, killed_unmap_with_bitmap_unmaps_and_loses_nothing)
 	iommu_unmap(_metadata, &bench->iommu, IOVA, AREA);
 }
 
-/* DMA and queries of others go on; those of a container may wait, killable. */
+/* DMA and other queries continue; those of a container may wait, killable. */
 TEST_F(dirty_fault, query_beside_one_that_waits_returns_or_dies)
 {
 	const __u64 dirty[] = { IOVA + 2 * SZ_4K };
@@ -331,7 +335,7 @@ TEST_F(dirty_fault, query_beside_one_that_waits_returns_or_dies)
 
 	start_stuck(_metadata, &self->stuck, call_query, bench, AREA, 0);
 	for (int i = 0; i < 3; i++) {
-		/* Of other IOVAs, and of the same. */
+		/* Alternate between other IOVAs and the same IOVAs. */
 		child_start(_metadata, &self->beside, call_good_query, bench,
 			    AREA, i % 2 ? 0 : OTHER - IOVA);
 		returned = child_returned(&self->beside, KILLED_MS, &rc);
@@ -344,7 +348,7 @@ TEST_F(dirty_fault, query_beside_one_that_waits_returns_or_dies)
 	expect_all(_metadata, bench, &self->bm, AREA, dirty, 1);
 }
 
-/* A map either completes, or can be killed; queries after it do as well. */
+/* A map and the queries after it complete, or can be killed. */
 TEST_F(dirty_fault, map_beside_a_query_that_waits_returns_or_dies)
 {
 	const __u64 dirty[] = { IOVA + 2 * SZ_4K };
@@ -363,7 +367,7 @@ TEST_F(dirty_fault, map_beside_a_query_that_waits_returns_or_dies)
 	expect_all(_metadata, bench, &self->bm, AREA, dirty, 1);
 }
 
-/* A mapping of memory that never comes, beside everything else. */
+/* Map memory that is never delivered. */
 static int call_map_missing(struct bench *bench, __u64 length, __u64 skip)
 {
 	void *at = mmap(NULL, length, PROT_READ | PROT_WRITE,
@@ -386,14 +390,14 @@ TEST_F(dirty_fault, query_beside_a_map_of_memory_that_never_comes_returns_or_die
 		    OTHER - IOVA);
 	child_succeeds_or_waits(_metadata, &self->beside, "query");
 	EXPECT_TRUE(child_dies(&self->beside));
-	/* Whatever it took with it: nothing is mapped, nothing is pinned. */
+	/* The killed process leaves nothing mapped and nothing pinned. */
 	ASSERT_TRUE(child_dies(&self->stuck));
 	ASSERT_EQ(0, __iommu_map(&bench->iommu, bench->mem.va,
 				 IOVA + 2 * SZ_1G, AREA, PROT_DMA_RW));
 	expect_all(_metadata, bench, &self->bm, AREA, dirty, 1);
 }
 
-/* A bitmap that comes late takes the result of the same query. */
+/* Query with a bitmap that is delivered @delay ms later. */
 static int call_late_query(struct bench *bench, __u64 length, __u64 delay)
 {
 	size_t bytes = SZ_4K;
@@ -416,7 +420,7 @@ static int call_late_query(struct bench *bench, __u64 length, __u64 delay)
 		return -errno;
 	helper = fork();
 	if (!helper) {
-		/* The memory is the parent's; the file is for both. */
+		/* The memory is the parent's; both processes share the file. */
 		usleep(delay * 1000);
 		_exit(ioctl(fd, UFFDIO_ZEROPAGE, &zero) ? 1 : 0);
 	}

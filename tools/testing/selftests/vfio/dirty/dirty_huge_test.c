@@ -2,8 +2,8 @@
 /*
  * DOC: dirty tracking with huge leaves
  *
- * One dirty bit for 2 MiB: every granule under it is dirty. What becomes of a
- * leaf that only a part is asked of is in dirty_leaf_test.c.
+ * A leaf of 2 MiB has one dirty bit: every granule under it is dirty. Queries
+ * for a part of a leaf are tested in dirty_leaf_test.c.
  */
 #include "lib/test.h"
 
@@ -26,7 +26,7 @@ FIXTURE_VARIANT(dirty_huge)
 
 FIXTURE_VARIANT_ADD(dirty_huge, iommufd_2m) { .model = "2m" };
 
-/* It has leaves of 2 MiB, too, one level further down. */
+/* This model has leaves of 2 MiB too, one level below those of 1 GiB. */
 FIXTURE_VARIANT_ADD(dirty_huge, iommufd_1g) { .model = "1g" };
 
 FIXTURE_SETUP(dirty_huge)
@@ -52,7 +52,7 @@ static void write_byte(struct __test_metadata *_metadata, struct bench *bench,
 	oracle_write(oracle, iova, 1);
 }
 
-TEST_F(dirty_huge, a_byte_dirties_its_leaf)
+TEST_F(dirty_huge, write_of_a_byte_dirties_its_leaf)
 {
 	static const __u64 granules[] = { SZ_4K, SZ_64K, SZ_2M };
 	struct bench *bench = &self->bench;
@@ -74,8 +74,8 @@ TEST_F(dirty_huge, a_byte_dirties_its_leaf)
 	}
 }
 
-/* Granules above a leaf: any of its leaves makes one dirty. */
-TEST_F(dirty_huge, coarse_granule)
+/* A granule larger than a leaf is dirty if any of its leaves is. */
+TEST_F(dirty_huge, query_of_granule_above_leaf_is_exact)
 {
 	struct bench *bench = &self->bench;
 
@@ -90,8 +90,8 @@ TEST_F(dirty_huge, coarse_granule)
 	}
 }
 
-/* Every leaf again and again: what hides a bit in the IOTLB is flushed. */
-TEST_F(dirty_huge, write_after_query_is_seen)
+/* Write every leaf repeatedly: each query must flush the IOTLB. */
+TEST_F(dirty_huge, write_after_query_is_reported)
 {
 	struct bench *bench = &self->bench;
 
@@ -107,11 +107,12 @@ TEST_F(dirty_huge, write_after_query_is_seen)
 }
 
 /*
- * A leaf that lies across the edge of a window: at 8 bytes for a bit the first
- * window ends 128 MiB minus what its first page starts with, in the middle of
- * the last leaf but one. Both windows tell their part of it.
+ * A leaf across the edge of two windows. With a bit per 8 bytes, the first
+ * window ends at 128 MiB minus the offset of the bitmap in its first page: in
+ * the middle of the last leaf but one. Each window reports its part of the
+ * leaf.
  */
-TEST_F(dirty_huge, a_leaf_across_windows)
+TEST_F(dirty_huge, leaf_across_windows_is_reported_by_both)
 {
 	static const size_t offsets[] = { 1, 2048, 4095 };
 	struct bench *bench = &self->bench;

@@ -2,10 +2,10 @@
 /*
  * DOC: queries for a part of a huge leaf
  *
- * Hardware has one dirty bit for a leaf and hands it over as a whole. Whoever
- * asks for a part gets that part, and the rest is told to whoever asks for it
- * later: in pieces, in parallel, or after a query that failed. An oracle knows
- * it page by page.
+ * The hardware has one dirty bit per leaf, which a query clears as a whole. A
+ * query for a part of the leaf reports that part only; later queries report the
+ * other pages, whatever ranges they have, in parallel, or after a query that
+ * failed. The oracle has one byte per page.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -36,12 +36,12 @@ FIXTURE_VARIANT_ADD(leaf, model_2m) {
 	.model = "2m", .kind = MEM_HUGETLB, .size = SZ_2M, .count = 4,
 };
 
-/* Two leaves for a huge page of memory. */
+/* Two leaves map one huge page of memory. */
 FIXTURE_VARIANT_ADD(leaf, model_2k) {
 	.model = "2k", .kind = MEM_HUGETLB, .size = SZ_1M, .count = 4,
 };
 
-/* It has leaves of 2 MiB, too, one level further down. */
+/* This model has leaves of 2 MiB too, one level below those of 1 GiB. */
 FIXTURE_VARIANT_ADD(leaf, model_1g_2m) {
 	.model = "1g", .kind = MEM_HUGETLB, .size = SZ_2M, .count = 4,
 };
@@ -70,7 +70,7 @@ FIXTURE_TEARDOWN(leaf)
 	bitmap_free(&self->bm);
 }
 
-/* One byte: all pages of its leaf are dirty. */
+/* Write one byte: all pages of its leaf are dirty. */
 static void write_leaf(struct __test_metadata *_metadata, struct bench *bench,
 		       struct oracle *oracle, __u64 offset, __u64 size)
 {
@@ -78,7 +78,7 @@ static void write_leaf(struct __test_metadata *_metadata, struct bench *bench,
 	oracle_write(oracle, IOVA + offset / size * size, size);
 }
 
-/* A query of [first, first + count) pages, which are clean afterwards. */
+/* Query the pages [first, first + count), which are clean afterwards. */
 static void take(struct __test_metadata *_metadata, struct bench *bench,
 		 struct oracle *oracle, __u64 first, __u64 count)
 {
@@ -92,7 +92,7 @@ static void take(struct __test_metadata *_metadata, struct bench *bench,
 	bitmap_free(&bm);
 }
 
-/* The same with NO_CLEAR, twice: it changes nothing. */
+/* Query with NO_CLEAR, twice, which changes nothing. */
 static void look(struct __test_metadata *_metadata, struct bench *bench,
 		 struct oracle *oracle, __u64 first, __u64 count)
 {
@@ -111,7 +111,7 @@ static void look(struct __test_metadata *_metadata, struct bench *bench,
 	bitmap_free(&bm);
 }
 
-/* Where in a leaf: in front, in the middle, at the end, over its edge. */
+/* Parts of a leaf: at its start, in the middle, at its end, across its end. */
 static const struct {
 	__u64 first, count;
 	bool from_end;
@@ -122,7 +122,7 @@ static const struct {
 	{ 100, 100, true }, { 2, 4, true }, { 255, 255, true },
 };
 
-/* The pages of a part; false where they are not all in memory of that size. */
+/* Return the pages of a part; false if memory of that size lacks some. */
 static bool get_part(size_t i, __u64 leaf, __u64 length, __u64 *first,
 		     __u64 *count)
 {
@@ -133,7 +133,7 @@ static bool get_part(size_t i, __u64 leaf, __u64 length, __u64 *first,
 	return *first + *count <= length / SZ_4K;
 }
 
-TEST_F(leaf, a_part_then_the_rest)
+TEST_F(leaf, query_of_a_part_keeps_the_other_pages)
 {
 	struct bench *bench = &self->bench;
 	struct oracle *oracle = &self->oracle;
@@ -152,7 +152,7 @@ TEST_F(leaf, a_part_then_the_rest)
 	}
 }
 
-TEST_F(leaf, looking_changes_nothing)
+TEST_F(leaf, query_with_no_clear_changes_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct oracle *oracle = &self->oracle;
@@ -172,8 +172,8 @@ TEST_F(leaf, looking_changes_nothing)
 	}
 }
 
-/* A part was told and then written again, as was all of its leaf. */
-TEST_F(leaf, written_again)
+/* Write a leaf again after a query for a part of it. */
+TEST_F(leaf, leaf_written_after_query_of_a_part_is_all_dirty)
 {
 	struct bench *bench = &self->bench;
 	struct oracle *oracle = &self->oracle;
@@ -192,8 +192,8 @@ TEST_F(leaf, written_again)
 	}
 }
 
-/* Any pieces in any order, of any granule, with writes in between. */
-TEST_F(leaf, pieces)
+/* Queries of random ranges and granules, with writes in between. */
+TEST_F(leaf, queries_of_random_parts_report_each_page_once)
 {
 	static const __u64 granules[] = { SZ_4K, SZ_4K, 2 * SZ_4K, SZ_64K };
 	struct bench *bench = &self->bench;
@@ -221,8 +221,8 @@ TEST_F(leaf, pieces)
 	take(_metadata, bench, oracle, 0, self->length / SZ_4K);
 }
 
-/* Parts that fail: nothing is told and nothing is lost. */
-TEST_F(leaf, a_part_that_fails)
+/* Queries for a part that fail report nothing and lose nothing. */
+TEST_F(leaf, failed_query_of_a_part_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct oracle *oracle = &self->oracle;
@@ -246,8 +246,8 @@ TEST_F(leaf, a_part_that_fails)
 	munmap(page, SZ_4K);
 }
 
-/* What was left to tell goes with the mapping, and that of others stays. */
-TEST_F(leaf, unmap_forgets_the_rest)
+/* An unmap discards the pending pages of the mapping, not those of others. */
+TEST_F(leaf, unmap_discards_pending_pages)
 {
 	struct bench *bench = &self->bench;
 	struct oracle *oracle = &self->oracle;
@@ -280,7 +280,7 @@ TEST_F(leaf, unmap_forgets_the_rest)
 	oracle_free(&beside);
 }
 
-TEST_F(leaf, off_and_on_forgets_the_rest)
+TEST_F(leaf, restart_of_tracking_discards_pending_pages)
 {
 	struct bench *bench = &self->bench;
 	struct oracle *oracle = &self->oracle;
@@ -301,16 +301,16 @@ TEST_F(leaf, off_and_on_forgets_the_rest)
 }
 
 /**
- * struct asker - a thread that asks for its part of a range, round by round
- * @bench: what it asks
+ * struct part_query - queries for a part of a leaf, by a thread
+ * @bench: device to query
  * @barrier: rounds begin and end here
- * @iova: start of its part
- * @pages: pages of it
- * @bits: what it was told
- * @rc: of its last query
- * @stop: set in front of the last barrier
+ * @iova: start of the part
+ * @pages: pages of the part
+ * @bits: result of the query
+ * @rc: return value of the query
+ * @stop: set before the last barrier
  */
-struct asker {
+struct part_query {
 	struct bench *bench;
 	pthread_barrier_t *barrier;
 	__u64 iova;
@@ -320,75 +320,78 @@ struct asker {
 	bool stop;
 };
 
-static void *asker_run(void *arg)
+static void *part_query_run(void *arg)
 {
-	struct asker *asker = arg;
+	struct part_query *query = arg;
 
 	for (;;) {
-		pthread_barrier_wait(asker->barrier);
-		if (asker->stop)
+		pthread_barrier_wait(query->barrier);
+		if (query->stop)
 			return NULL;
-		asker->rc = __bench_query(asker->bench, 0, asker->iova,
-					  asker->pages * SZ_4K, SZ_4K,
-					  asker->bits);
-		pthread_barrier_wait(asker->barrier);
+		query->rc = __bench_query(query->bench, 0, query->iova,
+					  query->pages * SZ_4K, SZ_4K,
+					  query->bits);
+		pthread_barrier_wait(query->barrier);
 	}
 }
 
-/* All bits of the part are set: a page of bits is enough for one. */
-static void all_reported(struct __test_metadata *_metadata,
-			 const struct asker *asker, int round)
+/* Check that all bits of the part are set. */
+static void check_all_reported(struct __test_metadata *_metadata,
+			       const struct part_query *query, int round)
 {
-	ASSERT_EQ(0, asker->rc);
-	for (__u64 page = 0; page < asker->pages; page++) {
-		ASSERT_TRUE(asker->bits[page / 8] & (1 << page % 8)) {
+	ASSERT_EQ(0, query->rc);
+	for (__u64 page = 0; page < query->pages; page++) {
+		ASSERT_TRUE(query->bits[page / 8] & (1 << page % 8)) {
 			TH_LOG("round %d: page %llu of those from 0x%llx on",
-			       round, page, asker->iova);
+			       round, page, query->iova);
 		}
 	}
 }
 
-/* One leaf, two threads: what the one does not ask for is told to the other. */
-TEST_F_TIMEOUT(leaf, parallel_parts, 120)
+/* Two threads query parts of one leaf: each page is reported to its thread. */
+TEST_F_TIMEOUT(leaf, parallel_queries_of_parts_report_each_part, 120)
 {
 	const __u64 pages = variant->size / SZ_4K;
 	static __u8 bits[2][SZ_1G / SZ_4K / 8];
-	struct asker askers[2];
+	struct part_query queries[2];
 	pthread_barrier_t barrier;
 	pthread_t thread;
 
 	ASSERT_EQ(0, pthread_barrier_init(&barrier, NULL, 2));
 	for (int i = 0; i < 2; i++)
-		askers[i] = (struct asker) {
+		queries[i] = (struct part_query) {
 			.bench = &self->bench, .barrier = &barrier,
 			.bits = bits[i],
 		};
-	ASSERT_EQ(0, pthread_create(&thread, NULL, asker_run, &askers[1]));
+	ASSERT_EQ(0,
+		  pthread_create(&thread, NULL, part_query_run, &queries[1]));
 	for (int round = 0; round < 600; round++) {
-		__u64 cut = round % 2 ? pages / 2 :
+		__u64 split = round % 2 ? pages / 2 :
 			    1 + next_random(&self->seed) % (pages - 1);
 
 		mock_fill(_metadata, &self->bench.dev, IOVA, 1, round);
-		askers[0].iova = IOVA;
-		askers[0].pages = cut;
-		askers[1].iova = IOVA + cut * SZ_4K;
-		askers[1].pages = pages - cut;
+		queries[0].iova = IOVA;
+		queries[0].pages = split;
+		queries[1].iova = IOVA + split * SZ_4K;
+		queries[1].pages = pages - split;
 		memset(bits, 0, 2 * sizeof(bits[0]));
 		pthread_barrier_wait(&barrier);
-		askers[0].rc = __bench_query(&self->bench, 0, IOVA, cut * SZ_4K,
-					     SZ_4K, bits[0]);
+		queries[0].rc = __bench_query(&self->bench, 0, IOVA,
+					      split * SZ_4K, SZ_4K, bits[0]);
 		pthread_barrier_wait(&barrier);
-		all_reported(_metadata, &askers[0], round);
-		all_reported(_metadata, &askers[1], round);
+		check_all_reported(_metadata, &queries[0], round);
+		check_all_reported(_metadata, &queries[1], round);
 	}
-	askers[1].stop = true;
+	queries[1].stop = true;
 	pthread_barrier_wait(&barrier);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	pthread_barrier_destroy(&barrier);
 }
 
-/* In pieces that fit nothing but the bytes of the bitmap: 8 pages, and more. */
-static int query_in_pieces(struct bench *bench, __u64 iova, __u64 length,
+/*
+ * Query ranges that are aligned to bytes of the bitmap only: 8 pages or more.
+ */
+static int query_by_ranges(struct bench *bench, __u64 iova, __u64 length,
 			   void *bits)
 {
 	static unsigned int turn;
@@ -406,7 +409,7 @@ static int query_in_pieces(struct bench *bench, __u64 iova, __u64 length,
 	return rc;
 }
 
-TEST_F(leaf, a_device_that_writes)
+TEST_F(leaf, queries_of_parts_miss_no_write)
 {
 	struct bench *bench = &self->bench;
 	struct mock_work work = {
@@ -419,10 +422,10 @@ TEST_F(leaf, a_device_that_writes)
 	};
 	struct follow follow;
 
-	/* The copy of a GiB would not fit into memory. */
+	/* The copy of 1 GiB would not fit into memory. */
 	if (variant->size == SZ_1G)
 		return;
-	follow_start(_metadata, &follow, bench, query_in_pieces);
+	follow_start(_metadata, &follow, bench, query_by_ranges);
 	mock_work_start(_metadata, &bench->dev, &work);
 	for (int round = 0; round < 40; round++)
 		follow_round(_metadata, &follow);

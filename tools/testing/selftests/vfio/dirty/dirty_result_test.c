@@ -2,9 +2,10 @@
 /*
  * DOC: every single result is complete
  *
- * What was written before a query began is in the result of that query, whatever
- * other queries do at the same time: that a later one has it is too late after
- * the last round of a migration. Two threads query one half of a range each.
+ * Pages that were written before a query began are in the result of that query,
+ * whatever other queries run concurrently: the result of a later query is too
+ * late after the last round of a migration. Two threads query one half of a
+ * range each.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,14 +28,14 @@
 
 /**
  * struct half - one of the two threads
- * @bench: what is queried
+ * @bench: device to query
  * @first: first page of the half
  * @pages: pages of the half
  * @bits: the result
- * @delay: how long to wait before the query
+ * @delay: time to wait before the query
  * @round: set to the number of a round to begin it
- * @done: set to it at its end
- * @rc: what the query returned
+ * @done: set to the number of the round at its end
+ * @rc: return value of the query
  * @quit: no more rounds
  */
 struct half {
@@ -102,7 +103,7 @@ FIXTURE_VARIANT(halves)
 	size_t pages;
 };
 
-/* Two halves of what is written in one call: a range of the spill is split. */
+/* Two halves of one write of an access: a range of the spill is split. */
 FIXTURE_VARIANT_ADD(halves, access_of_iommufd) {
 	.mode = MODE_IOMMUFD, .model = "4k", .kind = MEM_4K, .mdev = true,
 	.pages = 16,
@@ -119,8 +120,8 @@ FIXTURE_VARIANT_ADD(halves, access_of_compat) {
 };
 
 /*
- * Two halves of a leaf: what is beyond a query is in the spill. A container takes
- * no query for a part of a leaf.
+ * Two halves of a leaf: pages outside of a query go to the spill. A container
+ * refuses queries for a part of a mapping.
  */
 FIXTURE_VARIANT_ADD(halves, leaf_of_iommufd) {
 	.mode = MODE_IOMMUFD, .model = "2m", .kind = MEM_HUGETLB,
@@ -139,7 +140,7 @@ FIXTURE_SETUP(halves)
 					     path));
 	}
 	bench_memory(_metadata, &self->bench, IOVA, LENGTH, variant->kind);
-	/* A container takes queries for whole mappings only: one for a half. */
+	/* A container queries whole mappings only: map each half by itself. */
 	if (variant->mode != MODE_IOMMUFD && variant->mdev) {
 		__u64 half = variant->pages / 2 * SZ_4K;
 
@@ -215,7 +216,7 @@ static int test_cmd(struct bench *bench, struct iommu_test_cmd *cmd)
 	return xioctl(bench->iommu.fd, IOMMU_TEST_CMD, cmd);
 }
 
-/* An access of the kernel's own tests. Return: its ID. */
+/* Create an access of iommufd's test ABI and return its ID. */
 static __u32 access_create(struct __test_metadata *_metadata,
 			   struct bench *bench)
 {
@@ -229,7 +230,7 @@ static __u32 access_create(struct __test_metadata *_metadata,
 	return cmd.create_access.out_access_fd;
 }
 
-/* Pin the first page. Return: what names the pin. */
+/* Pin the first page and return the ID of the pin. */
 static __u32 pin_first(struct __test_metadata *_metadata, struct bench *bench,
 		       int access, bool write)
 {
@@ -284,7 +285,7 @@ static __u64 first_pages(struct __test_metadata *_metadata, struct bench *bench)
 	return bits;
 }
 
-/* A page is dirty while it is pinned for writing, and once more: not longer. */
+/* A page is dirty while it is pinned for writing and once more, not longer. */
 TEST_F(pins, reader_stays_writer_unpins_page_becomes_clean)
 {
 	struct bench *bench = &self->bench;
@@ -318,7 +319,7 @@ TEST_F(pins, writer_stays_reader_unpins_page_stays_dirty)
 	ASSERT_EQ(0, first_pages(_metadata, bench));
 }
 
-/* Of two pins of one access nobody knows which one ends first. */
+/* With two pins of one access, it is unknown which one ends first. */
 TEST_F(pins, one_access_reads_and_writes_page_is_dirty_to_the_end)
 {
 	struct bench *bench = &self->bench;

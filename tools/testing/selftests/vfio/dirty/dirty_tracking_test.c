@@ -2,10 +2,9 @@
 /*
  * DOC: dirty tracking by the bits of an IOMMU
  *
- * Known writes of a device against what a query says, bit by bit: an oracle
- * that has a byte for every leaf knows the answer. Leaves are 4 KiB here;
- * larger ones are in dirty_huge_test.c, and what a type1 container makes of
- * tracking is in dirty_type1_test.c.
+ * Compare each bit of a query's result with an oracle, which has one byte per
+ * leaf. Leaves are 4 KiB here. Larger leaves are tested in dirty_huge_test.c,
+ * and dirty tracking of type1 containers in dirty_type1_test.c.
  */
 #include "lib/test.h"
 
@@ -32,7 +31,7 @@ FIXTURE_VARIANT_ADD(dirty, iommufd_4k) {
 	.model = "4k",
 };
 
-/* Two leaves for a page of memory. */
+/* Two leaves map one page of memory. */
 FIXTURE_VARIANT_ADD(dirty, iommufd_2k) {
 	.mode = MODE_IOMMUFD,
 	.model = "2k",
@@ -54,7 +53,7 @@ FIXTURE_TEARDOWN(dirty)
 	bitmap_free(&self->bm);
 }
 
-/* The device writes whole pages, so that leaves below a page do not differ. */
+/* Write whole pages, so that the leaves of a page do not differ. */
 static void write_pages(struct __test_metadata *_metadata, struct bench *bench,
 			struct oracle *oracle, __u64 first, __u64 count)
 {
@@ -78,7 +77,7 @@ static void write_random(struct __test_metadata *_metadata,
 	}
 }
 
-/* A clearing query of everything: the answer is the oracle, which is clean. */
+/* Query all pages, compare with the oracle, and clear the oracle. */
 static void query_all(struct __test_metadata *_metadata, struct bench *bench,
 		      struct oracle *oracle)
 {
@@ -91,7 +90,7 @@ static void query_all(struct __test_metadata *_metadata, struct bench *bench,
 	bitmap_free(&bm);
 }
 
-TEST_F(dirty, exact_bits_and_clean_after)
+TEST_F(dirty, written_pages_are_reported_once)
 {
 	for (int round = 0; round < 20; round++) {
 		write_random(_metadata, &self->bench, &self->oracle,
@@ -101,8 +100,10 @@ TEST_F(dirty, exact_bits_and_clean_after)
 	}
 }
 
-/* Writes of a few bytes, also over the edge of a page; reads are no writes. */
-TEST_F(dirty, byte_writes)
+/*
+ * Writes of a few bytes, also across the edge of a page. Reads are no writes.
+ */
+TEST_F(dirty, write_of_a_few_bytes_dirties_its_leaves)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 
@@ -120,8 +121,11 @@ TEST_F(dirty, byte_writes)
 	query_all(_metadata, &self->bench, &self->oracle);
 }
 
-/* A refused write leaves no bit, a stopped one those of what it has done. */
-TEST_F(dirty, faulting_writes)
+/*
+ * A write that faults at its start sets no dirty bit; one that faults later
+ * does.
+ */
+TEST_F(dirty, faulting_write_dirties_what_it_wrote)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 
@@ -132,7 +136,7 @@ TEST_F(dirty, faulting_writes)
 	query_all(_metadata, &self->bench, &self->oracle);
 }
 
-TEST_F(dirty, subpage_leaves)
+TEST_F(dirty, leaves_below_a_page_are_exact)
 {
 	struct oracle half;
 	bool fine = !strcmp(variant->model, "2k");
@@ -150,8 +154,8 @@ TEST_F(dirty, subpage_leaves)
 	oracle_free(&half);
 }
 
-/* What another write to a page that was just reported needs is the flush. */
-TEST_F(dirty, write_after_query_is_seen)
+/* The query must flush the IOTLB, or a second write sets no dirty bit. */
+TEST_F(dirty, write_after_query_is_reported)
 {
 	for (int round = 0; round < 30; round++) {
 		__u64 page = next_random(&self->seed) % (PAGES - 4);
@@ -165,10 +169,10 @@ TEST_F(dirty, write_after_query_is_seen)
 }
 
 /*
- * The mock can be told to lose that flush. If this were not seen here, neither
- * would a driver that forgets it.
+ * The mock IOMMU can drop this flush. If this test did not notice it, no test
+ * would notice a driver that lacks the flush.
  */
-TEST_F(dirty, lost_flush_is_noticed)
+TEST_F(dirty, write_after_query_without_flush_is_missed)
 {
 	bitmap_alloc(_metadata, &self->bm, PAGES, 0);
 	write_pages(_metadata, &self->bench, &self->oracle, 7, 1);
@@ -181,7 +185,7 @@ TEST_F(dirty, lost_flush_is_noticed)
 	}
 	ASSERT_EQ(0, sysfs_write(DROP_FLUSH, "0"));
 
-	/* mapping anew flushes, and all is well again */
+	/* Mapping anew flushes, so writes are reported again. */
 	iommu_unmap(_metadata, &self->bench.iommu, IOVA, LENGTH);
 	iommu_map(_metadata, &self->bench.iommu, self->bench.mem.va, IOVA,
 		  LENGTH);
@@ -191,7 +195,7 @@ TEST_F(dirty, lost_flush_is_noticed)
 	}
 }
 
-TEST_F(dirty, no_clear_reads_twice_the_same)
+TEST_F(dirty, query_with_no_clear_keeps_dirty_bits)
 {
 	struct iommu *iommu = &self->bench.iommu;
 
@@ -210,8 +214,8 @@ TEST_F(dirty, no_clear_reads_twice_the_same)
 	query_all(_metadata, &self->bench, &self->oracle);
 }
 
-/* Turning it on forgets what was dirty before; turning it off stops it. */
-TEST_F(dirty, enable_starts_clean)
+/* Enabling clears all dirty bits; while disabled, no query is possible. */
+TEST_F(dirty, enabling_discards_earlier_writes)
 {
 	struct bench *bench = &self->bench;
 	__u8 bits[(PAGES + 7) / 8] = {};
@@ -233,7 +237,7 @@ TEST_F(dirty, enable_starts_clean)
 	query_all(_metadata, bench, &self->oracle);
 }
 
-TEST_F(dirty, granules)
+TEST_F(dirty, query_of_any_granule_is_exact)
 {
 	static const __u64 granules[] = {
 		512, SZ_2K, SZ_4K, 2 * SZ_4K, 4 * SZ_4K, SZ_64K, 4 * SZ_64K,
@@ -260,7 +264,7 @@ TEST_F(dirty, granules)
 	}
 }
 
-TEST_F(dirty, bitmap_at_any_byte)
+TEST_F(dirty, query_into_bitmap_at_any_byte_is_exact)
 {
 	static const size_t offsets[] = {
 		0, 1, 2, 3, 4, 5, 6, 7, 8, 13, 2049, 4056, 4057, 4058, 4059,
@@ -278,8 +282,10 @@ TEST_F(dirty, bitmap_at_any_byte)
 	}
 }
 
-/* Lengths that fill no word, right before memory that cannot be touched. */
-TEST_F(dirty, bitmap_tails)
+/*
+ * Lengths that fill no word, with a bitmap that ends before an unmapped page.
+ */
+TEST_F(dirty, query_of_any_length_stays_in_its_bitmap)
 {
 	static const size_t lengths[] = {
 		1, 2, 7, 8, 9, 15, 17, 63, 64, 65, 127, 128, 129, 255, PAGES,
@@ -301,8 +307,8 @@ TEST_F(dirty, bitmap_tails)
 	}
 }
 
-/* Parts of a mapping clear themselves and nothing else. */
-TEST_F(dirty, parts_of_a_mapping)
+/* A query of a part of a mapping clears only that part. */
+TEST_F(dirty, query_of_a_part_clears_that_part_only)
 {
 	struct bench *bench = &self->bench;
 
@@ -321,19 +327,19 @@ TEST_F(dirty, parts_of_a_mapping)
 	query_all(_metadata, bench, &self->oracle);
 }
 
-TEST_F(dirty, many_mappings)
+TEST_F(dirty, query_across_many_mappings_is_exact)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x80000000ULL;
-	const __u64 pieces[] = { 1, 63, 64, 65, 2, 5, 100 };
+	const __u64 ranges[] = { 1, 63, 64, 65, 2, 5, 100 };
 	struct oracle oracle;
 	__u64 page = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
 		iommu_map(_metadata, &bench->iommu,
 			  bench->mem.va + page * SZ_4K, at + page * SZ_4K,
-			  pieces[i] * SZ_4K);
-		page += pieces[i];
+			  ranges[i] * SZ_4K);
+		page += ranges[i];
 	}
 	ASSERT_EQ(PAGES, page);
 	oracle_init(_metadata, &oracle, at, LENGTH, SZ_4K);
@@ -342,12 +348,12 @@ TEST_F(dirty, many_mappings)
 		query_all(_metadata, bench, &oracle);
 	}
 	oracle_free(&oracle);
-	/* the same memory at another address is another thing */
+	/* Another mapping of the same memory is not dirty. */
 	query_all(_metadata, bench, &self->oracle);
 }
 
-/* Tracking sees mappings that were made and made anew while it was on. */
-TEST_F(dirty, mappings_made_while_tracking)
+/* Mappings that were made or replaced while tracking is enabled are tracked. */
+TEST_F(dirty, mapping_made_while_tracking_is_tracked)
 {
 	struct bench *bench = &self->bench;
 
@@ -363,8 +369,8 @@ TEST_F(dirty, mappings_made_while_tracking)
 	}
 }
 
-/* A hole in the asked range is no error, and its bits stay as they are. */
-TEST_F(dirty, holes_keep_their_bits)
+/* A hole in the range is no error, and the bits of the hole are unchanged. */
+TEST_F(dirty, query_across_a_hole_keeps_its_bits)
 {
 	struct bench *bench = &self->bench;
 	const __u64 hole = 20, behind = IOVA + LENGTH + hole * SZ_4K;
@@ -389,12 +395,12 @@ TEST_F(dirty, holes_keep_their_bits)
 			TH_LOG("page %llu", page);
 		}
 	}
-	/* all of that was told */
+	/* All of these pages were reported. */
 	bench_query(_metadata, bench, &self->bm, IOVA, SZ_4K);
 	ASSERT_EQ(0, bitmap_count(&self->bm));
 }
 
-TEST_F(dirty, bits_are_only_set)
+TEST_F(dirty, query_keeps_bits_that_are_set)
 {
 	struct bench *bench = &self->bench;
 	const size_t bytes = PAGES / 8;
@@ -410,7 +416,7 @@ TEST_F(dirty, bits_are_only_set)
 	ASSERT_TRUE(mem_is(self->bm.bits + 2, bytes - 2, 0x81));
 }
 
-/* A bit of the bitmap is 8 bytes: every leaf is whole bytes of the bitmap. */
+/* Check a bitmap with one bit per 8 bytes: a leaf is whole bytes of bitmap. */
 static void check_fine_bits(struct __test_metadata *_metadata,
 			    const struct oracle *oracle,
 			    const struct guarded_bitmap *bm)
@@ -428,12 +434,12 @@ static void check_fine_bits(struct __test_metadata *_metadata,
 }
 
 /*
- * A window of a bitmap is 2 MiB of it. At 8 bytes for a bit that is 128 MiB of
- * IOVA: here 160 MiB, and a start in the middle of a page of bitmap moves the
- * edge of the window off the edge of a leaf. The leaves of the one model are
- * 4 KiB, those of the other 1 MiB, as large as memory allows.
+ * A window is 2 MiB of a bitmap. With a bit per 8 bytes, a window covers 128
+ * MiB of IOVA. Here 160 MiB are mapped, and the bitmap begins within a page, so
+ * that the edge of the window is not the edge of a leaf. The leaves of one
+ * model are 4 KiB, those of the other 1 MiB, as far as memory allows.
  */
-TEST_F(dirty, window_edges)
+TEST_F(dirty, query_across_a_window_edge_is_exact)
 {
 	static const size_t offsets[] = { 0, 1, 4095, 2048 };
 	struct bench *bench = &self->bench;
@@ -450,7 +456,7 @@ TEST_F(dirty, window_edges)
 	oracle_init(_metadata, &oracle, at, length,
 		    strcmp(variant->model, "2k") ? SZ_4K : SZ_1M);
 	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
-		/* where the second window of this bitmap begins */
+		/* Start of the second window of this bitmap */
 		__u64 edge = at + window - offsets[i] * 8 * granule;
 
 		bitmap_alloc(_metadata, &self->bm, length / granule,
@@ -470,10 +476,10 @@ TEST_F(dirty, window_edges)
 }
 
 /*
- * Nothing is mapped from within the first window of the bitmap to somewhere in
- * the second, which has to begin with a whole byte of it all the same.
+ * Nothing is mapped from within the first window to within the second window,
+ * which must begin with a whole byte of the bitmap nevertheless.
  */
-TEST_F(dirty, a_hole_over_the_window_edge)
+TEST_F(dirty, query_with_a_hole_across_the_window_edge_is_exact)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x100000000ULL;

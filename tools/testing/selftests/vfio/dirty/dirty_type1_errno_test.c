@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: VFIO_IOMMU_DIRTY_PAGES, what it refuses
+ * DOC: refused calls of VFIO_IOMMU_DIRTY_PAGES
  *
- * And that a call which was refused has changed nothing: neither what is tracked
- * nor what is dirty nor a byte of the bitmap.
+ * A refused call changes nothing: neither the state of tracking, nor the dirty
+ * pages, nor a byte of the bitmap.
  */
 #include <sys/mman.h>
 
@@ -68,7 +68,7 @@ FIXTURE_TEARDOWN(refused)
 	report_free(&self->report);
 }
 
-TEST_F(refused, flags)
+TEST_F(refused, bad_flags_change_nothing)
 {
 	static const __u32 bad[] = {
 		0, DIRTY_START | DIRTY_STOP, DIRTY_START | DIRTY_GET,
@@ -87,9 +87,9 @@ TEST_F(refused, flags)
 			 "flags 0x%x", bad[i]);
 	ASSERT_EQ(-EINVAL, xioctl(fd, VFIO_IOMMU_DIRTY_PAGES, &shrt));
 	ASSERT_EQ(-EFAULT, xioctl(fd, VFIO_IOMMU_DIRTY_PAGES, NULL));
-	/* none of them has started it */
+	/* None of the refused calls has started tracking, */
 	ASSERT_EQ(-EINVAL, __report_query(&self->report, &bench->iommu));
-	/* nor stops one of them what was started */
+	/* and none of them stops it. */
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_START));
 	report_write(_metadata, &self->report, &bench->dev, self->kind, 0, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -122,7 +122,7 @@ static const struct {
 	{ 0 - SZ_4K, 2 * SZ_4K, SZ_4K, BYTES },
 };
 
-TEST_F(refused, get)
+TEST_F(refused, get_with_bad_arguments_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -143,8 +143,8 @@ TEST_F(refused, get)
 	}
 }
 
-/* The structure ends before the bitmap does. */
-TEST_F(refused, get_short)
+/* argsz ends before the end of the bitmap structure. */
+TEST_F(refused, get_with_short_argsz_is_einval)
 {
 	struct {
 		struct vfio_iommu_type1_dirty_bitmap dirty;
@@ -171,8 +171,10 @@ TEST_F(refused, get_short)
 	report_check(_metadata, &self->report);
 }
 
-/* What could not be written is told by the next answer. */
-TEST_F(refused, get_unwritable)
+/*
+ * A query whose bitmap is unwritable fails; the next query reports its pages.
+ */
+TEST_F(refused, get_into_unwritable_bitmap_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -180,9 +182,9 @@ TEST_F(refused, get_unwritable)
 	__u8 *map = mmap(NULL, 2 * SZ_4K, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	void *const bad[] = {
-		map + SZ_4K, /* not at all */
-		map + SZ_4K - 8, /* but for the first word */
-		map + SZ_4K - BYTES + 8, /* but for the last word */
+		map + SZ_4K, /* unmapped */
+		map + SZ_4K - 8, /* writable up to the first word */
+		map + SZ_4K - BYTES + 8, /* writable up to the last word */
 		NULL,
 	};
 
@@ -208,8 +210,8 @@ TEST_F(refused, get_unwritable)
 	munmap(map, 2 * SZ_4K);
 }
 
-/* Two mappings: the bitmap ends with the first. */
-TEST_F(refused, get_half_of_it)
+/* Two mappings, of which the bitmap covers the first one only. */
+TEST_F(refused, get_with_half_a_bitmap_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
@@ -271,8 +273,8 @@ FIXTURE_TEARDOWN(version_1)
 	bench_close(_metadata, &self->bench);
 }
 
-/* Version 1 of type1 has no tracking, whatever the arguments are. */
-TEST_F(version_1, has_no_tracking)
+/* Version 1 of type1 lacks dirty tracking, whatever the arguments are. */
+TEST_F(version_1, tracking_is_eacces)
 {
 	int fd = self->bench.iommu.fd;
 	__u64 bits[BYTES / 8] = {}, length = LENGTH;
@@ -334,8 +336,8 @@ static int set_huge_pages(int fd, __u32 ioas_id, __u64 value)
 			      IOMMU_OPTION_OP_SET, ioas_id, &value);
 }
 
-/* Mappings may be split: that is not what version 1 is. */
-TEST_F(split, without_huge_pages_has_tracking)
+/* Disabled huge pages allow splits of mappings, which is not version 1. */
+TEST_F(split, container_without_huge_pages_has_tracking)
 {
 	struct bench *bench = &self->bench;
 	int fd = bench->iommu.fd;
@@ -349,7 +351,7 @@ TEST_F(split, without_huge_pages_has_tracking)
 	ASSERT_EQ(8, bits[0]);
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_STOP));
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_START));
-	/* what is left of a mapping that was split is still tracked */
+	/* The remaining part of a split mapping is still tracked. */
 	mock_fill(_metadata, &bench->dev, IOVA + 4 * SZ_4K, SZ_4K, 1);
 	ASSERT_EQ(0, __type1_unmap(fd, IOVA + 8 * SZ_4K, SZ_4K, &length));
 	ASSERT_EQ(SZ_4K, length);
@@ -358,8 +360,8 @@ TEST_F(split, without_huge_pages_has_tracking)
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_STOP));
 }
 
-/* A container that tracks does not become one that could not stop it. */
-TEST_F(split, version_changes_without_tracking_only)
+/* A container that tracks cannot change to version 1, which has no STOP. */
+TEST_F(split, change_of_version_while_tracking_is_ebusy)
 {
 	struct bench *bench = &self->bench;
 	int fd = bench->iommu.fd;
@@ -370,7 +372,7 @@ TEST_F(split, version_changes_without_tracking_only)
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_STOP));
 	ASSERT_EQ(0, set_iommu(fd, VFIO_TYPE1_IOMMU));
 	ASSERT_EQ(-EACCES, __type1_dirty_flag(fd, DIRTY_START));
-	/* nor is it enough that it may have huge pages again */
+	/* Version 1 has no tracking, also with huge pages enabled. */
 	ASSERT_EQ(0, set_huge_pages(fd, self->ioas_id, 1));
 	ASSERT_EQ(-EACCES, __type1_dirty_flag(fd, DIRTY_START));
 	bench_memory(_metadata, bench, IOVA, LENGTH, MEM_4K);
@@ -380,7 +382,7 @@ TEST_F(split, version_changes_without_tracking_only)
 	ASSERT_EQ(0, set_huge_pages(fd, self->ioas_id, 0));
 	ASSERT_EQ(0, set_iommu(fd, VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_START));
-	/* splitting is what the option says, as it was */
+	/* The option of huge pages allows the split, as before. */
 	ASSERT_EQ(0, __type1_map(fd, bench->mem.va, IOVA, LENGTH, PROT_DMA_RW));
 	ASSERT_EQ(0, __type1_unmap(fd, IOVA, SZ_4K, &length));
 	ASSERT_EQ(SZ_4K, length);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: VFIO_IOMMU_DIRTY_PAGES, what it tells
+ * DOC: results of VFIO_IOMMU_DIRTY_PAGES
  *
- * A container tells the pages that were written, where every IOMMU in it has
- * dirty bits; those that drivers have pinned or written; and every mapped page
- * while there is an IOMMU that cannot tell. What is refused is in
- * dirty_type1_errno_test.c, devices that come and go in type1_scope_test.c.
+ * A container reports
+ *  - pages that were written, by the dirty bits of its IOMMUs;
+ *  - pages that drivers have pinned, or that the kernel wrote for them;
+ *  - every mapped page, while an IOMMU lacks dirty tracking.
+ *
+ * Refused calls are tested in dirty_type1_errno_test.c, attach and detach of
+ * devices in type1_scope_test.c.
  */
 #include "lib/report.h"
 #include "lib/test.h"
@@ -86,8 +89,8 @@ static void stop(struct __test_metadata *_metadata, struct bench *bench)
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_STOP));
 }
 
-/* Exactly that, and clean after; what is pinned stays dirty. */
-TEST_F(type1, what_is_dirty)
+/* Written pages are reported once, pinned pages every time. */
+TEST_F(type1, written_pages_are_reported_once)
 {
 	static const struct {
 		__u64 offset, length;
@@ -115,8 +118,8 @@ TEST_F(type1, what_is_dirty)
 	stop(_metadata, bench);
 }
 
-/* Reads make nothing dirty, nor do writes that fault. */
-TEST_F(type1, what_is_not)
+/* Neither reads nor writes that fault dirty a page. */
+TEST_F(type1, reads_and_faulting_writes_are_not_reported)
 {
 	struct bench *bench = &self->bench;
 
@@ -132,8 +135,8 @@ TEST_F(type1, what_is_not)
 	report_query(_metadata, &self->report, &bench->iommu);
 }
 
-/* A page is written again after each answer: that sets its bit again. */
-TEST_F(type1, written_again)
+/* A page that is written again after a query is reported again. */
+TEST_F(type1, page_written_after_query_is_reported_again)
 {
 	struct bench *bench = &self->bench;
 
@@ -147,8 +150,8 @@ TEST_F(type1, written_again)
 	}
 }
 
-/* What was written before, or while tracking was off, is nobody's concern. */
-TEST_F(type1, starts_clean)
+/* Writes before START, or between STOP and START, are not reported. */
+TEST_F(type1, writes_without_tracking_are_not_reported)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -159,15 +162,15 @@ TEST_F(type1, starts_clean)
 		memset(report->once, 0, sizeof(report->once));
 		start(_metadata, bench);
 		report_query(_metadata, report, &bench->iommu);
-		/* not asked for before the end */
+		/* Written without a query before STOP. */
 		report_write(_metadata, report, &bench->dev, self->kind,
 			     (100 + i) * SZ_4K, SZ_4K);
 		stop(_metadata, bench);
 	}
 }
 
-/* To start again what has started forgets nothing. */
-TEST_F(type1, start_and_stop)
+/* A second START keeps the dirty pages. */
+TEST_F(type1, start_and_stop_can_be_repeated)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -186,8 +189,8 @@ TEST_F(type1, start_and_stop)
 	}
 }
 
-/* Words of mappings are overwritten, those of holes are left alone. */
-TEST_F(type1, mappings_and_holes)
+/* The words of mappings are overwritten, the words of holes are unchanged. */
+TEST_F(type1, query_overwrites_words_of_mappings_only)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = IOVA + 256 * SZ_4K;
@@ -202,14 +205,17 @@ TEST_F(type1, mappings_and_holes)
 	ASSERT_EQ(0, __type1_dirty_get(bench->iommu.fd, IOVA, 512 * SZ_4K,
 				       SZ_4K, bm.bits, 64));
 	bitmap_check_guards(_metadata, &bm);
-	/* 200 pages are 3 words and 8 bits, whose word is of the mapping */
+	/*
+	 * 200 pages are 3 words and 8 bits; the 4th word is overwritten as
+	 * well.
+	 */
 	ASSERT_TRUE(mem_is(bm.bits, 25, all ? 0xff : 0));
 	ASSERT_TRUE(mem_is(bm.bits + 25, 7, 0));
 	ASSERT_EQ(all ? 0xff : 1, bm.bits[32]);
 	ASSERT_TRUE(mem_is(bm.bits + 33, 7, all ? 0xff : 0));
 	ASSERT_TRUE(mem_is(bm.bits + 40, 24, 0x11));
 	bitmap_free(&bm);
-	/* only holes */
+	/* A range of holes only */
 	bitmap_alloc(_metadata, &bm, 64, 0);
 	ASSERT_EQ(0, __type1_dirty_get(bench->iommu.fd, 0x90000000ULL,
 				       64 * SZ_4K, SZ_4K, bm.bits, 8));
@@ -217,8 +223,8 @@ TEST_F(type1, mappings_and_holes)
 	bitmap_free(&bm);
 }
 
-/* A mapping that begins inside a word shares it with what is before. */
-TEST_F(type1, mappings_share_a_word)
+/* A mapping that begins within a word shares the word with the one before. */
+TEST_F(type1, mappings_in_one_word_are_both_reported)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
@@ -235,7 +241,7 @@ TEST_F(type1, mappings_share_a_word)
 	report_query(_metadata, &report, &bench->iommu);
 	report_query(_metadata, &report, &bench->iommu);
 
-	/* behind a hole, whose bits stay */
+	/* The mapping follows a hole, whose bits are unchanged. */
 	iommu_unmap(_metadata, &bench->iommu, at, 10 * SZ_4K);
 	bitmap_reset(&report.bm);
 	report.bm.bits[0] = 0xa5;
@@ -247,7 +253,7 @@ TEST_F(type1, mappings_share_a_word)
 	report_free(&report);
 }
 
-TEST_F(type1, mapped_while_tracking)
+TEST_F(type1, mapping_made_while_tracking_is_tracked)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
@@ -261,10 +267,10 @@ TEST_F(type1, mapped_while_tracking)
 	report_write(_metadata, &report, &bench->dev, self->kind, 7 * SZ_4K,
 		     SZ_4K);
 	report_query(_metadata, &report, &bench->iommu);
-	/* another mapping of the same memory was not written through */
+	/* Another mapping of the same memory was not written. */
 	report_query(_metadata, &self->report, &bench->iommu);
 
-	/* a new one at the same place knows nothing of the former */
+	/* A new mapping at the same IOVA starts clean. */
 	report_write(_metadata, &report, &bench->dev, self->kind, 0, LENGTH);
 	iommu_unmap(_metadata, &bench->iommu, at, LENGTH);
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH);
@@ -274,8 +280,8 @@ TEST_F(type1, mapped_while_tracking)
 	report_free(&report);
 }
 
-/* What drivers have the kernel write for them is told once. */
-TEST_F(type1, copied_for_a_driver)
+/* Pages that the kernel writes for a driver are reported once. */
+TEST_F(type1, write_of_the_kernel_for_a_driver_is_reported_once)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -289,7 +295,7 @@ TEST_F(type1, copied_for_a_driver)
 		mdev = &other;
 	}
 	start(_metadata, bench);
-	/* two bytes, of two pages */
+	/* Two bytes on two pages */
 	report_write(_metadata, report, mdev, REPORT_WRITES, SZ_4K - 1, 2);
 	report_query(_metadata, report, &bench->iommu);
 	report_query(_metadata, report, &bench->iommu);
@@ -301,8 +307,8 @@ TEST_F(type1, copied_for_a_driver)
 	vfio_dev_close(&other);
 }
 
-/* A container of all sorts of devices tells what any of them wrote. */
-TEST_F(type1, other_devices_beside)
+/* A container with several kinds of devices reports the writes of each. */
+TEST_F(type1, writes_of_every_device_are_reported)
 {
 	static const char *const models[] = { "2m", "1g", "emulated", "4k" };
 	struct bench *bench = &self->bench;
@@ -311,7 +317,7 @@ TEST_F(type1, other_devices_beside)
 	char path[128];
 
 	for (size_t i = 0; i < ARRAY_SIZE(models); i++) {
-		/* one of that model is in use by the test itself */
+		/* The test uses the device of this model. */
 		if (!strcmp(models[i], variant->model)) {
 			others[i].fd = -1;
 			others[i].group_fd = -1;
@@ -340,7 +346,7 @@ TEST_F(type1, other_devices_beside)
 		vfio_dev_close(&others[i]);
 }
 
-/* A leaf has one dirty bit: all its pages are dirty, and those of no other. */
+/* All pages of a leaf are dirty, as it has one dirty bit; no others are. */
 static void check_leaf(struct __test_metadata *_metadata, enum iommu_mode mode,
 		       __u64 leaf_pages, enum mem_kind kind)
 {
@@ -367,13 +373,13 @@ static void check_leaf(struct __test_metadata *_metadata, enum iommu_mode mode,
 	bench_close(_metadata, &bench);
 }
 
-TEST(leaves_of_type1)
+TEST(write_dirties_its_leaf_of_type1)
 {
 	check_leaf(_metadata, MODE_TYPE1, 1, MEM_4K);
 	check_leaf(_metadata, MODE_TYPE1, 512, MEM_HUGETLB);
 }
 
-TEST(leaves_of_compat)
+TEST(write_dirties_its_leaf_of_compat)
 {
 	check_leaf(_metadata, MODE_COMPAT, 1, MEM_4K);
 	check_leaf(_metadata, MODE_COMPAT, 512, MEM_HUGETLB);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: bits behind the first window of a query
+ * DOC: bits after the first window of a query
  *
- * A bitmap is pinned in windows of 512 pages. What is mapped behind the first
- * window may begin at any bit, while a window begins with a byte: the bits in
- * front of the mapping, in the same byte, belong to nobody and stay as they are.
+ * A bitmap is pinned in windows of 512 pages. A mapping after the first window
+ * may begin at any bit, but a window begins with a whole byte: bits of that
+ * byte before the mapping are not part of any mapping and must not change.
  */
 #include "lib/test.h"
 #include "lib/report.h"
 
 #define IOVA	0x100000000ULL
 #define AREA	(5 * SZ_4K)
-/* IOVAs of a window whose bitmap begins with a page. */
+/* IOVAs of a window whose bitmap begins with a page */
 #define WINDOW	(512 * SZ_4K * 8 * SZ_4K)
 #define LENGTH	(WINDOW + 64 * 16 * SZ_4K)
 
@@ -43,7 +43,7 @@ FIXTURE_TEARDOWN(dirty_window)
 	bitmap_free(&self->bm);
 }
 
-/* Every bit of a byte, and of a word, that a mapping can begin with. */
+/* A mapping that begins with any bit of a byte, and of a word. */
 TEST_F(dirty_window, mapping_at_any_bit_behind_the_first_window_is_exact)
 {
 	static const size_t offsets[] = { 0, 8, 4088 };
@@ -71,8 +71,8 @@ TEST_F(dirty_window, mapping_at_any_bit_behind_the_first_window_is_exact)
 	}
 }
 
-/* A mapping that both windows have a part of. */
-TEST_F(dirty_window, mapping_across_the_first_window_s_end_is_exact)
+/* A mapping that is partly in each window. */
+TEST_F(dirty_window, mapping_across_the_end_of_the_first_window_is_exact)
 {
 	struct bench *bench = &self->bench;
 	struct guarded_bitmap *bm = &self->bm;
@@ -95,7 +95,7 @@ TEST_F(dirty_window, mapping_across_the_first_window_s_end_is_exact)
 	}
 }
 
-/* iommufd sets bits and clears none, of whatever byte a window begins with. */
+/* iommufd sets bits and clears none, in whatever byte a window begins. */
 TEST_F(dirty_window, bits_beside_a_mapping_behind_the_first_window_stay)
 {
 	const __u64 first = WINDOW / SZ_4K + 64 * 5 + 3;
@@ -104,7 +104,7 @@ TEST_F(dirty_window, bits_beside_a_mapping_behind_the_first_window_stay)
 	const __u64 at = IOVA + first * SZ_4K;
 
 	if (variant->mode != MODE_IOMMUFD)
-		return;	/* type1 clears whole words of what is mapped */
+		return;	/* Type1 clears whole words of mappings. */
 	bitmap_alloc(_metadata, bm, LENGTH / SZ_4K, 0);
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, AREA);
 	mock_fill(_metadata, &bench->dev, at + SZ_4K, 1, 1);

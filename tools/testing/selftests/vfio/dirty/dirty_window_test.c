@@ -2,10 +2,10 @@
 /*
  * DOC: bitmaps of many windows
  *
- * A query pins what one page of page pointers can of its bitmap: 512 pages of 4
- * KiB. A bit for every byte makes that a window for 16 MiB of IOVA. However many
- * windows there are, no more than one is pinned, no bit is in the wrong one, and
- * where one cannot be written nothing is cleared.
+ * A query pins the pages of its bitmap that one page of page pointers
+ * describes: 512 pages of 4 KiB. With a bit per byte, such a window covers 16
+ * MiB of IOVA. At most one window is pinned, every bit is in its own window,
+ * and if a window is unwritable no dirty bit is cleared.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -85,7 +85,7 @@ static void write_some(struct __test_metadata *_metadata, struct bench *bench,
 	}
 }
 
-/* A page has 512 bytes of bitmap here: all of them, or none. */
+/* Check the bitmap: each page has 512 bytes of it, all set or all clear. */
 static void check(struct __test_metadata *_metadata, const __u8 *bits,
 		  const struct oracle *oracle)
 {
@@ -105,7 +105,7 @@ static void check(struct __test_metadata *_metadata, const __u8 *bits,
 	bitmap_free(&pages);
 }
 
-TEST_F(window, every_bit_is_in_its_window)
+TEST_F(window, query_of_many_windows_is_exact)
 {
 	for (int round = 0; round < 3; round++) {
 		write_some(_metadata, &self->bench, &self->oracle,
@@ -125,8 +125,8 @@ TEST_F(window, every_bit_is_in_its_window)
 	}
 }
 
-/* Whichever window is read-only, or in part: nothing is cleared, nothing invented. */
-TEST_F(window, one_that_cannot_be_written_loses_nothing)
+/* If a window is partly or fully read-only, nothing is cleared or set. */
+TEST_F(window, unwritable_window_loses_nothing)
 {
 	size_t bad[] = { 0, WINDOW / 8 - SZ_4K, WINDOW / 8, BITMAP / 2 + SZ_64K,
 			 BITMAP - SZ_4K };
@@ -146,9 +146,9 @@ TEST_F(window, one_that_cannot_be_written_loses_nothing)
 }
 
 /**
- * struct spoiler - a thread that makes a window unwritable in the middle
- * @at: what it changes
- * @stop: it has to end
+ * struct spoiler - a thread that makes a window unwritable during queries
+ * @at: address in the bitmap to change the protection of
+ * @stop: the thread has to end
  */
 struct spoiler {
 	__u8 *at;
@@ -174,8 +174,8 @@ static void *spoil(void *arg)
 	return NULL;
 }
 
-/* Then a later result has too much, but never too little. */
-TEST_F_TIMEOUT(window, one_that_becomes_unwritable_loses_nothing, 120)
+/* A later result may report too many pages, but never too few. */
+TEST_F_TIMEOUT(window, window_unwritable_during_query_loses_nothing, 120)
 {
 	struct spoiler spoiler = { .at = self->bits + BITMAP - SZ_4K };
 	unsigned int failed = 0;
@@ -204,10 +204,10 @@ TEST_F_TIMEOUT(window, one_that_becomes_unwritable_loses_nothing, 120)
 }
 
 /**
- * struct sampler - a thread that looks at the pins of the machine
- * @stop: it has to end
- * @most: pins that it saw at most
- * @samples: how often it looked
+ * struct sampler - a thread that samples the pins of the machine
+ * @stop: the thread has to end
+ * @most: maximum number of pins
+ * @samples: number of samples
  */
 struct sampler {
 	atomic_bool stop;
@@ -247,7 +247,7 @@ static void *sample(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(window, no_more_than_one_is_pinned, 120)
+TEST_F_TIMEOUT(window, query_pins_one_window_at_a_time, 120)
 {
 	struct sampler sampler = {};
 	long before = pins_now();
@@ -261,7 +261,10 @@ TEST_F_TIMEOUT(window, no_more_than_one_is_pinned, 120)
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	TH_LOG("%ld pins in %u samples", sampler.most - before,
 	       sampler.samples);
-	/* What is counted on one CPU is not seen at once on another. */
+	/*
+	 * The counters are per CPU, so one CPU sees changes of another one
+	 * late.
+	 */
 	ASSERT_LE(sampler.most, before + 2 * WINDOW_PAGES);
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: dirty pages and drivers' writes when memory runs out
+ * DOC: dirty pages and drivers' writes without memory
  *
- * Every allocation of a query fails once: what the query did not tell is told
- * by the next one. Likewise for what is on the way to a dirty bit: pins of
- * drivers and what they copy.
+ * Fail every allocation of a query once: pages that the query did not report
+ * are reported by the next one. Likewise, fail the allocations of drivers' pins
+ * and copies.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -21,16 +21,16 @@
 
 #define FAILSLAB	"/sys/kernel/debug/failslab/"
 
-/* More often than a query allocates, also on a debug kernel. */
+/* More allocations than a query makes, also on a debug kernel. */
 #define MOST	1000
 
 /**
- * struct play - an IOAS that two page tables show
- * @bench: the device of the one, which has small leaves
- * @huge: the same IOAS with the device of the other, which has leaves of 2 MiB
- * @mdev: a device that pins, attached
- * @fail: what fails
- * @apart: an IOAS with no page table
+ * struct play - an IOAS with two page tables
+ * @bench: device of the page table with small leaves
+ * @huge: device of the page table with leaves of 2 MiB
+ * @mdev: a device whose driver pins pages, attached
+ * @fail: failure injection
+ * @apart: an IOAS without a page table
  * @bm: bits of all pages
  */
 struct play {
@@ -67,7 +67,7 @@ FIXTURE_SETUP(fail_dirty)
 	fail_nth_open(_metadata, &play->fail);
 }
 
-/* Every allocation of this process that cannot wait fails; others do not. */
+/* Fail every slab allocation of this process that cannot sleep. */
 static void fail_atomic_begin(struct __test_metadata *_metadata)
 {
 	ASSERT_EQ(0, sysfs_write("/proc/self/make-it-fail", "1"));
@@ -77,7 +77,9 @@ static void fail_atomic_begin(struct __test_metadata *_metadata)
 	ASSERT_EQ(0, sysfs_write(FAILSLAB "probability", "100"));
 }
 
-/* The last first: without a filter it would be everybody's allocations. */
+/*
+ * Clear the filter last: without it, allocations of all processes would fail.
+ */
 static int fail_atomic_end(void)
 {
 	return sysfs_write(FAILSLAB "probability", "0") ?:
@@ -113,7 +115,7 @@ static int undo_track(void *data)
 	return __bench_track(&play->huge, false);
 }
 
-TEST_F_TIMEOUT(fail_dirty, tracking, 300)
+TEST_F_TIMEOUT(fail_dirty, every_allocation_of_tracking_fails_once, 300)
 {
 	static const struct fail_case track = {
 		"SET_DIRTY_TRACKING", op_track, undo_track, 0, { -ENOENT },
@@ -130,7 +132,7 @@ static int undo_write(void *data)
 	return __vfio_dev_reset(&play->mdev);
 }
 
-/* A few pages, one by one. The device tells of no memory by a fault. */
+/* Write a few pages one by one. The device reports -ENOMEM as a DMA fault. */
 static int op_write(void *data)
 {
 	struct play *play = data;
@@ -146,7 +148,7 @@ static int op_write(void *data)
 					MOCK_REG(fault_reason), &reason, 4);
 	if (rc || status == VFIO_MOCK_DMA_OK)
 		return rc;
-	/* what came before it is pinned */
+	/* Pages before the fault are pinned. */
 	undo_write(play);
 	return reason == VFIO_MOCK_DMA_FAULT_NO_RAM ? -ENOMEM : -EIO;
 }
@@ -166,8 +168,10 @@ static void fail_writes(struct __test_metadata *_metadata, struct play *play,
 		  pin ? &pins : &writes, play);
 }
 
-/* Of user memory, and of that of a file, which page tables have or have not. */
-TEST_F_TIMEOUT(fail_dirty, driver_writes, 300)
+/*
+ * Writes to memory and to a memfd, with and without a page table of the IOAS.
+ */
+TEST_F_TIMEOUT(fail_dirty, every_allocation_of_driver_writes_fails_once, 300)
 {
 	struct play *play = &self->play;
 	int fd = play->bench.iommu.fd;
@@ -195,7 +199,7 @@ TEST_F_TIMEOUT(fail_dirty, driver_writes, 300)
 	close(file);
 }
 
-/* Everything was written: a query tells all of it, or nothing is lost. */
+/* Write all pages: the query, or the next one after it failed, has them all. */
 static void fail_queries(struct __test_metadata *_metadata, struct play *play,
 			 struct bench *bench)
 {
@@ -224,7 +228,7 @@ static void fail_queries(struct __test_metadata *_metadata, struct play *play,
 	CHECK(failed >= 2, "a query failed %d times only", failed);
 }
 
-TEST_F_TIMEOUT(fail_dirty, query, 300)
+TEST_F_TIMEOUT(fail_dirty, every_allocation_of_a_query_fails_once, 300)
 {
 	struct play *play = &self->play;
 
@@ -233,8 +237,8 @@ TEST_F_TIMEOUT(fail_dirty, query, 300)
 	fail_queries(_metadata, play, &play->huge);
 }
 
-/* The same for what a driver wrote, be it pinned still or not. */
-TEST_F_TIMEOUT(fail_dirty, query_of_what_a_driver_wrote, 300)
+/* Query pages that the kernel wrote for a driver. */
+TEST_F_TIMEOUT(fail_dirty, driver_writes_queried_without_memory_are_reported, 300)
 {
 	struct play *play = &self->play;
 	struct bench by_driver = play->bench;
@@ -246,8 +250,9 @@ TEST_F_TIMEOUT(fail_dirty, query_of_what_a_driver_wrote, 300)
 }
 
 /*
- * A part of a leaf is asked for, and there is no memory to remember the rest:
- * more may be told then, but not less, and by the query after that nothing.
+ * Query a part of a leaf without memory to record its other pages: the next
+ * query may report too many pages, but not too few, and the query after that
+ * reports none.
  */
 static void fail_rest(struct __test_metadata *_metadata, struct play *play,
 		      struct guarded_bitmap *bm, int nth)
@@ -277,7 +282,7 @@ static void fail_rest(struct __test_metadata *_metadata, struct play *play,
 	CHECK_RC(0, bitmap_count(bm), "nth = %d", nth);
 }
 
-TEST_F_TIMEOUT(fail_dirty, rest_of_a_leaf, 300)
+TEST_F_TIMEOUT(fail_dirty, query_of_a_part_without_memory_loses_nothing, 300)
 {
 	struct play *play = &self->play;
 	struct guarded_bitmap bm;
@@ -293,8 +298,8 @@ TEST_F_TIMEOUT(fail_dirty, rest_of_a_leaf, 300)
 	mem_free(&mem);
 }
 
-/* Less and less can be remembered, and in the end only that it is a lot. */
-TEST_F(fail_dirty, no_memory_for_rests)
+/* Without memory to record other pages of leaves, results are conservative. */
+TEST_F(fail_dirty, queries_of_parts_without_memory_are_conservative)
 {
 	const size_t leaves = 8, pages = SZ_2M / SZ_4K, taken = 100;
 	struct bench *bench = &self->play.huge;

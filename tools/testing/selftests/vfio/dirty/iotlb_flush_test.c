@@ -3,10 +3,10 @@
  * DOC: IOTLB flushes of dirty queries
  *
  * A query that clears dirty bits flushes the IOTLB, or the next write through a
- * cached translation sets no dirty bit. IOMMU drivers take different parts of
- * the gather: the mock IOMMU flushes as VT-d does, or, with exact_flush, as
- * SMMUv3 does: only leaves of the gathered page size, and nothing where there is
- * no page size. A query that cleared nothing flushes nothing.
+ * cached translation sets no dirty bit. IOMMU drivers use different parts of
+ * the gather. The mock IOMMU flushes as VT-d does. With exact_flush it flushes
+ * as SMMUv3 does: only leaves of the gathered page size, and nothing without a
+ * page size. A query that clears nothing flushes nothing.
  */
 #include <stdlib.h>
 
@@ -66,7 +66,7 @@ FIXTURE_TEARDOWN(iotlb_flush)
 	sysfs_write(EXACT_FLUSH, "N");
 }
 
-/* How often the IOTLBs behind the device's IOMMU were flushed. */
+/* Return the number of IOTLB flushes of the device's IOMMU. */
 static long flush_count(struct __test_metadata *_metadata, struct bench *bench)
 {
 	char path[256], text[32];
@@ -78,7 +78,7 @@ static long flush_count(struct __test_metadata *_metadata, struct bench *bench)
 	return strtol(text, NULL, 10);
 }
 
-/* The bit of the page at @iova is set in a bitmap that begins at @base. */
+/* Check that the bit of the page at @iova is set in a bitmap from @base on. */
 static void expect_dirty(struct __test_metadata *_metadata,
 			 const struct guarded_bitmap *bm,
 			 __u64 base, __u64 iova)
@@ -107,7 +107,7 @@ TEST_F(iotlb_flush, clean_query_flushes_nothing)
 	ASSERT_EQ(before + 1, flush_count(_metadata, bench));
 }
 
-/* Nothing is mapped in most of the windows that type1 goes through. */
+/* Nothing is mapped in most of the windows of the bitmap. */
 TEST_F(iotlb_flush, clean_query_of_several_windows_flushes_nothing)
 {
 	struct bench *bench = &self->bench;
@@ -123,14 +123,14 @@ TEST_F(iotlb_flush, clean_query_of_several_windows_flushes_nothing)
 	ASSERT_EQ(before, flush_count(_metadata, bench));
 }
 
-/* Tracking begins with all dirty bits cleared, of which there are none. */
+/* Tracking begins by clearing all dirty bits, of which there are none. */
 TEST_F(iotlb_flush, start_without_dirty_bits_flushes_as_the_driver_does)
 {
 	struct bench *bench = &self->bench;
 	long before = flush_count(_metadata, bench);
 
 	bench_track(_metadata, bench);
-	/* set_dirty_tracking() of the mock IOMMU flushes by itself, once. */
+	/* set_dirty_tracking() of the mock IOMMU flushes once. */
 	ASSERT_EQ(before + 1, flush_count(_metadata, bench));
 }
 
@@ -168,7 +168,7 @@ TEST_F(iotlb_flush, write_after_query_of_one_size_is_reported)
 	}
 }
 
-/* A flush of one page size leaves the other one's dirty entries cached. */
+/* A flush of one page size leaves dirty entries of the other one cached. */
 TEST_F(iotlb_flush, write_after_query_of_two_leaf_sizes_is_reported)
 {
 	struct bench *bench = &self->bench;
@@ -211,7 +211,7 @@ TEST_F(iotlb_flush, write_after_query_of_a_sparse_range_is_reported)
 	}
 }
 
-/* What is dirty when tracking begins is cleared, and flushed. */
+/* A restart clears dirty bits, and flushes. */
 TEST_F(iotlb_flush, write_after_restart_is_reported)
 {
 	struct bench *bench = &self->bench;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: a group of devices with and without dirty bits
+ * DOC: a group of devices with and without dirty tracking
  *
- * All devices of a group share a page table. If one of them is behind an IOMMU
- * without dirty bits, a table with dirty tracking cannot be attached: type1
- * reports every mapped page, and iommufd refuses such a table.
+ * All devices of a group share a page table. If the IOMMU of one device lacks
+ * dirty tracking, a page table with dirty tracking cannot be attached: type1
+ * reports every mapped page, and iommufd refuses such a page table.
  */
 #include <string.h>
 #include <unistd.h>
@@ -20,10 +20,10 @@
 #define PAGES	128
 #define LENGTH	(PAGES * SZ_4K)
 
-/* A pattern of the same byte everywhere. */
+/* A pattern that repeats one byte */
 #define BYTES(byte)	((byte) * 0x0101010101010101ULL)
 
-/* A write of one byte that the device could not do. */
+/* Write one byte and return true if the device faults. */
 static bool write_faults(struct __test_metadata *_metadata,
 			 struct vfio_dev *dev, __u64 iova)
 {
@@ -31,7 +31,7 @@ static bool write_faults(struct __test_metadata *_metadata,
 	return mock_get(_metadata, dev, MOCK_REG(status)) != VFIO_MOCK_DMA_OK;
 }
 
-/* Both devices have to be in one group, or the tests below test nothing. */
+/* Check that both devices are in one group, which the tests below rely on. */
 TEST(devices_of_both_kinds_are_in_one_group)
 {
 	char path[128], link[160], first[16] = "", number[16];
@@ -78,7 +78,9 @@ FIXTURE_VARIANT_ADD(mixed_container, compat_incapable_first) {
 	.mode = MODE_COMPAT, .first = INCAPABLE, .second = CAPABLE,
 };
 
-/* The group is in the container by the first device; the second one follows. */
+/*
+ * The first device brings the group into the container; the second one follows.
+ */
 FIXTURE_SETUP(mixed_container)
 {
 	struct bench *bench = &self->bench;
@@ -106,7 +108,7 @@ FIXTURE_TEARDOWN(mixed_container)
 	counts_check(_metadata, &self->before, 0, 0, 0);
 }
 
-/* Conservative, for as long as the group is there, and once more. */
+/* The result is conservative while the group is attached, and once more. */
 TEST_F(mixed_container, query_reports_every_mapped_page)
 {
 	struct bench *bench = &self->bench;
@@ -120,13 +122,13 @@ TEST_F(mixed_container, query_reports_every_mapped_page)
 	ASSERT_EQ(1, bench->mem.va[3 * SZ_4K]);
 	ASSERT_EQ(2, bench->mem.va[5 * SZ_4K]);
 	report_query(_metadata, report, &bench->iommu);
-	/* The device that stays does not make the group another one. */
+	/* The group lacks dirty tracking whichever device is open. */
 	vfio_dev_close(&self->second);
 	report_query(_metadata, report, &bench->iommu);
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_STOP));
 }
 
-/* The group's table is not shared with one that has dirty bits. */
+/* The group does not share a page table with a group with dirty tracking. */
 TEST_F(mixed_container, group_beside_a_capable_one_is_precise_after_it_left)
 {
 	struct bench *bench = &self->bench;
@@ -192,7 +194,7 @@ FIXTURE_TEARDOWN(mixed_iommufd)
 	counts_check(_metadata, &self->before, 0, 0, 0);
 }
 
-TEST_F(mixed_iommufd, capability_is_of_the_device)
+TEST_F(mixed_iommufd, capability_is_reported_per_device)
 {
 	bool able;
 
@@ -204,8 +206,10 @@ TEST_F(mixed_iommufd, capability_is_of_the_device)
 	ASSERT_FALSE(able);
 }
 
-/* Attaching one device attaches its group, which has one that cannot. */
-TEST_F(mixed_iommufd, attach_of_a_table_with_tracking_is_einval)
+/*
+ * Attaching one device attaches its group, of which one device cannot attach.
+ */
+TEST_F(mixed_iommufd, attach_of_a_page_table_with_tracking_is_einval)
 {
 	__u32 tracked, plain;
 	int fd = self->iommu.fd;
@@ -221,11 +225,13 @@ TEST_F(mixed_iommufd, attach_of_a_table_with_tracking_is_einval)
 		ASSERT_EQ(-EINVAL, __vfio_dev_attach(&self->capable, tracked));
 		ASSERT_EQ(-EINVAL, __vfio_dev_attach(&self->incapable,
 						     tracked));
-		/* A refused attach leaves the group where it was. */
+		/* A refused attach leaves the group detached. */
 		ASSERT_TRUE(write_faults(_metadata, &self->capable, IOVA));
 	}
 
-	/* One without tracking does, for both; then it cannot be replaced. */
+	/*
+	 * A page table without tracking attaches; then it cannot be replaced.
+	 */
 	ASSERT_EQ(0, __vfio_dev_attach(&self->capable, plain));
 	ASSERT_EQ(0, __vfio_dev_attach(&self->incapable, plain));
 	ASSERT_NE(0, __vfio_dev_attach(&self->capable, tracked));
@@ -236,7 +242,7 @@ TEST_F(mixed_iommufd, attach_of_a_table_with_tracking_is_einval)
 	ASSERT_EQ(-EOPNOTSUPP, __hwpt_track(fd, plain, true));
 }
 
-/* The table that an IOAS makes by itself has no dirty bits, and suits both. */
+/* The automatic page table of an IOAS lacks dirty tracking, and attaches. */
 TEST_F(mixed_iommufd, attach_of_an_ioas_succeeds)
 {
 	ASSERT_EQ(0, __vfio_dev_attach(&self->incapable, self->iommu.ioas_id));
