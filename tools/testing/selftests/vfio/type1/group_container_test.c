@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: a group and what it is put into
+ * DOC: groups and their container
  *
- * A group is taken out of a container, or closed, while its devices are open, and
- * while other threads use the container. The first is refused; the second waits
- * for ioctls that run, and ioctls that follow find no IOMMU.
+ * Remove a group from its container, or close its file, while its devices are
+ * open and while other threads use the container. Removing the group is refused
+ * while a device is open. Otherwise it waits for running ioctls, and later
+ * ioctls find no IOMMU.
  *
- * RACE_SECONDS in the environment is how long the race takes.
+ * The environment variable RACE_SECONDS sets the duration of the race.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -25,9 +26,9 @@
 
 /**
  * struct group - a group of one device
- * @path: of the device
- * @name: of the device
- * @node: of the group
+ * @path: sysfs directory of the device
+ * @name: name of the device
+ * @node: device file of the group
  */
 struct group {
 	char path[PATH_MAX];
@@ -127,7 +128,7 @@ FIXTURE_TEARDOWN(open_device)
 	iommu_close(&self->other);
 }
 
-/* However many files of the device there are. */
+/* The ioctl is refused while any file of the device is open. */
 TEST_F(open_device, unset_container_is_refused)
 {
 	int again;
@@ -144,8 +145,8 @@ TEST_F(open_device, unset_container_is_refused)
 	self->fd = -1;
 }
 
-/* A device of one container is never opened in the other. */
-TEST_F(open_device, other_container_waits_for_close)
+/* A device in one container cannot be opened in the other one. */
+TEST_F(open_device, open_in_other_container_succeeds_after_close)
 {
 	unset_container(self->group_fd);
 	EXPECT_EQ(-EINVAL, set_container(self->group_fd, self->other.fd));
@@ -157,7 +158,7 @@ TEST_F(open_device, other_container_waits_for_close)
 	ASSERT_LE(0, self->fd);
 }
 
-/* What belongs to the group stays with its devices. */
+/* An open device keeps its group busy after the group's file is closed. */
 TEST_F(open_device, closed_group_stays_until_device_is_closed)
 {
 	close(self->group_fd);
@@ -174,15 +175,15 @@ TEST_F(open_device, closed_group_stays_until_device_is_closed)
 }
 
 /**
- * struct leave - a container that groups join and leave
- * @container: its file
- * @group: the group; has a device that pins
- * @group_fd: its file
- * @close_group: leave by closing the file, instead of by an ioctl
+ * struct leave - a container to which a group is added and removed repeatedly
+ * @container: file of the container
+ * @group: the group; the driver of its device pins pages
+ * @group_fd: file of the group
+ * @close_group: remove the group by closing its file, instead of by an ioctl
  * @va: memory to map
- * @stop: for the threads to end
- * @maps: mappings that were made
- * @threads: how many call ioctls of the container
+ * @stop: the threads have to end
+ * @maps: number of mappings made
+ * @threads: number of threads that call ioctls of the container
  */
 struct leave {
 	int container;
@@ -195,7 +196,7 @@ struct leave {
 	atomic_uint threads;
 };
 
-/* Errnos are of no interest: at any time there may be no IOMMU. */
+/* Ignore errnos: at any time there may be no IOMMU. */
 static void *leave_ioctls(void *data)
 {
 	struct leave *leave = data;
@@ -284,8 +285,8 @@ FIXTURE_TEARDOWN(leave)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* The last group leaves while ioctls of the container run. */
-TEST_F_TIMEOUT(leave, ioctls_of_other_threads, 7200)
+/* Remove the last group while ioctls of the container run. */
+TEST_F_TIMEOUT(leave, last_group_removed_during_ioctls_leaks_nothing, 7200)
 {
 	struct leave *leave = &self->leave;
 	double end = race_now() + race_seconds();
@@ -301,7 +302,7 @@ TEST_F_TIMEOUT(leave, ioctls_of_other_threads, 7200)
 		    !set_iommu(leave->container))
 			sets++;
 		usleep(round % 7 * 50);
-		/* EBUSY while a thread has the device open */
+		/* EBUSY while a thread has the device open. */
 		if (!leave->close_group) {
 			unset_container(leave->group_fd);
 			continue;

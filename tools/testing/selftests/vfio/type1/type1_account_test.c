@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: memory that a type1 container locks, and whose it is
+ * DOC: accounting of memory that is mapped in a type1 container
  *
- * Pinned memory is locked memory of the process that mapped it, up to its limit
- * or, with CAP_IPC_LOCK, without one. It stays that process' memory whoever
- * unmaps it, until a process takes it over: see type1_vaddr_test.c.
+ * Pinned memory is accounted as locked memory of the process that mapped it,
+ * limited by RLIMIT_MEMLOCK unless it has CAP_IPC_LOCK. It stays accounted to
+ * this process whichever process unmaps it, until another process takes the
+ * accounting over: see type1_vaddr_test.c.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -20,12 +21,12 @@
 #define PAGES	64
 #define LENGTH	(PAGES * SZ_4K)
 
-/* Nobody else in the machine has this one. */
+/* A user that runs no other process */
 #define UNPRIVILEGED_UID	54321
 
 #define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 
-/* What this program is called by itself with, see after_exec(). */
+/* Argument of this program when it executes itself, see after_exec() */
 #define AFTER_EXEC	"--after-exec"
 
 FIXTURE(account)
@@ -40,7 +41,7 @@ FIXTURE_SETUP(account)
 
 	sysfs_write(EMULATED_PIN, "Y");
 	bench_open(_metadata, bench, MODE_TYPE1, "4k");
-	/* shared, so that other processes see what devices write */
+	/* Shared, so that other processes see the device's writes. */
 	bench->mem.length = LENGTH;
 	bench->mem.map_length = LENGTH;
 	bench->mem.map = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
@@ -72,8 +73,8 @@ static void become_unprivileged(struct __test_metadata *_metadata, long limit)
 	ASSERT_EQ(0, setuid(UNPRIVILEGED_UID));
 }
 
-/* Up to the limit and not a page more; after a refusal all is as before. */
-TEST_F(account, limit)
+/* Up to the limit and not a page more; a refused map changes nothing. */
+TEST_F(account, map_beyond_the_limit_is_enomem)
 {
 	struct iommu *iommu = &self->bench.iommu;
 	__u8 *va = self->bench.mem.va;
@@ -96,8 +97,8 @@ TEST_F(account, limit)
 	}
 }
 
-/* With CAP_IPC_LOCK there is no limit, but it is counted all the same. */
-TEST_F(account, privileged)
+/* CAP_IPC_LOCK lifts the limit, but the memory is accounted. */
+TEST_F(account, privileged_map_is_accounted_without_limit)
 {
 	struct rlimit rlimit = { 0, 0 };
 	struct iommu *iommu = &self->bench.iommu;
@@ -106,15 +107,17 @@ TEST_F(account, privileged)
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &rlimit));
 	iommu_map(_metadata, iommu, va, IOVA, LENGTH);
 	counts_check(_metadata, &self->counts, PAGES, PAGES, PAGES);
-	/* what is privileged stays so: it is given back in full */
+	/* What was accounted with privilege is unaccounted without it. */
 	become_unprivileged(_metadata, 0);
 	ASSERT_EQ(-ENOMEM, __iommu_map(iommu, va, SZ_1G, SZ_4K, PROT_DMA_RW));
 	iommu_unmap(_metadata, iommu, IOVA, LENGTH);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* Pages that a driver holds too are counted once, and those alone without. */
-TEST_F(account, pinned_by_a_driver_too)
+/*
+ * Pages that a driver has pinned too are accounted once; without IOMMU as well.
+ */
+TEST_F(account, page_pinned_by_a_driver_too_is_accounted_once)
 {
 	struct bench *bench = &self->bench;
 	struct vfio_dev mdev;
@@ -141,15 +144,15 @@ TEST_F(account, pinned_by_a_driver_too)
 	vfio_dev_close(&mdev);
 }
 
-/* A device that joins needs all of it, and the limit may be in the way. */
-TEST_F(account, limit_when_joined)
+/* A device with an IOMMU pins all mapped memory, which may exceed the limit. */
+TEST_F(account, attach_beyond_the_limit_is_enomem)
 {
 	struct bench *bench = &self->bench;
 	struct vfio_dev mdev;
 
 	join(_metadata, bench, &mdev, "emulated");
 	vfio_dev_close(&bench->dev);
-	/* as root opens groups, and who maps is somebody else */
+	/* Opening a group takes root; the mapping process is another user. */
 	for (int i = 0; i < 2; i++) {
 		struct rlimit rlimit = { 10 * SZ_4K, RLIM_INFINITY };
 		char path[256];
@@ -171,7 +174,7 @@ TEST_F(account, limit_when_joined)
 	vfio_dev_close(&mdev);
 }
 
-/* What a child does, which ends with its status, an errno: -errno. */
+/* Wait for a child and return its exit status as -errno. */
 static int wait_for(struct __test_metadata *_metadata, pid_t child)
 {
 	int status;
@@ -181,8 +184,8 @@ static int wait_for(struct __test_metadata *_metadata, pid_t child)
 	return -WEXITSTATUS(status);
 }
 
-/* Memory of another process: of it, and counted for it, also after it is gone. */
-TEST_F(account, forked)
+/* Memory of another process is accounted to it, also after it has exited. */
+TEST_F(account, mapping_of_a_child_stays_accounted_to_it)
 {
 	struct iommu *iommu = &self->bench.iommu;
 	__u8 *va = self->bench.mem.va;
@@ -198,7 +201,7 @@ TEST_F(account, forked)
 	iommu_unmap(_metadata, iommu, IOVA, LENGTH);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 
-	/* it unmaps what is not its own */
+	/* The child unmaps memory of the parent. */
 	iommu_map(_metadata, iommu, va, IOVA, LENGTH);
 	child = fork();
 	if (!child)
@@ -207,7 +210,7 @@ TEST_F(account, forked)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* In the new program: none of its memory is locked, before and after. */
+/* Check in the new program that none of its memory is locked at any time. */
 static int after_exec(int fd)
 {
 	void *va = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
@@ -222,7 +225,7 @@ static int after_exec(int fd)
 		return -rc;
 	if (unmapped != LENGTH || counts_locked())
 		return 102;
-	/* below zero pages there would be no room for any */
+	/* The map fails if the accounting has become negative. */
 	rc = __type1_map(fd, va, IOVA, 10 * SZ_4K, PROT_DMA_RW);
 	if (rc)
 		return -rc;
@@ -236,8 +239,8 @@ static int after_exec(int fd)
 	return counts_locked() ? 105 : 0;
 }
 
-/* exec() gives a process other memory, but what is mapped stays. */
-TEST_F(account, execed)
+/* After exec() the process has another mm, but the mappings stay. */
+TEST_F(account, mapping_from_before_exec_stays_pinned)
 {
 	struct bench *bench = &self->bench;
 	struct rlimit rlimit = { 10 * SZ_4K, 10 * SZ_4K };
@@ -260,14 +263,14 @@ TEST_F(account, execed)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* A limit on mappings, whatever their size. */
-TEST_F(account, entries)
+/* dma_entry_limit limits the number of mappings, whatever their size. */
+TEST_F(account, map_beyond_the_entry_limit_is_enospc)
 {
 	struct vfio_iommu_type1_info_dma_avail avail;
 	struct bench *bench = &self->bench;
 	struct iommu *iommu = &bench->iommu;
 
-	/* it may be for containers from now on */
+	/* The limit applies to containers opened from now on. */
 	bench_close(_metadata, bench);
 	ASSERT_EQ(0, sysfs_write(ENTRY_LIMIT, "3"));
 	bench_open(_metadata, bench, MODE_TYPE1, "4k");
@@ -299,7 +302,7 @@ TEST_F(account, entries)
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], AFTER_EXEC)) {
-		/* CAP_IPC_LOCK would do without a limit */
+		/* With CAP_IPC_LOCK there would be no limit. */
 		if (setuid(UNPRIVILEGED_UID))
 			return 108;
 		return after_exec(atoi(argv[2]));

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: where IOVAs end, and version 1 of type1
+ * DOC: the end of the IOVA space, and version 1 of type1
  *
- * A mapping may end with the last byte that there is an IOVA for, which is where
- * sums wrap. Without an IOMMU nothing else limits it; with one it does, in the
- * same way at its own end. And version 1, which unmaps what it was not asked for.
+ * A mapping may end at the last IOVA, where a sum of start and length wraps.
+ * Without an IOMMU, the last IOVA is the end of the 64 bits; with an IOMMU, it
+ * is the end of its aperture. Version 1 of type1 unmaps more than the given
+ * range.
  */
 #include "lib/counts.h"
 #include "lib/report.h"
@@ -13,7 +14,7 @@
 #define PAGES	200
 #define LENGTH	(PAGES * SZ_4K)
 
-/* Ends at 2^64, the end of a mock IOMMU at 2^48. */
+/* Mappings end at 2^64, or at 2^48, the end of a mock IOMMU's aperture. */
 #define TOP	(0ULL - LENGTH)
 #define MOCK_END	0x1000000000000ULL
 
@@ -71,7 +72,7 @@ FIXTURE_SETUP(top)
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
 }
 
-/* Pins leak, if they do, when the container goes with the mapping in it. */
+/* Closing the container with the mapping in it must not leak pins. */
 FIXTURE_TEARDOWN(top)
 {
 	bench_close(_metadata, &self->bench);
@@ -88,7 +89,7 @@ static void write_ends(struct __test_metadata *_metadata, struct bench *bench,
 	bench->mem.va[LENGTH - 1] = 0;
 }
 
-TEST_F(top, dirty)
+TEST_F(top, writes_at_the_end_are_reported)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -104,8 +105,8 @@ TEST_F(top, dirty)
 	report_query(_metadata, report, &bench->iommu);
 }
 
-/* Every way there is to unmap it. */
-TEST_F(top, unmapped)
+/* All ways to unmap the last page. */
+TEST_F(top, mapping_at_the_end_can_be_unmapped)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -122,7 +123,7 @@ TEST_F(top, unmapped)
 	write_ends(_metadata, bench, report, self->kind);
 	iommu_unmap(_metadata, &bench->iommu, at, LENGTH);
 
-	/* the last page alone, which other mappings are beside of */
+	/* The last page alone, beside other mappings. */
 	iommu_map(_metadata, &bench->iommu, bench->mem.va + LENGTH - SZ_4K,
 		  at + LENGTH - SZ_4K, SZ_4K);
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH - SZ_4K);
@@ -135,7 +136,7 @@ TEST_F(top, unmapped)
 					 &length));
 	ASSERT_EQ(LENGTH, length);
 
-	/* VMMs that do not know of that flag */
+	/* VMMs without VFIO_DMA_UNMAP_FLAG_ALL unmap in two halves. */
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH);
 	ASSERT_EQ(0, __type1_unmap(fd, 0, half, &low));
 	ASSERT_EQ(0, __type1_unmap(fd, half, half, &high));
@@ -145,7 +146,7 @@ TEST_F(top, unmapped)
 						MOCK_REG(status)));
 }
 
-TEST_F(top, refused)
+TEST_F(top, ranges_beyond_the_end_are_refused)
 {
 	struct bench *bench = &self->bench;
 	struct iommu *iommu = &bench->iommu;
@@ -157,12 +158,12 @@ TEST_F(top, refused)
 				       at + LENGTH - SZ_4K, SZ_4K,
 				       PROT_DMA_RW));
 	iommu_unmap(_metadata, iommu, at, LENGTH);
-	/* a page more than there is */
+	/* One page beyond the end. */
 	rc = __iommu_map(iommu, bench->mem.va, at + SZ_4K, LENGTH,
 			 PROT_DMA_RW);
 	ASSERT_EQ(type1 || self->end ? -EINVAL : -EOVERFLOW, rc);
 	if (!self->end) {
-		/* what wraps is no range to ask for, or to unmap */
+		/* A range that wraps can neither be queried nor unmapped. */
 		ASSERT_EQ(-EINVAL, __type1_dirty_get(iommu->fd, at + SZ_4K,
 						     LENGTH, SZ_4K, bits, 40));
 		length = LENGTH;
@@ -172,8 +173,8 @@ TEST_F(top, refused)
 	iommu_map(_metadata, iommu, bench->mem.va, at, LENGTH);
 }
 
-/* A device whose IOMMU does not reach that far cannot join. */
-TEST_F(top, out_of_reach_of_others)
+/* A device whose IOMMU has a smaller aperture cannot be attached. */
+TEST_F(top, attach_with_smaller_aperture_is_refused)
 {
 	struct bench *bench = &self->bench;
 	bool type1 = variant->mode == MODE_TYPE1;
@@ -186,7 +187,10 @@ TEST_F(top, out_of_reach_of_others)
 	ASSERT_EQ(0, mock_find("2m", 0, path, sizeof(path)));
 	for (int i = 0; i < 3; i++) {
 		rc = __vfio_dev_open(&dev, &bench->iommu, path);
-		/* the first IOMMU of the container: its driver would say that */
+		/*
+		 * The first IOMMU of the container: its driver returns the
+		 * errno.
+		 */
 		ASSERT_EQ(type1 ? -ERANGE : -EADDRINUSE, rc);
 		write_ends(_metadata, bench, &self->report, self->kind);
 		report_query(_metadata, &self->report, &bench->iommu);
@@ -236,7 +240,7 @@ FIXTURE_TEARDOWN(version_1)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* Whether the device can write to the page at that offset. */
+/* Return true if the device can write to the page at @offset. */
 static bool reaches(struct __test_metadata *_metadata, struct bench *bench,
 		    __u64 offset)
 {
@@ -256,10 +260,10 @@ static __u64 unmap(struct __test_metadata *_metadata, struct bench *bench,
 }
 
 /*
- * A mapping goes as a whole, with its first byte, and stays otherwise. The
- * container on /dev/iommu has always cut it instead.
+ * Version 1 unmaps the whole of a mapping whose first byte is in the range, and
+ * no other mapping. The compat container has always split mappings instead.
  */
-TEST_F(version_1, unmap_a_part)
+TEST_F(version_1, unmap_of_a_part_unmaps_whole_mapping_or_splits)
 {
 	struct bench *bench = &self->bench;
 	bool splits = variant->mode == MODE_COMPAT;
@@ -269,11 +273,11 @@ TEST_F(version_1, unmap_a_part)
 	ASSERT_EQ(!splits, reaches(_metadata, bench, SZ_2M));
 	ASSERT_TRUE(reaches(_metadata, bench, SZ_2M - SZ_4K));
 	ASSERT_TRUE(reaches(_metadata, bench, SZ_2M + SZ_4K));
-	/* from the middle to beyond the end */
+	/* From the middle to beyond the end. */
 	ASSERT_EQ(splits ? SZ_64K : 0, unmap(_metadata, bench,
 					     2 * SZ_2M - SZ_64K, 2 * SZ_64K));
 	ASSERT_EQ(!splits, reaches(_metadata, bench, 2 * SZ_2M - SZ_4K));
-	/* the first page, and all that belongs to it */
+	/* The first page, and with version 1 the whole mapping. */
 	ASSERT_EQ(splits ? SZ_4K : 2 * SZ_2M,
 		  unmap(_metadata, bench, 0, SZ_4K));
 	ASSERT_EQ(splits, reaches(_metadata, bench, SZ_4K));
@@ -283,7 +287,7 @@ TEST_F(version_1, unmap_a_part)
 	ASSERT_EQ(0, unmap(_metadata, bench, 0, 2 * SZ_2M));
 }
 
-TEST_F(version_1, unmap_several)
+TEST_F(version_1, unmap_of_several_unmaps_whole_mappings_or_splits)
 {
 	struct bench *bench = &self->bench;
 	bool splits = variant->mode == MODE_COMPAT;
@@ -291,13 +295,13 @@ TEST_F(version_1, unmap_several)
 	for (int i = 0; i < 4; i++)
 		iommu_map(_metadata, &bench->iommu, bench->mem.va,
 			  IOVA + i * SZ_2M, SZ_64K);
-	/* from a hole into the last one */
+	/* From a hole into the last mapping. */
 	ASSERT_EQ(splits ? SZ_64K + SZ_4K : 2 * SZ_64K,
 		  unmap(_metadata, bench, SZ_2M + SZ_1M, SZ_2M + SZ_1M + SZ_4K));
 	ASSERT_TRUE(reaches(_metadata, bench, SZ_2M));
 	ASSERT_FALSE(reaches(_metadata, bench, 2 * SZ_2M));
 	ASSERT_EQ(splits, reaches(_metadata, bench, 3 * SZ_2M + SZ_4K));
-	/* both of the first */
+	/* Both of the first mappings. */
 	unmap(_metadata, bench, 0, 2 * SZ_2M);
 	ASSERT_FALSE(reaches(_metadata, bench, 0));
 	ASSERT_FALSE(reaches(_metadata, bench, SZ_2M));

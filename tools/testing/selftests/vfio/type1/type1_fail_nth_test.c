@@ -2,9 +2,10 @@
 /*
  * DOC: every allocation of every ioctl of a container fails once
  *
- * A call that runs out of memory says so, and everything is as before: what is
- * mapped, pinned, locked and dirty. What gives something back needs no memory; at
- * most it takes more pages for dirty than there are, and never less.
+ * An ioctl that runs out of memory returns -ENOMEM and changes nothing:
+ * mappings, pins, accounting and dirty pages. Calls that release something need
+ * no memory. At most, a later result has too many dirty pages, but never too
+ * few.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -19,21 +20,21 @@
 #define PAGES	200
 #define LENGTH	(PAGES * SZ_4K)
 
-/* More memory, so that no single allocation describes it. */
+/* Memory that takes more than one allocation to describe */
 #define MORE	(700 * SZ_4K)
 
-/* More often than anything allocates, also on a debug kernel. */
+/* More allocations than any call makes, also on a debug kernel. */
 #define MOST	2000
 
 /**
  * struct play - a container with a device that tracks
- * @test: for checks in what fail_each() calls
+ * @test: the test, for checks in callbacks of fail_each()
  * @bench: the device, and memory that is mapped at IOVA
- * @report: what it wrote there
+ * @report: expected dirty pages of that memory
  * @more: memory that is not mapped
  * @dev: another device, not open
- * @path: where that is found
- * @fail: what fails
+ * @path: sysfs directory of @dev
+ * @fail: failure injection
  */
 struct play {
 	struct __test_metadata *test;
@@ -91,7 +92,7 @@ static void track(struct __test_metadata *_metadata, struct play *play)
 	ASSERT_EQ(0, __type1_dirty_flag(play->bench.iommu.fd, DIRTY_START));
 }
 
-/* The device that was there all the time writes, and that is told. */
+/* Check that the writes of the first device are reported. */
 static int check_device(void *data)
 {
 	struct play *play = data;
@@ -111,7 +112,7 @@ static int op_map(void *data)
 			   PROT_DMA_RW);
 }
 
-/* Nothing of it may be left, nor may what is there be gone. */
+/* Check that a failed map leaves nothing mapped and unmaps nothing. */
 static int check_map(void *data)
 {
 	struct play *play = data;
@@ -145,7 +146,7 @@ static int op_info(void *data)
 				sizeof(cap));
 }
 
-TEST_F_TIMEOUT(fail, mapping, 600)
+TEST_F_TIMEOUT(fail, every_allocation_of_mapping_fails_once, 600)
 {
 	static const struct fail_case cases[] = {
 		{ .name = "MAP_DMA", .op = op_map, .undo = op_unmap,
@@ -176,7 +177,7 @@ static int op_stop(void *data)
 	return __type1_dirty_flag(play->bench.iommu.fd, DIRTY_STOP);
 }
 
-/* Tracking is off: STOP has no other way to be seen. */
+/* Check that tracking is off: then a query fails. */
 static int check_start(void *data)
 {
 	struct play *play = data;
@@ -185,7 +186,7 @@ static int check_start(void *data)
 	return rc == -EINVAL ? 0 : -EIO;
 }
 
-TEST_F_TIMEOUT(fail, start_and_stop, 300)
+TEST_F_TIMEOUT(fail, every_allocation_of_start_fails_once, 300)
 {
 	static const struct fail_case cases[] = {
 		{ .name = "START", .op = op_start, .undo = op_stop,
@@ -197,13 +198,13 @@ TEST_F_TIMEOUT(fail, start_and_stop, 300)
 	fail_each(_metadata, &play->fail, -1, &cases[0], play);
 	ASSERT_EQ(0, op_start(play));
 	fail_each(_metadata, &play->fail, -1, &cases[1], play);
-	/* nothing of it lasts */
+	/* No failure has a lasting effect. */
 	ASSERT_EQ(0, op_stop(play));
 	ASSERT_EQ(0, op_start(play));
 	check_device(play);
 }
 
-/* What asks for the bits: GET, or unmap. 0 or -errno. */
+/* A call that returns the dirty bits, GET or unmap: 0 or -errno. */
 typedef int (*query_t)(struct play *play);
 
 static int query_get(struct play *play)
@@ -220,7 +221,7 @@ static int query_unmap(struct play *play)
 				    play->report.bm.bits, play->report.bytes);
 }
 
-/* A device writes, then the question fails: the next one tells it. */
+/* Write with a device, make the query fail, and query again. */
 static void fail_query(struct __test_metadata *_metadata, struct play *play,
 		       struct vfio_dev *dev, enum report_kind kind,
 		       query_t query)
@@ -238,7 +239,10 @@ static void fail_query(struct __test_metadata *_metadata, struct play *play,
 		hit = fail_nth_disarm(_metadata, &play->fail);
 		CHECK(!rc || (hit && rc == -ENOMEM), "%d: %d", nth, rc);
 		failed += rc != 0;
-		/* pages that had to be let go of are told once more */
+		/*
+		 * Pages that the unmap made drivers unpin are reported once
+		 * more.
+		 */
 		if (rc && query == query_unmap)
 			report_unpin(report);
 		if (rc) {
@@ -256,7 +260,7 @@ static void fail_query(struct __test_metadata *_metadata, struct play *play,
 	CHECK(failed >= 1, "failed %d times only", failed);
 }
 
-TEST_F_TIMEOUT(fail, queries, 600)
+TEST_F_TIMEOUT(fail, failed_query_loses_nothing, 600)
 {
 	struct play *play = &self->play;
 	struct vfio_dev mdev;
@@ -284,7 +288,7 @@ static int op_join(void *data)
 	struct play *play = data;
 	int rc = __vfio_dev_open(&play->dev, &play->bench.iommu, play->path);
 
-	/* of sysfs and of files, which are opened on the way */
+	/* Opening files and sysfs may fail with ENFILE, too. */
 	return rc == -ENFILE ? -ENOMEM : rc;
 }
 
@@ -296,8 +300,8 @@ static int undo_join(void *data)
 	return check_device(play);
 }
 
-/* By a device with an IOMMU of its own, one of the same IOMMU, and without. */
-TEST_F_TIMEOUT(fail, joining, 600)
+/* Attach a device with another IOMMU, the same IOMMU, or none. */
+TEST_F_TIMEOUT(fail, every_allocation_of_attach_fails_once, 600)
 {
 	static const struct {
 		const char *model;
@@ -318,8 +322,8 @@ TEST_F_TIMEOUT(fail, joining, 600)
 	}
 }
 
-/* Nobody can refuse to let go: what it wrote is told, if need be with more. */
-TEST_F_TIMEOUT(fail, leaving, 600)
+/* Detaching cannot fail: its writes are reported, perhaps with other pages. */
+TEST_F_TIMEOUT(fail, detach_without_memory_loses_nothing, 600)
 {
 	struct play *play = &self->play;
 	struct report *report = &play->report;
@@ -368,7 +372,9 @@ static int op_update(void *data)
 				 play->bench.mem.va, IOVA, LENGTH);
 }
 
-/* What is valid has no new address, and what is not cannot become so twice. */
+/*
+ * Check that a valid address cannot be updated, nor an invalid one invalidated.
+ */
 static int check_valid(void *data)
 {
 	return op_update(data) == -EINVAL ? check_device(data) : -EIO;
@@ -379,7 +385,7 @@ static int check_invalid(void *data)
 	return op_invalidate(data) == -EINVAL ? check_device(data) : -EIO;
 }
 
-TEST_F_TIMEOUT(fail, addresses, 300)
+TEST_F_TIMEOUT(fail, every_allocation_of_address_updates_fails_once, 300)
 {
 	static const struct fail_case cases[] = {
 		{ .name = "UNMAP_DMA VADDR", .op = op_invalidate,

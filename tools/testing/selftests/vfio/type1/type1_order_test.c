@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: which errno, if several apply
+ * DOC: the errno if several errors apply
  *
- * A VMM that takes one way after EEXIST and another one after EINVAL has to get
- * what the kernels before gave it. So each row breaks two rules.
+ * A VMM that handles EEXIST and EINVAL differently depends on the errno that
+ * earlier kernels return. So each row has two errors.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -17,15 +17,15 @@
 #define IOVA	0x10000000ULL
 #define LENGTH	(64 * SZ_4K)
 
-/* IOVAs of the mock IOMMU end here. */
+/* End of the mock IOMMU's aperture */
 #define MOCK_END	0x1000000000000ULL
 
 #define ENTRY_LIMIT	"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 #define UNSAFE		"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
 
-/* What is mapped where there is nothing. */
+/* An address without memory */
 #define NOWHERE		((void *)0x1000)
-/* The last page that there is an address for. */
+/* The last page of the address space */
 #define LAST_PAGE	((void *)-4096L)
 
 FIXTURE(order)
@@ -56,14 +56,14 @@ FIXTURE_TEARDOWN(order)
 }
 
 /**
- * struct map_order - a map that breaks more than one rule
- * @name: which
- * @limit: mappings that there may be; 0 for the usual number
- * @va: memory; NULL for memory that is there
- * @iova: where
- * @length: bytes
- * @type1: errno of VFIO's container
- * @compat: errno of the one on /dev/iommu
+ * struct map_order - a map with more than one error
+ * @name: the errors
+ * @limit: dma_entry_limit; NULL for the default
+ * @va: memory; NULL for valid memory
+ * @iova: start of the range
+ * @length: bytes of the range
+ * @type1: errno of a container of /dev/vfio/vfio
+ * @compat: errno of the compat container
  */
 struct map_order {
 	const char *name;
@@ -102,7 +102,7 @@ static const struct map_order map_orders[] = {
 	{ "IOVA wraps", NULL, NULL, 0 - SZ_4K, 2 * SZ_4K, -EINVAL, -EOVERFLOW },
 };
 
-TEST_F(order, of_map)
+TEST_F(order, map_with_two_errors_has_the_errno_of_type1)
 {
 	struct bench *bench = &self->bench;
 	const struct map_order *row;
@@ -120,11 +120,11 @@ TEST_F(order, of_map)
 /**
  * struct unmap_size - an unmap that fails
  * @flags: VFIO_DMA_UNMAP_FLAG_*
- * @iova: where
- * @length: bytes
- * @type1: errno of VFIO's container, which leaves the size alone
- * @compat: errno of the one on /dev/iommu
- * @set: the latter sets the size
+ * @iova: start of the range
+ * @length: bytes of the range
+ * @type1: errno of a container of /dev/vfio/vfio, which keeps the size
+ * @compat: errno of the compat container
+ * @set: the compat container sets the size
  */
 static const struct unmap_size {
 	__u32 flags;
@@ -142,7 +142,7 @@ static const struct unmap_size {
 	{ 1U << 31, MOCK_END - LENGTH, SZ_4K, -EINVAL, -EINVAL, false },
 };
 
-TEST_F(order, size_after_failed_unmap)
+TEST_F(order, failed_unmap_keeps_or_sets_the_size)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(unmap_sizes); i++) {
 		const struct unmap_size *row = &unmap_sizes[i];
@@ -161,8 +161,8 @@ TEST_F(order, size_after_failed_unmap)
 	}
 }
 
-/* RLIMIT_MEMLOCK is named in the log, as nothing else tells it from ENOMEM. */
-TEST(limit_of_locked_memory_is_logged)
+/* An exceeded RLIMIT_MEMLOCK is logged, as other failures return ENOMEM too. */
+TEST(map_beyond_the_limit_is_logged)
 {
 	static const struct rlimit none;
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
@@ -176,11 +176,12 @@ TEST(limit_of_locked_memory_is_logged)
 	mem_alloc(_metadata, &bench.mem, LENGTH, MEM_4K);
 	lseek(fd, 0, SEEK_END);
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &none));
-	/* CAP_IPC_LOCK stays with root, so become somebody else. */
+	/* Root keeps CAP_IPC_LOCK, so become another user. */
 	ASSERT_EQ(0, setresuid(1000, 1000, 1000));
 	/*
-	 * The line is rate-limited, and earlier tests may have used that up: call
-	 * until it appears, or the harness ends this test after 30 s.
+	 * The message is rate-limited, and earlier tests may have used up the
+	 * limit. So call until it appears; the harness ends the test after 30
+	 * s.
 	 */
 	while (!found) {
 		ASSERT_EQ(-ENOMEM, __type1_map(bench.iommu.fd, bench.mem.va,
@@ -195,7 +196,7 @@ TEST(limit_of_locked_memory_is_logged)
 	bench_close(_metadata, &bench);
 }
 
-/* What a program that looks for the driver's version finds. */
+/* Programs may read the version of the driver. */
 TEST(module_has_version)
 {
 	char version[16];
@@ -213,8 +214,8 @@ static int join(struct iommu *iommu, struct vfio_dev *dev, const char *model)
 	return rc ?: __vfio_dev_open(dev, iommu, path);
 }
 
-/* Of the first IOMMU of a container, and of one that comes after others. */
-TEST(aperture_of_first_iommu)
+/* Attach the first IOMMU to a container with mappings. */
+TEST(first_iommu_with_smaller_aperture_is_erange)
 {
 	struct vfio_dev emulated, dev;
 	struct iommu iommu;
@@ -233,8 +234,8 @@ TEST(aperture_of_first_iommu)
 	iommu_close(&iommu);
 }
 
-/* Nesting, which no IOMMU driver has any more, is looked at before interrupts. */
-TEST(nesting_and_unsafe_interrupts)
+/* Nesting, which no IOMMU driver supports, is checked before interrupts. */
+TEST(nesting_with_unsafe_interrupts_is_einval)
 {
 	struct vfio_dev dev;
 	struct iommu iommu;
@@ -265,8 +266,8 @@ FIXTURE_TEARDOWN(objects)
 	bench_close(_metadata, &self->bench);
 }
 
-/* The source of a copy comes before the destination. */
-TEST_F(objects, copy_of_nothing_to_nowhere)
+/* The source of a copy is checked before the destination. */
+TEST_F(objects, copy_with_two_errors_has_the_errno_of_iommufd)
 {
 	const __u32 ioas_id = self->bench.iommu.ioas_id, none = 0x7fffffff;
 	int fd = self->bench.iommu.fd;
@@ -284,8 +285,8 @@ TEST_F(objects, copy_of_nothing_to_nowhere)
 				       ioas_id, IOVA, 0));
 }
 
-/* A page table in a page table takes data for the driver. */
-TEST_F(objects, page_table_in_page_table_without_data)
+/* A page table in a page table requires driver data. */
+TEST_F(objects, page_table_in_page_table_without_data_is_eopnotsupp)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	int fd = self->bench.iommu.fd;

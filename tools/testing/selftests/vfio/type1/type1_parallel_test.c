@@ -2,8 +2,9 @@
 /*
  * DOC: ioctls of a container that wait, beside ioctls that do not
  *
- * A map waits for memory that does not come. All that concerns other memory goes
- * on, what overlaps it waits for it, and a process that waits can be killed.
+ * A map waits for memory that is not delivered. Ioctls on other memory
+ * continue, overlapping ioctls wait for the map, and a waiting process can be
+ * killed.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -24,21 +25,21 @@
 #define PAGES	64
 #define LENGTH	(PAGES * SZ_4K)
 
-/* Where the map waits, and where nothing is mapped. */
+/* IOVA of the map that waits, and of no mapping */
 #define SLOW	0x20000000ULL
 #define FREE	0x30000000ULL
 
-/* An ioctl that takes longer waits for another one. */
+/* An ioctl that takes longer is considered to wait for another one. */
 #define SECONDS_AT_MOST	10
 
 /**
  * struct waiter - an ioctl in a thread of its own
  * @fd: the container
- * @call: the ioctl: 0 or -errno
- * @missing: memory for it
+ * @call: issues the ioctl: 0 or -errno
+ * @missing: memory that is not delivered
  * @thread: the thread
- * @done: it has returned
- * @rc: what it returned
+ * @done: the ioctl has returned
+ * @rc: its result
  * @length: bytes that it has unmapped
  */
 struct waiter {
@@ -91,7 +92,7 @@ static int call_unmap_all(struct waiter *waiter)
 				   &waiter->length);
 }
 
-/* The structure ends where memory is missing: in the middle of the ranges. */
+/* The argument ends in missing memory: in the middle of the IOVA ranges. */
 static int call_info(struct waiter *waiter)
 {
 	struct vfio_iommu_type1_info *info =
@@ -146,7 +147,7 @@ static void start_map(struct __test_metadata *_metadata, struct waiter *map)
 	missing_wait(_metadata, map->missing);
 }
 
-/* Every ioctl, of memory that is there. */
+/* Call every ioctl, with memory that exists. */
 static void use_container(struct __test_metadata *_metadata,
 			  struct bench *bench)
 {
@@ -165,7 +166,7 @@ static void use_container(struct __test_metadata *_metadata,
 					  sizeof(bits)));
 	ASSERT_EQ(LENGTH, length);
 	ASSERT_EQ(16, bits[0]);
-	/* What is being mapped is not mapped. */
+	/* A range that is being mapped counts as not mapped. */
 	ASSERT_EQ(0, __type1_dirty_get(fd, SLOW + SZ_4K, LENGTH, SZ_4K, bits,
 				       sizeof(bits)));
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_STOP));
@@ -175,15 +176,15 @@ static void use_container(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, xioctl(fd, VFIO_IOMMU_GET_INFO, &info));
 	ASSERT_EQ(1, xioctl(fd, VFIO_CHECK_EXTENSION,
 			    (void *)VFIO_TYPE1v2_IOMMU));
-	/* too late for that */
+	/* The type cannot change any more. */
 	ASSERT_EQ(-EINVAL, xioctl(fd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1_IOMMU));
-	/* only checked, as nothing is mapped there */
+	/* Fails without waiting, as nothing is mapped there. */
 	ASSERT_EQ(-ENOENT, __type1_map_flags(fd, VFIO_DMA_MAP_FLAG_VADDR,
 					     bench->mem.va, FREE, LENGTH));
 }
 
-/* Fails by the time that the harness gives it where something waits. */
-TEST_F_TIMEOUT(parallel, others_go_on, 60)
+/* If an ioctl waits, the harness ends the test by its timeout. */
+TEST_F_TIMEOUT(parallel, ioctls_on_other_memory_do_not_wait, 60)
 {
 	struct bench *bench = &self->bench;
 	double start;
@@ -199,8 +200,8 @@ TEST_F_TIMEOUT(parallel, others_go_on, 60)
 	iommu_unmap(_metadata, &bench->iommu, SLOW, LENGTH);
 }
 
-/* What overlaps waits, and finds the mapping. */
-TEST_F_TIMEOUT(parallel, overlapping_calls_wait, 60)
+/* Overlapping ioctls wait, and then find the mapping. */
+TEST_F_TIMEOUT(parallel, overlapping_ioctls_wait_for_the_map, 60)
 {
 	struct bench *bench = &self->bench;
 	struct waiter unmap = self->map, map = self->map;
@@ -232,15 +233,15 @@ TEST_F_TIMEOUT(parallel, overlapping_calls_wait, 60)
 	EXPECT_EQ(LENGTH, unmap.length);
 }
 
-/* A map that fails has never been there for the one that waits for it. */
-TEST_F_TIMEOUT(parallel, waiting_map_takes_the_place_of_a_failed_one, 60)
+/* A map that waits for an overlapping map succeeds if that map fails. */
+TEST_F_TIMEOUT(parallel, map_waiting_for_a_failed_map_succeeds, 60)
 {
 	struct bench *bench = &self->bench;
 	struct missing there = { .va = bench->mem.va, .length = LENGTH };
 	struct waiter map = self->map;
 	size_t half = LENGTH / 2;
 
-	/* the second half is no memory at all */
+	/* The second half is unmapped memory. */
 	ASSERT_EQ(0, munmap(self->missing.va + half, half));
 	start_map(_metadata, &self->map);
 	map.missing = &there;
@@ -255,14 +256,14 @@ TEST_F_TIMEOUT(parallel, waiting_map_takes_the_place_of_a_failed_one, 60)
 	EXPECT_EQ(0, map.rc);
 }
 
-/* Where the caller's structure is missing nothing waits for it. */
-TEST_F_TIMEOUT(parallel, missing_argument_stops_nothing, 60)
+/* An ioctl whose argument is missing does not make other ioctls wait. */
+TEST_F_TIMEOUT(parallel, ioctl_with_missing_argument_blocks_no_other, 60)
 {
 	struct missing *missing = &self->missing;
 	struct waiter info = self->map;
 	double start;
 
-	/* a page in front of it, for the beginning of the structure */
+	/* A page before the missing memory, for the start of the argument. */
 	ASSERT_NE(MAP_FAILED, mmap(missing->va - SZ_4K, SZ_4K,
 				   PROT_READ | PROT_WRITE, MAP_PRIVATE |
 				   MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
@@ -278,7 +279,7 @@ TEST_F_TIMEOUT(parallel, missing_argument_stops_nothing, 60)
 	munmap(missing->va - SZ_4K, SZ_4K);
 }
 
-/* In a process of its own: one map waits for memory, other calls for the map. */
+/* In a child: one map waits for memory, other calls wait for the map. */
 static void wait_for_ever(struct __test_metadata *_metadata, int fd, int ready)
 {
 	struct waiter waiters[3] = {};
@@ -315,7 +316,7 @@ TEST_F_TIMEOUT(parallel, waiting_process_can_be_killed, 60)
 	if (!child)
 		wait_for_ever(_metadata, bench->iommu.fd, pipefd[1]);
 	ASSERT_EQ(1, read(pipefd[0], &byte, 1));
-	/* and another process that has the container goes on */
+	/* Another process with the container continues. */
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, FREE, LENGTH);
 	iommu_unmap(_metadata, &bench->iommu, FREE, LENGTH);
 	start = race_now();
@@ -323,7 +324,7 @@ TEST_F_TIMEOUT(parallel, waiting_process_can_be_killed, 60)
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	ASSERT_TRUE(WIFSIGNALED(status));
 	EXPECT_GT(SECONDS_AT_MOST, race_now() - start);
-	/* nothing is left of the map */
+	/* Nothing is left of the map. */
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, SLOW, LENGTH);
 	iommu_unmap(_metadata, &bench->iommu, SLOW, LENGTH);
 	close(pipefd[0]);
@@ -334,13 +335,13 @@ TEST_F_TIMEOUT(parallel, waiting_process_can_be_killed, 60)
 #define THREADS		4
 
 /**
- * struct limited - threads that map at once
+ * struct limited - threads that map concurrently
  * @fd: the container
  * @va: a page of memory
- * @barrier: at which they meet before and after each round
- * @stop: for the threads to end
- * @done: mappings that were made in this round
- * @other: errnos that are not ENOSPC
+ * @barrier: rounds begin and end here
+ * @stop: the threads have to end
+ * @done: number of mappings made in this round
+ * @other: number of errnos other than ENOSPC
  */
 struct limited {
 	int fd;
@@ -372,8 +373,8 @@ static void *limited_map(void *data)
 	}
 }
 
-/* As many of them as there may be, and no more. */
-TEST(limit_is_exact)
+/* Concurrent maps make as many mappings as the limit allows, and no more. */
+TEST(concurrent_maps_meet_the_limit_exactly)
 {
 	pthread_t threads[THREADS];
 	struct limited limited = {};

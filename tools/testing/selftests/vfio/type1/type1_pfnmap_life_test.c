@@ -2,10 +2,11 @@
 /*
  * DOC: lifetime of a BAR that is mapped for devices
  *
- * Two edu devices in one container behind VT-d. The BAR of the first one is mapped
- * in the container, and the second one reads its identification register by DMA.
- * The mapping must end when the process loses the BAR: then the first device may
- * be closed, reset or gone, and the physical address may be anything.
+ * Two edu devices are in one container behind VT-d. The BAR of the first one is
+ * mapped in the container, and the second one reads its identification register
+ * by DMA. The mapping must end when the process loses the BAR: then the first
+ * device may be closed, reset or removed, and another device may use the
+ * physical address.
  */
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -20,7 +21,7 @@
 #define OTHER_IOVA	0x4000000ULL
 #define RAM_LENGTH	(16 * SZ_4K)
 
-/* The device's first register. */
+/* Value of the device's first register */
 #define EDU_ID		0x010000edU
 
 FIXTURE(bar_life)
@@ -85,7 +86,7 @@ FIXTURE_TEARDOWN(bar_life)
 	mem_free(&self->mem);
 }
 
-/* Whether DMA of the second device reads the first one's register at an IOVA. */
+/* Return true if the second device reads the first one's register at @iova. */
 static bool reads_id(struct __test_metadata *_metadata, struct vfio_dev *dev,
 		     struct mem *mem, __u64 iova)
 {
@@ -102,7 +103,7 @@ static bool reads_id(struct __test_metadata *_metadata, struct vfio_dev *dev,
 
 #define READS_ID(iova)	reads_id(_metadata, &self->dev[1], &self->mem, (iova))
 
-/* An unmap reports all of a mapping, and the IOVAs can be mapped anew. */
+/* Check that an unmap reports all of a mapping, and that the IOVAs are free. */
 static void check_unmap(struct __test_metadata *_metadata, struct iommu *iommu,
 			__u64 size)
 {
@@ -163,7 +164,7 @@ TEST_F_TIMEOUT(bar_life, disabled_memory_ends_every_mapping, 120)
 	ASSERT_EQ(0, __edu_enable(&self->dev[0]));
 	ASSERT_FALSE(READS_ID(BAR_IOVA));
 	ASSERT_FALSE(READS_ID(OTHER_IOVA));
-	/* The process reaches the BAR as before. */
+	/* The process can access the BAR as before. */
 	ASSERT_EQ(EDU_ID, *(__u32 *)self->va);
 	ASSERT_FALSE(READS_ID(BAR_IOVA));
 	check_unmap(_metadata, &self->iommu, self->bar.size);
@@ -171,7 +172,7 @@ TEST_F_TIMEOUT(bar_life, disabled_memory_ends_every_mapping, 120)
 	ASSERT_TRUE(READS_ID(BAR_IOVA));
 }
 
-/* No access to the device's memory space, no mapping. */
+/* A BAR whose memory space is disabled cannot be mapped. */
 TEST_F_TIMEOUT(bar_life, map_with_disabled_memory_is_efault, 120)
 {
 	ASSERT_EQ(0, __edu_disable_memory(&self->dev[0]));
@@ -214,7 +215,9 @@ TEST_F_TIMEOUT(bar_life, close_and_unbind_end_the_mapping, 120)
 	check_unmap(_metadata, &self->iommu, self->bar.size);
 }
 
-/* A child's copy of the VMA is not the one that was mapped. */
+/*
+ * The mapping depends on the VMA of the process that mapped, not on a child's.
+ */
 TEST_F_TIMEOUT(bar_life, fork_keeps_the_mapping, 120)
 {
 	pid_t child;
@@ -262,8 +265,8 @@ TEST_F_TIMEOUT(bar_life, exit_of_the_mapping_process_ends_the_mapping, 120)
 	}
 }
 
-/* What joins gets neither what ended nor an error for it. */
-TEST_F_TIMEOUT(bar_life, device_that_joins_after_the_end, 120)
+/* Attach a device after the BAR mapping has ended: no mapping and no error. */
+TEST_F_TIMEOUT(bar_life, device_attached_after_the_end_reads_nothing, 120)
 {
 	vfio_dev_close(&self->dev[1]);
 	iommu_map(_metadata, &self->iommu, self->va, BAR_IOVA, self->bar.size);
@@ -276,7 +279,7 @@ TEST_F_TIMEOUT(bar_life, device_that_joins_after_the_end, 120)
 	check_unmap(_metadata, &self->iommu, self->bar.size);
 }
 
-/* A VMM that was replaced reports the new address, and the BAR is mapped there. */
+/* A VMM that was replaced updates the address, which maps the BAR there. */
 TEST_F_TIMEOUT(bar_life, new_address_maps_again, 120)
 {
 	const __u32 vaddr = VFIO_DMA_MAP_FLAG_VADDR;
@@ -323,7 +326,7 @@ static int op_unmap(void *data)
 	return rc ? rc : unmapped == map->size ? 0 : -EIO;
 }
 
-/* Nothing is left of a map that failed. */
+/* Check that a failed map leaves nothing. */
 static int check_map(void *data)
 {
 	int rc = op_map(data);
@@ -352,7 +355,7 @@ TEST_F_TIMEOUT(bar_life, every_allocation_fails_once, 600)
 	ASSERT_TRUE(READS_ID(BAR_IOVA));
 }
 
-/* The IOAS that the container means. */
+/* Return the compat IOAS of the container. */
 static __u32 compat_ioas(struct __test_metadata *_metadata, int fd)
 {
 	struct iommu_vfio_ioas get = {
@@ -364,7 +367,7 @@ static __u32 compat_ioas(struct __test_metadata *_metadata, int fd)
 	return get.ioas_id;
 }
 
-/* Without the parameter a BAR is what it is to the base's container. */
+/* Without the parameter, the compat container refuses BARs, as in the base. */
 TEST_F(bar_life, parameter_decides_for_compat)
 {
 	const int refused = variant->mode == MODE_COMPAT ? -EFAULT : 0;
@@ -378,12 +381,12 @@ TEST_F(bar_life, parameter_decides_for_compat)
 	}
 	ASSERT_EQ(0, iommu_allow_pfnmap(true));
 	iommu_map(_metadata, &self->iommu, self->va, BAR_IOVA, self->bar.size);
-	/* What is mapped stays when the parameter changes. */
+	/* A change of the parameter does not affect mappings. */
 	ASSERT_EQ(0, iommu_allow_pfnmap(false));
 	check_unmap(_metadata, &self->iommu, self->bar.size);
 }
 
-/* Memory beside a BAR can be copied, the BAR cannot, nor a range that has one. */
+/* A range with a BAR cannot be copied, other memory of the mapping can. */
 TEST_F(bar_life, ioas_copy_of_bar_is_efault)
 {
 	const __u64 bar = RAM_IOVA + RAM_LENGTH;
@@ -413,14 +416,14 @@ TEST_F(bar_life, ioas_copy_of_bar_is_efault)
 		ASSERT_EQ(0, __ioas_unmap(fd, to, OTHER_IOVA, RAM_LENGTH,
 					  NULL));
 	}
-	/* Nor is one mapped in the first place. */
+	/* A BAR cannot be mapped by iommufd, either. */
 	ASSERT_EQ(-EFAULT, __ioas_map(fd, ioas, self->va, OTHER_IOVA, SZ_4K,
 				      PROT_DMA_RW));
 	ASSERT_EQ(0, __ioas_unmap(fd, ioas, bar, self->bar.size, NULL));
 	ASSERT_EQ(0, __iommu_destroy(fd, other));
 }
 
-/* A machine without the devices is no failure. */
+/* Skip the tests if the machine lacks the devices. */
 int main(int argc, char **argv)
 {
 	char path[128];

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: memory of a device, mapped for devices
+ * DOC: BARs that are mapped for devices
  *
- * The BAR of QEMU's edu device, as vfio-pci lets it be mapped by mmap(2), behind
- * VT-d. It has no pages to pin or to charge for; a device that reads there reads
- * registers, which edu can do to itself. Beside it there is ordinary memory, in
- * the same call or in another one. VT-d has no dirty bits here.
+ * Map the BAR of QEMU's edu device, through the VMA of vfio-pci, behind VT-d. A
+ * BAR has no pages to pin or account. A device that reads the BAR reads
+ * registers, which edu can do to itself. Ordinary memory is mapped too, by the
+ * same call or by another one. VT-d lacks dirty tracking here.
  */
 #include <sys/mman.h>
 
@@ -19,10 +19,10 @@
 #define RAM_PAGES	64
 #define RAM_LENGTH	(RAM_PAGES * SZ_4K)
 
-/* The device's first register: which device it is. */
+/* Value of the device's first register, which identifies it */
 #define EDU_ID		0x010000edU
 
-/* All pages that a test asks for at once. */
+/* Maximum number of pages of a query */
 #define MOST_PAGES	1024
 
 FIXTURE(pfnmap)
@@ -67,7 +67,7 @@ FIXTURE_SETUP(pfnmap)
 	ASSERT_TRUE(self->bar.flags & VFIO_REGION_INFO_FLAG_MMAP);
 	self->pages = self->bar.size / SZ_4K;
 	ASSERT_LT(2 * RAM_PAGES + self->pages, MOST_PAGES);
-	/* not touched: it is mapped for the device before it is for a CPU */
+	/* Not touched: it is mapped for the device before it is for a CPU. */
 	self->va = map_bar(&self->dev, &self->bar, NULL,
 			   PROT_READ | PROT_WRITE);
 	ASSERT_NE(MAP_FAILED, (void *)self->va);
@@ -86,7 +86,7 @@ FIXTURE_TEARDOWN(pfnmap)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* So many pages of ordinary memory are pinned, and charged as type1 does. */
+/* Check the pins of ordinary memory; type1 also accounts them as locked. */
 static void check_pinned(struct __test_metadata *_metadata,
 			 const struct counts *counts, enum iommu_mode mode,
 			 long pages)
@@ -95,7 +95,7 @@ static void check_pinned(struct __test_metadata *_metadata,
 		     mode == MODE_TYPE1 ? pages : 0);
 }
 
-/* What edu reads from there arrives here. */
+/* Make edu copy from one IOVA to another. */
 static void edu_copies(struct __test_metadata *_metadata, struct vfio_dev *dev,
 		       __u64 from, __u64 to, __u32 length)
 {
@@ -103,7 +103,7 @@ static void edu_copies(struct __test_metadata *_metadata, struct vfio_dev *dev,
 	ASSERT_EQ(0, __edu_write(dev, to, length));
 }
 
-/* Every page, also of a BAR, each time: no IOMMU here can tell. */
+/* Check that every query reports every page: the IOMMU lacks dirty tracking. */
 static void check_dirty(struct __test_metadata *_metadata, struct iommu *iommu,
 			__u64 iova, size_t pages)
 {
@@ -122,8 +122,8 @@ static void check_dirty(struct __test_metadata *_metadata, struct iommu *iommu,
 	bitmap_free(&bm);
 }
 
-/* Mapped, read by the device itself, asked for, unmapped, and once more. */
-TEST_F_TIMEOUT(pfnmap, a_bar, 120)
+/* Map the BAR, read it by DMA, query it and unmap it, twice. */
+TEST_F_TIMEOUT(pfnmap, mapped_bar_is_read_by_dma, 120)
 {
 	struct iommu *iommu = &self->iommu;
 	__u8 *ram = self->mem.va;
@@ -150,16 +150,16 @@ TEST_F_TIMEOUT(pfnmap, a_bar, 120)
 		iommu_unmap(_metadata, iommu, BAR_IOVA, self->bar.size);
 		check_pinned(_metadata, &self->counts, variant->mode,
 			     RAM_PAGES);
-		/* out of reach: nothing is read, and memory stays */
+		/* The unmapped BAR is out of reach, and memory is unchanged. */
 		memset(ram + SZ_4K, 0x77, SZ_4K);
 		ASSERT_EQ(0, __edu_write(&self->dev, BAR_IOVA + SZ_4K, 4));
 		ASSERT_TRUE(mem_is(ram + SZ_4K, SZ_4K, 0x77));
 	}
-	/* the processor reads the same there */
+	/* A CPU reads the same value. */
 	ASSERT_EQ(EDU_ID, *(__u32 *)self->va);
 }
 
-/* One call for memory, the BAR, and memory again. */
+/* Map memory, the BAR, and memory again in one call. */
 static void map_mix(struct __test_metadata *_metadata, struct iommu *iommu,
 		    struct vfio_dev *dev, const struct vfio_region_info *bar,
 		    struct mem *mix)
@@ -172,7 +172,7 @@ static void map_mix(struct __test_metadata *_metadata, struct iommu *iommu,
 	iommu_map(_metadata, iommu, mix->va, MIX_IOVA, length);
 }
 
-TEST_F_TIMEOUT(pfnmap, among_memory, 120)
+TEST_F_TIMEOUT(pfnmap, bar_among_memory_is_one_mapping, 120)
 {
 	const __u64 behind = RAM_LENGTH + self->bar.size;
 	struct iommu *iommu = &self->iommu;
@@ -196,7 +196,7 @@ TEST_F_TIMEOUT(pfnmap, among_memory, 120)
 	memcpy(&id, mix.va, sizeof(id));
 	ASSERT_EQ(EDU_ID, id);
 
-	/* what was one call is one mapping */
+	/* One call made one mapping. */
 	ASSERT_GT(0, __type1_unmap(iommu->fd, MIX_IOVA + RAM_LENGTH,
 				   self->bar.size, &unmapped));
 	ASSERT_GT(0, __type1_unmap(iommu->fd, MIX_IOVA, RAM_LENGTH,
@@ -206,8 +206,8 @@ TEST_F_TIMEOUT(pfnmap, among_memory, 120)
 	mem_free(&mix);
 }
 
-/* Parts of it, and the pages of a part at IOVAs of their own. */
-TEST_F_TIMEOUT(pfnmap, parts, 120)
+/* Map parts of the BAR, and the pages of a part at different IOVAs. */
+TEST_F_TIMEOUT(pfnmap, parts_of_a_bar_are_mapped, 120)
 {
 	struct iommu *iommu = &self->iommu;
 	__u32 id;
@@ -227,8 +227,10 @@ TEST_F_TIMEOUT(pfnmap, parts, 120)
 	check_pinned(_metadata, &self->counts, variant->mode, RAM_PAGES);
 }
 
-/* What the process may not do the device may not either; and nothing is left. */
-TEST_F(pfnmap, refused)
+/*
+ * A map without the rights of the process's VMA is refused and leaves nothing.
+ */
+TEST_F(pfnmap, map_without_access_to_the_bar_is_refused)
 {
 	struct iommu *iommu = &self->iommu;
 	struct mem mix;
@@ -243,7 +245,7 @@ TEST_F(pfnmap, refused)
 	iommu_unmap(_metadata, iommu, BAR_IOVA, SZ_64K);
 	munmap(readable, self->bar.size);
 
-	/* a hole where the memory behind it was */
+	/* A hole in place of the memory after the BAR */
 	map_mix(_metadata, iommu, &self->dev, &self->bar, &mix);
 	iommu_unmap(_metadata, iommu, MIX_IOVA, mix.length);
 	ASSERT_EQ(0, munmap(mix.va + mix.length - SZ_4K, SZ_4K));
@@ -252,12 +254,12 @@ TEST_F(pfnmap, refused)
 					       mix.length, PROT_DMA_RW));
 		counts_check(_metadata, &self->counts, 0, 0, 0);
 	}
-	/* the IOVAs are free */
+	/* The IOVAs are free. */
 	iommu_map(_metadata, iommu, self->mem.va, MIX_IOVA, RAM_LENGTH);
 	munmap(mix.va, mix.length - SZ_4K);
 }
 
-/* A machine without the device is no failure; whoever wants it has to know. */
+/* Skip the tests if the machine lacks the device. */
 int main(int argc, char **argv)
 {
 	char path[128];

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: devices that come and go while dirty pages are tracked
+ * DOC: devices that are attached and detached during dirty tracking
  *
- * What a device wrote while it was in the container is told, also when it has
- * left, once; a device that cannot tell makes everything dirty while it is there
- * and once more; and afterwards the answers are as precise as they were.
+ * The writes of a device are reported once, also after it was detached. While a
+ * device lacks dirty tracking, and once after its detach, every mapped page is
+ * reported. Afterwards the results are precise again.
  */
 #include "lib/counts.h"
 #include "lib/report.h"
@@ -29,7 +29,7 @@ FIXTURE_VARIANT(scope)
 	const char *model;
 };
 
-/* The device that stays. */
+/* The device that stays attached. */
 FIXTURE_VARIANT_ADD(scope, type1_4k) {
 	.mode = MODE_TYPE1, .model = "4k",
 };
@@ -66,8 +66,8 @@ FIXTURE_TEARDOWN(scope)
 	sysfs_write(PHYSICAL_PIN, "N");
 }
 
-static void join(struct __test_metadata *_metadata, struct bench *bench,
-		 struct vfio_dev *dev, const char *model, unsigned int skip)
+static void attach(struct __test_metadata *_metadata, struct bench *bench,
+		   struct vfio_dev *dev, const char *model, unsigned int skip)
 {
 	char path[128];
 
@@ -81,8 +81,10 @@ static void query(struct __test_metadata *_metadata, struct bench *bench,
 	report_query(_metadata, report, &bench->iommu);
 }
 
-/* The one that stays writes, and what it wrote is all that there is to tell. */
-static void still_precise(struct __test_metadata *_metadata,
+/*
+ * Write with the remaining device, and check that only its writes are reported.
+ */
+static void check_precise(struct __test_metadata *_metadata,
 			  struct bench *bench, struct report *report,
 			  enum report_kind kind, size_t page)
 {
@@ -92,8 +94,10 @@ static void still_precise(struct __test_metadata *_metadata,
 	query(_metadata, bench, report);
 }
 
-/* Of the same IOMMU, which shares the page table, and of another one. */
-TEST_F(scope, capable)
+/*
+ * A device of the same IOMMU, which shares the page table, or of another one.
+ */
+TEST_F(scope, device_with_tracking_is_reported_once)
 {
 	static const struct {
 		const char *model;
@@ -108,34 +112,34 @@ TEST_F(scope, capable)
 
 		report_write(_metadata, report, &bench->dev, self->kind,
 			     at * SZ_4K, SZ_4K);
-		join(_metadata, bench, &dev, devices[i].model,
-		     devices[i].skip);
-		/* joining makes nothing dirty and cleans nothing */
+		attach(_metadata, bench, &dev, devices[i].model,
+		       devices[i].skip);
+		/* Attaching neither sets nor clears dirty bits. */
 		query(_metadata, bench, report);
 		report_write(_metadata, report, &dev, REPORT_WRITES,
 			     (at + 1) * SZ_4K - 1, 2);
 		query(_metadata, bench, report);
 		query(_metadata, bench, report);
-		/* nobody has asked for this one yet when it leaves */
+		/* Written without a query before the detach. */
 		report_write(_metadata, report, &dev, REPORT_WRITES,
 			     (at + 5) * SZ_4K, 3 * SZ_4K);
 		report_write(_metadata, report, &bench->dev, self->kind,
 			     (at + 15) * SZ_4K, 1);
 		vfio_dev_close(&dev);
 		query(_metadata, bench, report);
-		still_precise(_metadata, bench, report, self->kind, 100 + i);
+		check_precise(_metadata, bench, report, self->kind, 100 + i);
 	}
 }
 
-/* All of it while it is there, and once more for what it did at last. */
-TEST_F(scope, incapable)
+/* Every page is reported while the device is attached, and once more. */
+TEST_F(scope, device_without_tracking_is_conservative_and_once_more)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
 	struct vfio_dev dev;
 
 	for (int i = 0; i < 3; i++) {
-		join(_metadata, bench, &dev, "nodirty", 0);
+		attach(_metadata, bench, &dev, "nodirty", 0);
 		report->all = true;
 		if (i != 1) {
 			query(_metadata, bench, report);
@@ -145,21 +149,21 @@ TEST_F(scope, incapable)
 		vfio_dev_close(&dev);
 		report->all = false;
 		report_everything(report);
-		/* also where nobody asked while it was there */
+		/* Also without a query while the device was attached. */
 		query(_metadata, bench, report);
-		still_precise(_metadata, bench, report, self->kind, 50 + i);
+		check_precise(_metadata, bench, report, self->kind, 50 + i);
 	}
 }
 
-/* Two that cannot tell: it takes both of them to leave. */
-TEST_F(scope, incapable_twice)
+/* With two such devices, every page is reported until both are detached. */
+TEST_F(scope, two_devices_without_tracking_are_conservative_until_both_detach)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
 	struct vfio_dev one, other;
 
-	join(_metadata, bench, &one, "nodirty", 0);
-	join(_metadata, bench, &other, "nodirty", 1);
+	attach(_metadata, bench, &one, "nodirty", 0);
+	attach(_metadata, bench, &other, "nodirty", 1);
 	report->all = true;
 	query(_metadata, bench, report);
 	vfio_dev_close(&one);
@@ -169,26 +173,28 @@ TEST_F(scope, incapable_twice)
 	report->all = false;
 	report_everything(report);
 	query(_metadata, bench, report);
-	still_precise(_metadata, bench, report, self->kind, 7);
+	check_precise(_metadata, bench, report, self->kind, 7);
 }
 
-/* A device that pins: its pages while it has them, and once more. */
-TEST_F(scope, emulated)
+/*
+ * Pages that a driver has pinned are reported until its detach and once more.
+ */
+TEST_F(scope, device_that_pins_is_reported_until_detach_and_once_more)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
 	struct vfio_dev dev;
 
-	/* there is one only */
+	/* There is only one emulated device, which stays attached. */
 	if (self->kind == REPORT_PINS) {
-		join(_metadata, bench, &dev, "4k", 0);
-		still_precise(_metadata, bench, report, self->kind, 9);
+		attach(_metadata, bench, &dev, "4k", 0);
+		check_precise(_metadata, bench, report, self->kind, 9);
 		vfio_dev_close(&dev);
-		still_precise(_metadata, bench, report, self->kind, 10);
+		check_precise(_metadata, bench, report, self->kind, 10);
 		return;
 	}
 	for (int i = 0; i < 3; i++) {
-		join(_metadata, bench, &dev, "emulated", 0);
+		attach(_metadata, bench, &dev, "emulated", 0);
 		query(_metadata, bench, report);
 		report_write(_metadata, report, &dev, REPORT_PINS,
 			     (20 + i) * SZ_4K - 1, 2);
@@ -198,22 +204,22 @@ TEST_F(scope, emulated)
 		vfio_dev_close(&dev);
 		report_unpin(report);
 		query(_metadata, bench, report);
-		still_precise(_metadata, bench, report, self->kind, 90 + i);
+		check_precise(_metadata, bench, report, self->kind, 90 + i);
 	}
 }
 
 /*
- * The last one with an IOMMU leaves bits behind. A container that still has a
- * device keeps what is mapped; that on /dev/iommu does so in any case.
+ * The detach of the last device with an IOMMU keeps its dirty bits. A container
+ * with a device keeps its mappings; the compat container keeps them always.
  */
-TEST_F(scope, the_last_iommu)
+TEST_F(scope, detach_of_last_iommu_keeps_dirty_bits)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
 	struct vfio_dev dev;
 
-	join(_metadata, bench, &dev,
-	     self->kind == REPORT_PINS ? "4k" : "emulated", 0);
+	attach(_metadata, bench, &dev,
+	       self->kind == REPORT_PINS ? "4k" : "emulated", 0);
 	if (self->kind == REPORT_PINS) {
 		struct vfio_dev swap = bench->dev;
 
@@ -234,14 +240,14 @@ TEST_F(scope, the_last_iommu)
 		query(_metadata, bench, report);
 		query(_metadata, bench, report);
 	}
-	/* one that comes now is tracked */
-	join(_metadata, bench, &bench->dev, "4k", 1);
-	still_precise(_metadata, bench, report, REPORT_WRITES, 33);
+	/* A device that is attached now is tracked. */
+	attach(_metadata, bench, &bench->dev, "4k", 1);
+	check_precise(_metadata, bench, report, REPORT_WRITES, 33);
 	vfio_dev_close(&dev);
 }
 
-/* What was left behind goes with the mapping, and with the end of tracking. */
-TEST_F(scope, left_behind)
+/* Pending pages are discarded by an unmap, and by STOP. */
+TEST_F(scope, pending_pages_are_discarded_by_unmap_and_stop)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -250,14 +256,14 @@ TEST_F(scope, left_behind)
 	__u64 length = LENGTH;
 
 	for (int i = 0; i < 3; i++) {
-		join(_metadata, bench, &dev, i ? "2m" : "nodirty", 0);
+		attach(_metadata, bench, &dev, i ? "2m" : "nodirty", 0);
 		mock_fill(_metadata, &dev, IOVA + 9 * SZ_4K, 2 * SZ_4K, 1);
 		vfio_dev_close(&dev);
 		iommu_unmap(_metadata, iommu, IOVA, LENGTH);
 		iommu_map(_metadata, iommu, bench->mem.va, IOVA, LENGTH);
 		query(_metadata, bench, report);
 	}
-	join(_metadata, bench, &dev, "2m", 0);
+	attach(_metadata, bench, &dev, "2m", 0);
 	report_write(_metadata, report, &dev, REPORT_WRITES, 9 * SZ_4K,
 		     2 * SZ_4K);
 	vfio_dev_close(&dev);
@@ -266,7 +272,7 @@ TEST_F(scope, left_behind)
 	memset(report->once, 0, sizeof(report->once));
 	query(_metadata, bench, report);
 
-	join(_metadata, bench, &dev, "2m", 0);
+	attach(_metadata, bench, &dev, "2m", 0);
 	report_write(_metadata, report, &dev, REPORT_WRITES, 9 * SZ_4K,
 		     2 * SZ_4K);
 	vfio_dev_close(&dev);
@@ -277,8 +283,8 @@ TEST_F(scope, left_behind)
 	report_check(_metadata, report);
 }
 
-/* Mapped while none with an IOMMU was there, replayed for the one that joins. */
-TEST_F(scope, mapped_before)
+/* Map without an IOMMU, and then attach a device with an IOMMU. */
+TEST_F(scope, mapping_from_before_attach_is_tracked)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
@@ -286,7 +292,7 @@ TEST_F(scope, mapped_before)
 	struct report report;
 
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, at, LENGTH);
-	join(_metadata, bench, &dev, "1g", 1);
+	attach(_metadata, bench, &dev, "1g", 1);
 	report_init(_metadata, &report, at, PAGES);
 	query(_metadata, bench, &report);
 	report_write(_metadata, &report, &dev, REPORT_WRITES, 0, 1);
@@ -299,25 +305,24 @@ TEST_F(scope, mapped_before)
 }
 
 /*
- * A device behind an IOMMU without dirty bits that pins what it writes: from its
- * first pin on these pages are what it can have written. Whatever it wrote before
- * is told once. Drivers pin through the container, which for a device with an
- * IOMMU only that of type1 can do.
+ * A device whose IOMMU lacks dirty tracking, but whose driver pins pages. After
+ * its first pin, only pinned pages are reported; before it, every page, and
+ * once more. The driver of a device with an IOMMU can pin pages in type1 only.
  */
-TEST_F(scope, pins_behind_an_iommu)
+TEST_F(scope, device_that_pins_without_tracking_becomes_precise)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
 	struct vfio_dev dev;
 
 	ASSERT_EQ(0, sysfs_write(PHYSICAL_PIN, "N"));
-	join(_metadata, bench, &dev, "nodirty", 0);
+	attach(_metadata, bench, &dev, "nodirty", 0);
 	report->all = true;
 	mock_fill(_metadata, &dev, IOVA + 4 * SZ_4K, SZ_4K, 1);
 	query(_metadata, bench, report);
 	ASSERT_EQ(0, sysfs_write(PHYSICAL_PIN, "Y"));
 	if (variant->mode == MODE_COMPAT) {
-		/* pins nothing, and goes on being unknown */
+		/* The driver pins nothing, so every page is reported. */
 		mock_fill(_metadata, &dev, IOVA + 5 * SZ_4K, SZ_4K, 1);
 		query(_metadata, bench, report);
 		query(_metadata, bench, report);
@@ -330,10 +335,10 @@ TEST_F(scope, pins_behind_an_iommu)
 	report->all = false;
 	query(_metadata, bench, report);
 	report_write(_metadata, report, &dev, REPORT_PINS, 70 * SZ_4K, 1);
-	/* the one that stays goes on as it did */
+	/* The remaining device is precise. */
 	ASSERT_EQ(0, sysfs_write(PHYSICAL_PIN, "N"));
-	still_precise(_metadata, bench, report, self->kind, 120);
-	/* it unpins, and is still known to pin */
+	check_precise(_metadata, bench, report, self->kind, 120);
+	/* After it unpins, the device is still one that pins. */
 	ASSERT_EQ(0, __vfio_dev_reset(&dev));
 	for (size_t page = 0; page < PAGES; page++)
 		report->once[page] |= page == 5 || page == 6 || page == 70;
@@ -341,14 +346,14 @@ TEST_F(scope, pins_behind_an_iommu)
 	report->pinned[6] = 0;
 	report->pinned[70] = 0;
 	query(_metadata, bench, report);
-	still_precise(_metadata, bench, report, self->kind, 130);
-	/* another one that does not pin yet */
+	check_precise(_metadata, bench, report, self->kind, 130);
+	/* Another device that has not pinned yet. */
 	vfio_dev_close(&dev);
-	still_precise(_metadata, bench, report, self->kind, 140);
+	check_precise(_metadata, bench, report, self->kind, 140);
 }
 
-/* However they come and go, nothing stays pinned. */
-TEST_F(scope, nothing_is_left)
+/* Attaching and detaching leaves nothing pinned. */
+TEST_F(scope, attach_and_detach_leave_nothing_pinned)
 {
 	static const char *const models[] = { "2m", "nodirty", "1g", "2k" };
 	struct bench *bench = &self->bench;
@@ -357,8 +362,8 @@ TEST_F(scope, nothing_is_left)
 
 	counts_now(_metadata, &counts);
 	for (int i = 0; i < 8; i++) {
-		join(_metadata, bench, &dev, models[i % ARRAY_SIZE(models)],
-		     i / 4);
+		attach(_metadata, bench, &dev, models[i % ARRAY_SIZE(models)],
+		       i / 4);
 		mock_fill(_metadata, &dev, IOVA, LENGTH, 1);
 		vfio_dev_close(&dev);
 		counts_check(_metadata, &counts, 0, 0, 0);

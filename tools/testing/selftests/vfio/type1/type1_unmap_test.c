@@ -2,9 +2,10 @@
 /*
  * DOC: VFIO_IOMMU_UNMAP_DMA
  *
- * With a bitmap: every write that reached memory before the call is told, and an
- * unmap that fails has changed nothing. Everything at once, and nothing at all.
- * Version 1, and where IOVAs end: type1_edge_test.c. VADDR: type1_vaddr_test.c.
+ * An unmap with a bitmap reports every write that reached memory before the
+ * call, and an unmap that fails changes nothing. Other tests unmap everything,
+ * or a range without mappings. Version 1 and the end of the IOVA space are
+ * tested in type1_edge_test.c, VADDR in type1_vaddr_test.c.
  */
 #include <sys/mman.h>
 
@@ -69,7 +70,7 @@ FIXTURE_TEARDOWN(unmap)
 	report_free(&self->report);
 }
 
-/* 0 or -errno; what was unmapped has to be all of it, or nothing. */
+/* Unmap with a bitmap: 0 or -errno. A successful unmap unmaps all of it. */
 static int unmap_report(struct __test_metadata *_metadata, struct bench *bench,
 			struct report *report)
 {
@@ -92,7 +93,7 @@ static void map_again(struct __test_metadata *_metadata, struct bench *bench,
 		  report->pages * SZ_4K);
 }
 
-TEST_F(unmap, bits)
+TEST_F(unmap, unmap_reports_dirty_pages)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -115,8 +116,8 @@ TEST_F(unmap, bits)
 	}
 }
 
-/* Several mappings by one unmap; bits of holes stay as they were. */
-TEST_F(unmap, many_mappings)
+/* One unmap of several mappings; the bits of holes are unchanged. */
+TEST_F(unmap, unmap_of_many_mappings_reports_dirty_pages)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
@@ -143,7 +144,7 @@ TEST_F(unmap, many_mappings)
 	ASSERT_TRUE(mem_is(bits + 16, 8, 0x11));
 	ASSERT_TRUE(mem_is(bits + 24, 7, all ? 0xff : 0));
 	ASSERT_EQ(all ? 0xff : 0x80, bits[31]);
-	/* only holes */
+	/* A range of holes only */
 	length = 256 * SZ_4K;
 	ASSERT_EQ(0, __type1_unmap_bitmap(bench->iommu.fd, at, &length, SZ_4K,
 					  bits, 32));
@@ -152,10 +153,10 @@ TEST_F(unmap, many_mappings)
 }
 
 /*
- * The device writes all the time, until its memory is gone. What it says it wrote
- * before the call is in the bitmap; what it did during the call may be.
+ * The device writes until its memory is unmapped. The writes that are in the
+ * truth log before the call are in the bitmap; writes during the call may be.
  */
-TEST_F_TIMEOUT(unmap, while_the_device_writes, 120)
+TEST_F_TIMEOUT(unmap, unmap_during_writes_reports_earlier_writes, 120)
 {
 	const struct mock_work work = {
 		.iova = IOVA, .length = LENGTH, .stride = 512, .seed = 3,
@@ -190,8 +191,10 @@ TEST_F_TIMEOUT(unmap, while_the_device_writes, 120)
 	bitmap_free(&truth);
 }
 
-/* Nowhere to put the bits: all is as it was, mapping, pins and bits. */
-TEST_F(unmap, unwritable)
+/*
+ * An unmap into an unwritable bitmap keeps the mapping, pins and dirty pages.
+ */
+TEST_F(unmap, unmap_into_unwritable_bitmap_changes_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -207,7 +210,7 @@ TEST_F(unmap, unwritable)
 	map[0] = 1;
 	ASSERT_EQ(0, mprotect(map + SZ_4K, SZ_4K, PROT_READ));
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
-	/* pinning devices are told to let go, which they also do in vain */
+	/* Drivers are notified to unpin, although the unmap fails later. */
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		report_write(_metadata, report, &bench->dev, self->kind,
 			     (60 + i) * SZ_4K, 20 * SZ_4K);
@@ -248,13 +251,13 @@ static const struct {
 	{ IOVA, LENGTH - 1, SZ_4K, 32 },
 };
 
-TEST_F(unmap, refused)
+TEST_F(unmap, unmap_with_bad_arguments_changes_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
 	__u64 length = LENGTH;
 
-	/* tracking is off */
+	/* Tracking is off. */
 	ASSERT_EQ(-EINVAL, unmap_report(_metadata, bench, report));
 	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
 	report_write(_metadata, report, &bench->dev, self->kind, 0, 3 * SZ_4K);
@@ -275,8 +278,8 @@ TEST_F(unmap, refused)
 	report_query(_metadata, report, &bench->iommu);
 }
 
-/* A range that cuts a mapping, in either container by the errno of its own. */
-TEST_F(unmap, bisecting)
+/* A range that splits a mapping is refused; each container has its errno. */
+TEST_F(unmap, unmap_that_splits_a_mapping_is_refused)
 {
 	static const struct {
 		__u64 offset, length;
@@ -306,7 +309,7 @@ TEST_F(unmap, bisecting)
 	report_query(_metadata, report, &self->bench.iommu);
 }
 
-TEST_F(unmap, all)
+TEST_F(unmap, unmap_all_unmaps_everything)
 {
 	const __u32 all = VFIO_DMA_UNMAP_FLAG_ALL;
 	struct bench *bench = &self->bench;
@@ -326,7 +329,7 @@ TEST_F(unmap, all)
 	ASSERT_EQ(LENGTH + 36 * SZ_4K, unmapped);
 	ASSERT_EQ(0, __type1_unmap_flags(fd, all, 0, 0, &unmapped));
 	ASSERT_EQ(0, unmapped);
-	/* nor is it an error to unmap nothing of a range */
+	/* Unmapping a range without mappings is no error, either. */
 	ASSERT_EQ(0, __type1_unmap(fd, IOVA, LENGTH, &unmapped));
 	ASSERT_EQ(0, unmapped);
 	ASSERT_EQ(0, __mock_fill(&bench->dev, IOVA, 8, 1));
@@ -334,8 +337,8 @@ TEST_F(unmap, all)
 						MOCK_REG(status)));
 }
 
-/* The flags that go together with no other one. */
-TEST_F(unmap, flags)
+/* GET_DIRTY_BITMAP excludes other flags and requires all of the argument. */
+TEST_F(unmap, unmap_with_bad_flags_is_einval)
 {
 	static const __u32 bad[] = {
 		VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL,

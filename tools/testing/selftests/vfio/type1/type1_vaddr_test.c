@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: memory that gets another address
+ * DOC: memory that moves to another address
  *
- * A VMM that replaces itself tells that the addresses of its memory are no good
- * any more, and its successor where they are now. Meanwhile devices go on, dirty
- * pages are told, and whatever would need an address is refused.
+ * A VMM that replaces itself invalidates the addresses of its memory, and its
+ * successor process updates them. Meanwhile devices continue, dirty pages are
+ * reported, and calls that need an address are refused.
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -20,7 +20,7 @@
 #define PAGES	64
 #define LENGTH	(PAGES * SZ_4K)
 
-/* Nobody else in the machine has this one. */
+/* A user that runs no other process */
 #define UNPRIVILEGED_UID	54321
 
 #define VADDR	VFIO_DMA_UNMAP_FLAG_VADDR
@@ -44,7 +44,7 @@ FIXTURE_VARIANT_ADD(vaddr, type1) { .mode = MODE_TYPE1 };
 
 FIXTURE_VARIANT_ADD(vaddr, compat) { .mode = MODE_COMPAT };
 
-/* The same memory at two addresses, the first of which is mapped. */
+/* Map memory at two addresses, and the first address for the device. */
 FIXTURE_SETUP(vaddr)
 {
 	struct bench *bench = &self->bench;
@@ -92,7 +92,7 @@ static int update(struct bench *bench, const void *va)
 				 IOVA, LENGTH);
 }
 
-/* Dirty pages are told, and everything stays mapped and pinned. */
+/* Check that dirty pages are reported, and that all memory stays mapped. */
 static void device_goes_on(struct __test_metadata *_metadata,
 			   struct bench *bench, struct report *report,
 			   size_t page)
@@ -103,7 +103,7 @@ static void device_goes_on(struct __test_metadata *_metadata,
 	report_query(_metadata, report, &bench->iommu);
 }
 
-TEST_F(vaddr, elsewhere)
+TEST_F(vaddr, moved_memory_stays_mapped_and_tracked)
 {
 	struct bench *bench = &self->bench;
 	struct counts before;
@@ -123,7 +123,7 @@ TEST_F(vaddr, elsewhere)
 		counts_check(_metadata, &before, 0, 0, 0);
 	}
 	ASSERT_EQ(1, self->elsewhere[20 * SZ_4K]);
-	/* which it can be pinned through: the old one is gone */
+	/* Memory is pinned by the new address: the old one is unmapped. */
 	invalidate(_metadata, bench);
 	ASSERT_EQ(0, update(bench, self->elsewhere));
 	ASSERT_EQ(0, munmap(bench->mem.map, LENGTH));
@@ -136,7 +136,7 @@ TEST_F(vaddr, elsewhere)
 	vfio_dev_close(&mdev);
 }
 
-TEST_F(vaddr, unmap_refused)
+TEST_F(vaddr, invalidation_with_bad_arguments_changes_nothing)
 {
 	struct bench *bench = &self->bench;
 	int fd = bench->iommu.fd;
@@ -152,10 +152,12 @@ TEST_F(vaddr, unmap_refused)
 					       &bytes));
 	ASSERT_EQ(0, __type1_unmap_flags(fd, VADDR, OTHER, LENGTH, &bytes));
 	ASSERT_EQ(0, bytes);
-	/* none of these has invalidated it */
+	/* None of the refused calls has invalidated the mapping. */
 	ASSERT_EQ(-EINVAL, update(bench, self->elsewhere));
 
-	/* two at once, of which the second is invalid: neither, or both */
+	/*
+	 * Of two mappings, the second one is invalid already: neither or both.
+	 */
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, OTHER, LENGTH);
 	ASSERT_EQ(0, __type1_unmap_flags(fd, VADDR, OTHER, LENGTH, &bytes));
 	ASSERT_EQ(-EINVAL, __type1_unmap_flags(fd, VADDR, IOVA,
@@ -166,13 +168,13 @@ TEST_F(vaddr, unmap_refused)
 				       bench->mem.va, OTHER, LENGTH));
 	ASSERT_EQ(0, __type1_unmap_flags(fd, VADDR | ALL, 0, 0, &bytes));
 	ASSERT_EQ(2 * LENGTH, bytes);
-	/* unmapped in earnest is not invalid any more */
+	/* After an unmap there is no invalid mapping. */
 	iommu_unmap(_metadata, &bench->iommu, OTHER, LENGTH);
 	ASSERT_EQ(0, update(bench, self->elsewhere));
 	device_goes_on(_metadata, bench, &self->report, 5);
 }
 
-TEST_F(vaddr, update_refused)
+TEST_F(vaddr, update_with_bad_arguments_is_refused)
 {
 	const __u32 flag = VFIO_DMA_MAP_FLAG_VADDR;
 	struct bench *bench = &self->bench;
@@ -198,8 +200,8 @@ TEST_F(vaddr, update_refused)
 	device_goes_on(_metadata, bench, &self->report, 5);
 }
 
-/* Whoever would have to pin has to wait. */
-TEST_F(vaddr, others_while_invalid)
+/* Calls that have to pin an invalid mapping are refused. */
+TEST_F(vaddr, calls_on_invalid_mapping_are_refused)
 {
 	static const char *const models[] = { "nodirty", "emulated" };
 	struct bench *bench = &self->bench;
@@ -207,14 +209,14 @@ TEST_F(vaddr, others_while_invalid)
 	char path[128];
 
 	invalidate(_metadata, bench);
-	/* an access to /dev/iommu may be made: it is its use that is refused */
+	/* An access of /dev/iommu can be created, but cannot pin. */
 	for (size_t i = 0; i < (variant->mode == MODE_TYPE1 ? 2 : 1); i++) {
 		ASSERT_EQ(0, mock_find(models[i], 0, path, sizeof(path)));
 		CHECK_RC(-EBUSY, __vfio_dev_open(&dev, &bench->iommu, path),
 			 "%s", models[i]);
 	}
 	device_goes_on(_metadata, bench, &self->report, 9);
-	/* new memory has an address */
+	/* Other memory can be mapped. */
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, OTHER, LENGTH);
 	iommu_unmap(_metadata, &bench->iommu, OTHER, LENGTH);
 	ASSERT_EQ(0, update(bench, self->elsewhere));
@@ -228,8 +230,8 @@ TEST_F(vaddr, others_while_invalid)
 	}
 }
 
-/* With a device that may pin at any time nothing can become invalid. */
-TEST_F(vaddr, not_with_a_device_that_pins)
+/* With a device whose driver may pin, no mapping can be invalidated. */
+TEST_F(vaddr, invalidation_with_device_that_pins_is_refused)
 {
 	struct bench *bench = &self->bench;
 	struct vfio_dev mdev;
@@ -250,7 +252,7 @@ TEST_F(vaddr, not_with_a_device_that_pins)
 	ASSERT_EQ(0, update(bench, self->elsewhere));
 }
 
-/* What a child does, which ends with its status, an errno: -errno. */
+/* Wait for a child and return its exit status as -errno. */
 static int wait_for(struct __test_metadata *_metadata, pid_t child)
 {
 	int status;
@@ -260,8 +262,8 @@ static int wait_for(struct __test_metadata *_metadata, pid_t child)
 	return -WEXITSTATUS(status);
 }
 
-/* The successor: it locks as much as its predecessor did, which is free then. */
-TEST_F(vaddr, another_process)
+/* The accounting moves from the mapping process to the successor process. */
+TEST_F(vaddr, update_by_another_process_moves_the_accounting)
 {
 	struct bench *bench = &self->bench;
 	long locked = variant->mode == MODE_TYPE1 ? PAGES : 0;
@@ -280,7 +282,7 @@ TEST_F(vaddr, another_process)
 			_exit(-rc);
 		}
 		ASSERT_EQ(0, wait_for(_metadata, child));
-		/* of whom nothing is left but what he counts for */
+		/* Only the accounting of the predecessor is left. */
 		counts_check(_metadata, &self->counts, PAGES, 0, 0);
 		device_goes_on(_metadata, bench, &self->report, 11);
 		ASSERT_EQ(1, bench->mem.va[11 * SZ_4K]);
@@ -290,8 +292,8 @@ TEST_F(vaddr, another_process)
 	}
 }
 
-/* One that may not lock so much does not get it, and another one may. */
-TEST_F(vaddr, another_process_without_room)
+/* A process beyond its limit cannot take over the memory; another one can. */
+TEST_F(vaddr, update_beyond_the_limit_is_enomem)
 {
 	struct rlimit rlimit = { SZ_4K, SZ_4K };
 	struct bench *bench = &self->bench;
@@ -311,7 +313,7 @@ TEST_F(vaddr, another_process_without_room)
 		     variant->mode == MODE_TYPE1 ? PAGES : 0);
 	device_goes_on(_metadata, bench, &self->report, 11);
 	ASSERT_EQ(0, update(bench, self->elsewhere));
-	/* and one that dies with everything invalid */
+	/* Exit while every mapping is invalid. */
 	invalidate(_metadata, bench);
 }
 

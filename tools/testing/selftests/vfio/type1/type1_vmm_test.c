@@ -2,10 +2,10 @@
 /*
  * DOC: type1 as virtual machine monitors use it
  *
- * What QEMU, crosvm, DPDK and others are known to depend on, a test for each, in
- * the sizes that they pass: 24 bytes for the first GET_INFO, 8 to start and stop,
- * 48 to ask and to unmap with a bitmap. Programs that were built for the kernel
- * that this series is for cannot tell the difference, but for precision.
+ * Behaviour that QEMU, crosvm, DPDK and others depend on, with the sizes that
+ * they pass: 24 bytes for the first GET_INFO, 8 to start and stop, 48 to query
+ * and to unmap with a bitmap. Programs that run on the base kernel see no
+ * difference except for more precise results.
  */
 #include <fcntl.h>
 
@@ -16,7 +16,7 @@
 #define RAM_PAGES	192
 #define RAM_LENGTH	(RAM_PAGES * SZ_4K)
 
-/* What no structure has. */
+/* A value that no structure has */
 #define POISON		0x5a
 
 FIXTURE(vmm)
@@ -76,7 +76,7 @@ FIXTURE_TEARDOWN(vmm)
 	bench_close(_metadata, &self->bench);
 }
 
-/* Two GET_INFO: the first for the size, the second for everything. */
+/* Call GET_INFO twice: for the size, and then for everything. */
 static struct vfio_iommu_type1_info *
 get_info(struct __test_metadata *_metadata, int fd)
 {
@@ -96,7 +96,7 @@ get_info(struct __test_metadata *_metadata, int fd)
 	return info;
 }
 
-/* NULL where there is none of it; a chain with a flaw ends the test. */
+/* Return a capability or NULL; an invalid chain fails the test. */
 static void *find_cap(struct __test_metadata *_metadata,
 		      const struct vfio_iommu_type1_info *info, __u16 id)
 {
@@ -119,8 +119,10 @@ static void *find_cap(struct __test_metadata *_metadata,
 	return (void *)found;
 }
 
-/* Any size from that of the first version on; nothing is written beyond it. */
-TEST_F(vmm, info_of_any_size)
+/*
+ * Any size from the first version's on is valid; no byte beyond it is written.
+ */
+TEST_F(vmm, info_of_any_size_is_filled)
 {
 	struct vfio_iommu_type1_info *info = get_info(_metadata,
 						      self->bench.iommu.fd);
@@ -149,7 +151,7 @@ TEST_F(vmm, info_of_any_size)
 	free(info);
 }
 
-TEST_F(vmm, capabilities)
+TEST_F(vmm, capabilities_are_those_of_type1)
 {
 	struct vfio_iommu_type1_info_cap_migration *migration;
 	struct vfio_iommu_type1_info_cap_iova_range *ranges;
@@ -186,7 +188,7 @@ TEST_F(vmm, capabilities)
 	free(info);
 }
 
-TEST_F(vmm, extensions)
+TEST_F(vmm, extensions_are_those_of_type1)
 {
 	bool emulated = self->kind == REPORT_PINS;
 	bool type1 = variant->mode == MODE_TYPE1;
@@ -211,12 +213,12 @@ TEST_F(vmm, extensions)
 			 xioctl(fd, VFIO_CHECK_EXTENSION,
 				(void *)queries[i].extension), "%lu",
 			 queries[i].extension);
-	/* whose number is nobody else's, as that of others is */
+	/* This ioctl number belongs to the SPAPR container only. */
 	ASSERT_EQ(-ENOTTY, xioctl(fd, VFIO_IOMMU_SPAPR_TCE_CREATE, NULL));
 }
 
-/* DPDK goes on after EEXIST, and QEMU unmaps and tries again. */
-TEST_F(vmm, map)
+/* DPDK continues after EEXIST; QEMU unmaps and maps again. */
+TEST_F(vmm, map_over_a_mapping_is_eexist)
 {
 	static const struct {
 		__u64 iova, length;
@@ -250,8 +252,8 @@ TEST_F(vmm, map)
 	ASSERT_EQ(0, __iommu_map(iommu, va, 5 * SZ_1G, SZ_4K, PROT_DMA_WRITE));
 }
 
-/* The size that comes back is the one that was asked for, or there is trouble. */
-TEST_F(vmm, unmap)
+/* Programs depend on the returned size being the size of the range. */
+TEST_F(vmm, unmap_returns_the_unmapped_size)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {
 		.argsz = sizeof(unmap), .iova = RAM, .size = RAM_LENGTH,
@@ -276,7 +278,7 @@ TEST_F(vmm, unmap)
 	ASSERT_EQ(-EFAULT, xioctl(iommu->fd, VFIO_IOMMU_UNMAP_DMA, NULL));
 }
 
-/* START and STOP are 8 bytes, GET 48, and the bitmap is zeroed memory. */
+/* START and STOP are 8 bytes, GET is 48, and the bitmap is zeroed memory. */
 static void dirty_pages(struct __test_metadata *_metadata, int fd, __u32 flags)
 {
 	struct vfio_iommu_type1_dirty_bitmap dirty = {
@@ -306,8 +308,8 @@ static void sync_ram(struct __test_metadata *_metadata, int fd, __u64 iova,
 	ASSERT_EQ(bytes, arg.get.bitmap.size);
 }
 
-/* A migration: two slots and a hole between them, mapped one before it starts. */
-TEST_F(vmm, migration)
+/* A migration with two slots and a hole between them; one is mapped later. */
+TEST_F(vmm, migration_reports_dirty_pages)
 {
 	const __u64 low = RAM, high = RAM + SZ_1G;
 	struct bench *bench = &self->bench;
@@ -341,8 +343,8 @@ TEST_F(vmm, migration)
 	dirty_pages(_metadata, fd, DIRTY_STOP);
 }
 
-/* As behind a virtual IOMMU: pages that come and go, each with its bit. */
-TEST_F(vmm, unmap_of_a_page)
+/* Unmap single pages with a bit each, as behind a virtual IOMMU. */
+TEST_F(vmm, unmap_of_a_page_reports_its_bit)
 {
 	struct {
 		struct vfio_iommu_type1_dma_unmap unmap;
@@ -370,7 +372,7 @@ TEST_F(vmm, unmap_of_a_page)
 		CHECK_RC(page < 7 ? -EINVAL : 0,
 			 xioctl(bench->iommu.fd, VFIO_IOMMU_UNMAP_DMA, &arg),
 			 "page %d", page);
-		/* after an error /dev/iommu has unmapped nothing */
+		/* After an error, the compat container has unmapped nothing. */
 		ASSERT_EQ(page < 7 && self->bench.iommu.mode == MODE_COMPAT ?
 				  0 : SZ_4K, arg.unmap.size);
 		if (page >= 7)
@@ -379,7 +381,7 @@ TEST_F(vmm, unmap_of_a_page)
 	}
 }
 
-/* Without a group there is no container to speak of. */
+/* A container without a group. */
 FIXTURE(alone)
 {
 	struct iommu iommu;
@@ -404,7 +406,7 @@ FIXTURE_TEARDOWN(alone)
 	iommu_close(&self->iommu);
 }
 
-TEST_F(alone, without_a_group)
+TEST_F(alone, ioctls_without_a_group_fail)
 {
 	int rc = variant->mode == MODE_TYPE1 ? -EINVAL : -ENODEV;
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
@@ -422,8 +424,8 @@ TEST_F(alone, without_a_group)
 	ASSERT_EQ(rc, __type1_dirty_get(fd, RAM, SZ_4K, SZ_4K, &bits, 8));
 }
 
-/* A device that may raise any interrupt is taken if the administrator says so. */
-TEST_F(alone, unsafe_interrupts)
+/* A device without isolated interrupts requires allow_unsafe_interrupts. */
+TEST_F(alone, unsafe_interrupts_require_the_parameter)
 {
 	const char *knob = variant->mode == MODE_TYPE1 ?
 		"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts" :
