@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: copies that pin nothing
+ * DOC: copies of an access that keep nothing pinned
  *
- * A driver of a mediated device copies to and from the memory behind IOVAs. That is
- * also done for another process than the one whose memory it is: then the pages
- * are pinned for the time of the copy only. So no limit on locked memory counts,
- * and what is only read need not be writable.
+ * The driver of a mediated device copies to and from the memory behind IOVAs.
+ * If the caller runs in another process than the one that mapped the memory,
+ * the pages are pinned for the time of the copy only. So RLIMIT_MEMLOCK does
+ * not apply, and memory that is only read need not be writable.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,7 @@ FIXTURE_SETUP(copy)
 	ASSERT_EQ(0, sysfs_write(EMULATED_PIN, "N"));
 	bench_open(_metadata, &self->bench, variant->mode, "emulated");
 	counts_now(_metadata, &self->before);
-	/* Without privilege, and without a byte that may be locked. */
+	/* Without privilege, and with a limit of 0 bytes. */
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &none));
 	ASSERT_EQ(0, seteuid(UNPRIVILEGED_UID));
 	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
@@ -61,7 +61,7 @@ FIXTURE_TEARDOWN(copy)
 	sysfs_write(EMULATED_PIN, "Y");
 }
 
-/* Have another process make the device do something. Return: its status. */
+/* Make the device do something in another process. Return its exit status. */
 static int in_another_process(struct __test_metadata *_metadata,
 			      struct vfio_dev *dev, __u32 command)
 {
@@ -84,7 +84,7 @@ static int in_another_process(struct __test_metadata *_metadata,
 	return WEXITSTATUS(status);
 }
 
-TEST_F(copy, write_for_another_process_with_nothing_to_be_locked)
+TEST_F(copy, write_for_another_process_with_limit_0_succeeds)
 {
 	__u8 *va = self->bench.mem.va;
 
@@ -99,7 +99,7 @@ TEST_F(copy, write_for_another_process_with_nothing_to_be_locked)
 	ASSERT_EQ(2, va[LENGTH - 100]);
 }
 
-TEST_F(copy, read_for_another_process_of_memory_that_is_read_only)
+TEST_F(copy, read_for_another_process_of_read_only_memory_succeeds)
 {
 	ASSERT_EQ(0, mprotect(self->bench.mem.va, LENGTH, PROT_READ));
 	ASSERT_EQ(VFIO_MOCK_DMA_OK,

@@ -2,10 +2,10 @@
 /*
  * DOC: unmapping pages that a mediated device has pinned
  *
- * An unmap asks the drivers of mediated devices to unpin, and waits for none of
- * them for ever: a driver that keeps a page pinned makes it fail with EDEADLOCK.
- * The mock device unpins when asked, late, or not at all, as its module's
- * parameters tell.
+ * An unmap notifies the drivers of mediated devices to unpin, and does not wait
+ * forever: it fails with EDEADLOCK if a driver keeps a page pinned. The mock
+ * device unpins when notified, late, or not at all, as set by its module's
+ * parameters.
  */
 #include <pthread.h>
 #include <unistd.h>
@@ -23,10 +23,10 @@
 #define AREAS	4
 #define LENGTH	(AREAS * AREA)
 
-/* A pattern of the same byte everywhere. */
+/* A pattern that repeats one byte */
 #define BYTES(byte)	((byte) * 0x0101010101010101ULL)
 
-/* A write of one byte that the device could not do. */
+/* Write one byte and return true if the device faults. */
 static bool write_faults(struct __test_metadata *_metadata,
 			 struct vfio_dev *dev, __u64 iova)
 {
@@ -57,7 +57,7 @@ static void unpins_well(void)
 	sysfs_write(UNPIN_DELAY, "0");
 }
 
-/* Areas of their own beside each other. */
+/* Map adjacent areas by one call each. */
 FIXTURE_SETUP(access_unmap)
 {
 	struct bench *bench = &self->bench;
@@ -71,7 +71,7 @@ FIXTURE_SETUP(access_unmap)
 			  IOVA + i * AREA, AREA);
 }
 
-/* Whatever was refused, nothing stays pinned or accounted. */
+/* Check that refused calls leave nothing pinned or accounted. */
 FIXTURE_TEARDOWN(access_unmap)
 {
 	unpins_well();
@@ -92,7 +92,7 @@ TEST_F(access_unmap, unmap_of_a_page_that_stays_pinned_is_edeadlock)
 						    &unmapped));
 		ASSERT_EQ(0, unmapped);
 	}
-	/* The pinned page and all others can be used as before. */
+	/* The pinned page and the other pages can be used as before. */
 	mock_fill(_metadata, &bench->dev, IOVA + 1, 1, BYTES(0x22));
 	mock_fill(_metadata, &bench->dev, IOVA + SZ_4K, 1, BYTES(0x33));
 	ASSERT_EQ(0x22, bench->mem.va[1]);
@@ -101,7 +101,7 @@ TEST_F(access_unmap, unmap_of_a_page_that_stays_pinned_is_edeadlock)
 	iommu_unmap(_metadata, &bench->iommu, IOVA, AREA);
 }
 
-/* Areas in front of the pinned one are unmapped, that one and later ones not. */
+/* The areas before the pinned one are unmapped, this and later ones are not. */
 TEST_F(access_unmap, unmap_of_areas_stops_at_the_one_that_stays_pinned)
 {
 	struct bench *bench = &self->bench;
@@ -118,7 +118,9 @@ TEST_F(access_unmap, unmap_of_areas_stops_at_the_one_that_stays_pinned)
 	ASSERT_EQ(2 * AREA, unmapped);
 }
 
-/* With dirty bits asked for it is all or nothing, and nothing is lost. */
+/*
+ * An unmap with a bitmap unmaps everything or nothing, and loses no dirty page.
+ */
 TEST_F(access_unmap, unmap_with_bitmap_of_a_page_that_stays_pinned_loses_nothing)
 {
 	const __u64 pages = LENGTH / SZ_4K;
@@ -127,7 +129,7 @@ TEST_F(access_unmap, unmap_with_bitmap_of_a_page_that_stays_pinned_loses_nothing
 	__u64 length = LENGTH;
 
 	if (variant->mode == MODE_IOMMUFD)
-		return;	/* the unmap of iommufd has no bitmap */
+		return;	/* The unmap of iommufd has no bitmap. */
 	bitmap_alloc(_metadata, &self->bm, pages, 0);
 	ASSERT_EQ(0, __type1_dirty_flag(fd, DIRTY_START));
 	mock_fill(_metadata, &bench->dev, IOVA, 1, 1);
@@ -173,11 +175,11 @@ static void unmapper_start(struct __test_metadata *_metadata,
 {
 	CHECK_RC(0, pthread_create(&u->thread, NULL, unmapper_run, u),
 		 "no thread");
-	/* Long enough to be asking the driver, whose delay is longer. */
+	/* By then the unmap has notified the driver, whose delay is longer. */
 	usleep(300 * 1000);
 }
 
-/* While the driver is asked to unpin, no page of the area is pinned anew. */
+/* While an unmap notifies the driver, no page of the area can be pinned. */
 TEST_F(access_unmap, pin_while_an_unmap_is_notified_is_refused)
 {
 	struct bench *bench = &self->bench;
@@ -188,7 +190,7 @@ TEST_F(access_unmap, pin_while_an_unmap_is_notified_is_refused)
 	mock_fill(_metadata, &bench->dev, IOVA, 1, 1);
 	ASSERT_EQ(0, sysfs_write(UNPIN_DELAY, "1000"));
 	unmapper_start(_metadata, &u);
-	/* A page of the area that nobody has pinned, and one of another area. */
+	/* An unpinned page of the area, and a page of another area. */
 	ASSERT_TRUE(write_faults(_metadata, &bench->dev, IOVA + SZ_4K));
 	ASSERT_EQ(0, bench->mem.va[SZ_4K]);
 	mock_fill(_metadata, &bench->dev, IOVA + AREA, 1, BYTES(0x44));
@@ -200,8 +202,8 @@ TEST_F(access_unmap, pin_while_an_unmap_is_notified_is_refused)
 }
 
 /*
- * An unmap of several areas waits for a driver at the last one. What is mapped
- * meanwhile where areas are gone already is not part of it.
+ * An unmap of several areas waits for a driver at the last one. Areas that are
+ * mapped meanwhile, at IOVAs that are unmapped already, are not part of it.
  */
 TEST_F(access_unmap, map_behind_a_waiting_unmap_stays)
 {
@@ -218,8 +220,8 @@ TEST_F(access_unmap, map_behind_a_waiting_unmap_stays)
 	ASSERT_EQ(0, __iommu_map(iommu, bench->mem.va, IOVA + AREA, AREA,
 				 PROT_DMA_RW));
 	/*
-	 * The area that the unmap waits for is there still. The ioctls of a
-	 * container may wait for each other, and then it is not.
+	 * The area that the unmap waits for still exists. The ioctls of a
+	 * container may serialize: then it is unmapped by now.
 	 */
 	if (variant->mode == MODE_IOMMUFD)
 		ASSERT_EQ(-EEXIST, __iommu_map(iommu, bench->mem.va,
@@ -236,7 +238,9 @@ TEST_F(access_unmap, map_behind_a_waiting_unmap_stays)
 	ASSERT_EQ(AREA, unmapped);
 }
 
-/* A device that leaves has to unpin, whatever it does otherwise. */
+/*
+ * Closing a device unpins its pages, even if its driver ignores the notifier.
+ */
 TEST_F(access_unmap, close_of_a_device_that_does_not_unpin_leaves_nothing)
 {
 	struct bench *bench = &self->bench;
@@ -250,13 +254,13 @@ TEST_F(access_unmap, close_of_a_device_that_does_not_unpin_leaves_nothing)
 	counts_check(_metadata, &self->before, 0, 0, 0);
 }
 
-/* Detaching cannot be refused, so the device unpins then. */
+/* A detach cannot be refused, so the device unpins its pages. */
 TEST_F(access_unmap, detach_of_a_device_that_does_not_unpin_succeeds)
 {
 	struct bench *bench = &self->bench;
 
 	if (variant->mode != MODE_IOMMUFD)
-		return;	/* a container has no such ioctl */
+		return;	/* A container has no such ioctl. */
 	mock_fill(_metadata, &bench->dev, IOVA, 1, 1);
 	ASSERT_EQ(0, sysfs_write(UNPIN, "N"));
 	ASSERT_EQ(0, __vfio_dev_detach(&bench->dev));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: what drivers write without an IOMMU
+ * DOC: dirty pages of accesses
  *
- * A device that pins pages, or has the kernel copy, is attached to the same
- * IOAS as one with an IOMMU that tracks. What either of them writes is in the
- * page table's dirty pages: what is copied in the next query, what is pinned
- * for writing in all queries until it is let go of and in one more.
+ * A device whose driver pins pages, or makes the kernel copy, is attached to
+ * the same IOAS as a device whose IOMMU tracks. The dirty pages of the page
+ * table include the writes of both: a copied page in the next query, a page
+ * pinned for writing in every query until it is unpinned and in one more.
  */
 #include <sys/mman.h>
 
@@ -75,7 +75,7 @@ static bool pins(const char *pin)
 	return pin[0] == 'Y';
 }
 
-/* What is in the bitmap is what is expected from this page on, and no more. */
+/* Check that the bits from page @first on are exactly the expected ones. */
 static void check_bits(struct __test_metadata *_metadata,
 		       const struct guarded_bitmap *bm, const __u8 *expected,
 		       size_t from)
@@ -101,7 +101,7 @@ static void query(struct __test_metadata *_metadata, struct bench *bench,
 	bitmap_free(&bm);
 }
 
-/* A write of the driver's device, noted in what is expected. */
+/* Write with the driver's device, and expect its pages. */
 static void driver_writes(struct __test_metadata *_metadata,
 			  struct vfio_dev *mdev, __u8 *expected, __u64 offset,
 			  __u64 length)
@@ -111,7 +111,7 @@ static void driver_writes(struct __test_metadata *_metadata,
 	       (offset + length - 1) / SZ_4K - offset / SZ_4K + 1);
 }
 
-TEST_F(access, written_pages)
+TEST_F(access, driver_writes_are_reported)
 {
 	static const struct {
 		__u64 offset, length;
@@ -136,7 +136,7 @@ TEST_F(access, written_pages)
 		query(_metadata, &self->bench, 0, expected);
 		query(_metadata, &self->bench, 0, expected);
 	}
-	/* Letting go of them: once more, and that was it. */
+	/* After an unpin, pages are reported once more. */
 	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
 	query(_metadata, &self->bench, IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
 	      expected);
@@ -145,15 +145,15 @@ TEST_F(access, written_pages)
 	query(_metadata, &self->bench, 0, expected);
 }
 
-TEST_F(access, reads_are_no_writes)
+TEST_F(access, driver_reads_are_not_reported)
 {
 	ASSERT_EQ(0, __mock_run(&self->mdev, VFIO_MOCK_DMA_CMD_READ, IOVA, 0,
 				SZ_64K));
 	query(_metadata, &self->bench, 0, self->expected);
 }
 
-/* A device with an IOMMU dirties a leaf, a driver its pages; both count. */
-TEST_F(access, beside_a_device)
+/* The IOMMU device dirties a leaf, the driver its pages; both are reported. */
+TEST_F(access, driver_and_device_writes_are_both_reported)
 {
 	__u8 *expected = self->expected;
 	bool huge = variant->kind == MEM_HUGETLB;
@@ -183,8 +183,8 @@ TEST_F(access, beside_a_device)
 	}
 }
 
-/* A query for a part leaves the rest to be told. */
-TEST_F(access, in_parts)
+/* A query of a part keeps the other pages dirty. */
+TEST_F(access, query_of_a_part_keeps_the_other_pages)
 {
 	struct bench *bench = &self->bench;
 	struct guarded_bitmap bm;
@@ -198,7 +198,7 @@ TEST_F(access, in_parts)
 			      first * SZ_4K, 40 * SZ_4K);
 		ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
 		bitmap_alloc(_metadata, &bm, PAGES, 0);
-		/* the second part first */
+		/* The second part first */
 		ASSERT_EQ(0, __bench_query(bench, 0, IOVA + split * SZ_4K,
 					   (PAGES - split) * SZ_4K, SZ_4K,
 					   bm.bits + split / 8));
@@ -212,7 +212,7 @@ TEST_F(access, in_parts)
 	}
 }
 
-TEST_F(access, a_failed_query_loses_nothing)
+TEST_F(access, failed_query_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 
@@ -228,8 +228,8 @@ TEST_F(access, a_failed_query_loses_nothing)
 	query(_metadata, bench, 0, self->expected);
 }
 
-/* Off and on: what was written counts no more, what is pinned still does. */
-TEST_F(access, off_and_on)
+/* A restart of tracking discards writes, but not pinned pages. */
+TEST_F(access, restart_of_tracking_keeps_pinned_pages_only)
 {
 	struct bench *bench = &self->bench;
 
@@ -249,8 +249,8 @@ TEST_F(access, off_and_on)
 	query(_metadata, bench, 0, self->expected);
 }
 
-/* The driver lets go of what is unmapped, and a new mapping is clean. */
-TEST_F(access, unmap_forgets)
+/* The driver unpins unmapped pages, and a new mapping starts clean. */
+TEST_F(access, unmap_discards_dirty_pages)
 {
 	struct bench *bench = &self->bench;
 
@@ -269,8 +269,8 @@ TEST_F(access, unmap_forgets)
 	}
 }
 
-/* Every page table of the IOAS is told, and none of another one. */
-TEST_F(access, several_page_tables)
+/* Every page table of the IOAS reports the writes, other IOASes do not. */
+TEST_F(access, driver_writes_are_reported_by_every_page_table)
 {
 	struct bench *bench = &self->bench, other = *bench, apart = *bench;
 	struct iommu *iommu = &bench->iommu;
@@ -298,8 +298,8 @@ TEST_F(access, several_page_tables)
 	query(_metadata, &other, 0, clean);
 }
 
-/* The driver's device leaves: what it had pinned is told once more. */
-TEST_F(access, closed_or_moved)
+/* After the driver's device is detached, its pages are reported once more. */
+TEST_F(access, detach_reports_pinned_pages_once_more)
 {
 	struct bench *bench = &self->bench;
 	__u8 clean[PAGES] = {};
@@ -317,8 +317,8 @@ TEST_F(access, closed_or_moved)
 	query(_metadata, bench, 0, clean);
 }
 
-/* It writes as fast as it can; pages come out of the query as they change. */
-TEST_F(access, writes_under_load)
+/* The device writes at full speed, and every change is reported. */
+TEST_F(access, continuous_driver_writes_are_all_reported)
 {
 	static const struct mock_work work = {
 		.iova = IOVA,
@@ -332,7 +332,7 @@ TEST_F(access, writes_under_load)
 	struct bench bench = self->bench;
 	struct follow follow;
 
-	/* the device that is followed, the page table that is asked */
+	/* Follow the driver's device, and query the page table. */
 	bench.dev = self->mdev;
 	bench.dev.hwpt_id = self->bench.dev.hwpt_id;
 	follow_start(_metadata, &follow, &bench, query_iommu);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: pinned pages and who accounts for them
+ * DOC: accounting of pinned pages
  *
- * Memory is pinned once and counted once, however many mappings and page tables
- * share it, from the first of them that needs it to the last. Who has no
- * privilege can pin as much as RLIMIT_MEMLOCK lets him: all processes of a user
- * together, or each address space by itself where the context was told so.
+ * Memory is pinned and accounted once, however many mappings and page tables
+ * share it, from the first user to the last. Without privilege, RLIMIT_MEMLOCK
+ * limits the pinned pages: of all processes of a user together, or of each
+ * address space with IOMMU_OPTION_RLIMIT_MODE.
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -19,14 +19,14 @@
 #define PAGES	64
 #define LENGTH	(PAGES * SZ_4K)
 
-/* Nobody else in the machine has this one. */
+/* A user that runs no other process */
 #define UNPRIVILEGED_UID	54321
 
 /**
  * struct source - memory to map
- * @iommu: where
- * @mem: as the process sees it
- * @file: what it is of; -1 for the process' own
+ * @iommu: the IOAS to map it in
+ * @mem: mapping of the process
+ * @file: file of the memory; -1 for anonymous memory
  */
 struct source {
 	struct iommu iommu;
@@ -63,7 +63,7 @@ FIXTURE_VARIANT_ADD(account, mm_file) {
 	.model = "4k", .file = true, .mm = true,
 };
 
-/* Of a process, or of a file that is mapped shared. */
+/* Allocate anonymous memory, or map a file shared. */
 static void get_memory(struct __test_metadata *_metadata,
 		       struct source *source, enum mem_kind kind, bool file)
 {
@@ -99,7 +99,7 @@ FIXTURE_SETUP(account)
 	ASSERT_EQ(0, __ioas_alloc(iommu->fd, &iommu->ioas_id));
 	ASSERT_EQ(0, mock_find(variant->model, 0, path, sizeof(path)));
 	ASSERT_EQ(0, __vfio_dev_bind(&self->dev, iommu, path));
-	/* of another IOMMU: it gets a page table of its own */
+	/* A device of another IOMMU has a page table of its own. */
 	ASSERT_EQ(0, mock_find("1g", 0, path, sizeof(path)));
 	ASSERT_EQ(0, __vfio_dev_bind(&self->second, iommu, path));
 	get_memory(_metadata, &self->source, variant->kind, variant->file);
@@ -114,7 +114,7 @@ FIXTURE_TEARDOWN(account)
 	mem_free(&self->source.mem);
 }
 
-/* 0 or -errno */
+/* Map a part of the memory: 0 or -errno. */
 static int map_part(struct source *source, __u64 offset, __u64 iova,
 		    __u64 length)
 {
@@ -134,8 +134,8 @@ static void copy_part(struct __test_metadata *_metadata, struct iommu *iommu,
 				 iommu->ioas_id, iova, length));
 }
 
-/* No page table needs it: nothing is pinned. */
-TEST_F(account, pinned_when_needed)
+/* Without a page table, a mapping pins nothing. */
+TEST_F(account, mapping_is_pinned_while_a_page_table_needs_it)
 {
 	struct source *source = &self->source;
 	__u64 length = source->mem.length;
@@ -162,8 +162,8 @@ TEST_F(account, pinned_when_needed)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* Copies share memory, in the same IOAS and in another one. */
-TEST_F(account, copies_share)
+/* Copies share pinned memory, within an IOAS and across IOASes. */
+TEST_F(account, copies_are_pinned_once)
 {
 	struct source *source = &self->source;
 	struct iommu *iommu = &source->iommu;
@@ -181,7 +181,7 @@ TEST_F(account, copies_share)
 	ASSERT_EQ(0, __vfio_dev_attach(&self->second, other));
 	counts_check(_metadata, &self->counts, pages, pages, 0);
 
-	/* What is left: both in other, then its second half. */
+	/* Two copies in the other IOAS are left, and then the second half. */
 	ASSERT_EQ(0, __ioas_unmap(iommu->fd, ioas, 0, ~0ULL, NULL));
 	counts_check(_metadata, &self->counts, pages, pages, 0);
 	mock_fill(_metadata, &self->second, IOVA, length, 0x55);
@@ -194,8 +194,8 @@ TEST_F(account, copies_share)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* Mapped by two calls it is pinned by two. */
-TEST_F(account, mapped_twice)
+/* Memory that is mapped by two calls is pinned twice. */
+TEST_F(account, memory_mapped_twice_is_pinned_twice)
 {
 	struct source *source = &self->source;
 	struct iommu *iommu = &source->iommu;
@@ -220,8 +220,8 @@ static void become_unprivileged(struct __test_metadata *_metadata, long limit)
 	ASSERT_EQ(0, setuid(UNPRIVILEGED_UID));
 }
 
-/* Up to the limit and not a page more; after a refusal all is as before. */
-TEST_F(account, limit)
+/* Up to the limit and not a page more; a refused map changes nothing. */
+TEST_F(account, map_beyond_the_limit_is_enomem)
 {
 	struct source *source = &self->source;
 	struct iommu *iommu = &source->iommu;
@@ -235,7 +235,7 @@ TEST_F(account, limit)
 	counts_check(_metadata, &self->counts, 10, 10, locked);
 	ASSERT_EQ(-ENOMEM, map_part(source, 10 * SZ_4K, SZ_1G, SZ_4K));
 	counts_check(_metadata, &self->counts, 10, 10, locked);
-	/* a copy costs nothing */
+	/* A copy is not accounted again. */
 	copy_part(_metadata, iommu, iommu->ioas_id, SZ_1G, IOVA, 10 * SZ_4K);
 	ASSERT_EQ(0, __vfio_dev_attach(&self->second, iommu->ioas_id));
 	counts_check(_metadata, &self->counts, 10, 10, locked);
@@ -250,8 +250,8 @@ TEST_F(account, limit)
 	counts_check(_metadata, &self->counts, 10, 10, locked);
 }
 
-/* It is the attach that pins, and that is refused. */
-TEST_F(account, limit_when_attached)
+/* An attach that would pin beyond the limit is refused. */
+TEST_F(account, attach_beyond_the_limit_is_enomem)
 {
 	struct source *source = &self->source;
 	struct iommu *iommu = &source->iommu;
@@ -267,8 +267,8 @@ TEST_F(account, limit_when_attached)
 	mock_fill(_metadata, &self->dev, IOVA + SZ_1G, 8 * SZ_4K, 1);
 }
 
-/* Privilege counts when memory is mapped, not later on. */
-TEST_F(account, privileged_knows_no_limit)
+/* Memory that was mapped with privilege is unaccounted without it. */
+TEST_F(account, privileged_map_has_no_limit)
 {
 	struct source *source = &self->source;
 
@@ -281,7 +281,7 @@ TEST_F(account, privileged_knows_no_limit)
 	ASSERT_EQ(-ENOMEM, map_part(source, 0, IOVA, SZ_4K));
 }
 
-/* Another process maps and leaves: -errno. */
+/* Map in a process that exits at once: 0 or -errno. */
 static int map_and_leave(struct __test_metadata *_metadata,
 			 struct source *source, __u64 iova, __u64 length)
 {
@@ -297,10 +297,10 @@ static int map_and_leave(struct __test_metadata *_metadata,
 }
 
 /*
- * Two processes of one user: together they have the one limit, or each has its
- * own. What the other one mapped stays, and counts, when it is gone.
+ * Two processes of one user share the limit of the user, or each has its own
+ * with RLIMIT_MODE. Mappings of a process that has exited stay accounted.
  */
-TEST_F(account, two_processes)
+TEST_F(account, two_processes_share_or_have_their_limit)
 {
 	struct source *source = &self->source;
 	struct iommu *iommu = &source->iommu;
@@ -316,7 +316,7 @@ TEST_F(account, two_processes)
 	ASSERT_EQ(0, map_part(source, 0, SZ_1G, 4 * SZ_4K));
 	ASSERT_EQ(mm ? 0 : -ENOMEM,
 		  map_and_leave(_metadata, source, 2 * SZ_1G, SZ_4K));
-	/* Whoever unmaps it gives it back to who mapped it. */
+	/* The unmap by another process unaccounts the mapping process. */
 	iommu_unmap(_metadata, iommu, IOVA, 6 * SZ_4K);
 	counts_check(_metadata, &self->counts, 4, 4, mm ? 4 : 0);
 	ASSERT_EQ(0, map_part(source, 0, IOVA, 6 * SZ_4K));
@@ -324,8 +324,10 @@ TEST_F(account, two_processes)
 	counts_check(_metadata, &self->counts, 10, 10, mm ? 10 : 0);
 }
 
-/* Nothing was pinned while its owner was there: a file is still, he is not. */
-TEST_F(account, attached_when_the_mapper_is_gone)
+/*
+ * The mapping process has exited before the attach: only files can be pinned.
+ */
+TEST_F(account, attach_after_exit_of_mapping_process_pins_files_only)
 {
 	struct source *source = &self->source;
 	struct iommu *iommu = &source->iommu;
@@ -341,8 +343,8 @@ TEST_F(account, attached_when_the_mapper_is_gone)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* A container of /dev/iommu counts as that does: for the user. */
-TEST_F(account, container)
+/* The compat container accounts to the user, as /dev/iommu does. */
+TEST_F(account, compat_container_accounts_to_the_user)
 {
 	__u8 *va = self->source.mem.va;
 	struct bench bench;
@@ -359,8 +361,8 @@ TEST_F(account, container)
 	bench_close(_metadata, &bench);
 }
 
-/* A driver's pins and those for a page table are the same ones. */
-TEST_F(account, pinned_by_a_driver_too)
+/* A page that is pinned by a driver and for a page table is accounted once. */
+TEST_F(account, page_pinned_by_a_driver_too_is_accounted_once)
 {
 	struct source *source = &self->source;
 	struct iommu *iommu = &source->iommu;

@@ -2,8 +2,8 @@
 /*
  * DOC: every allocation of every ioctl fails once
  *
- * An ioctl that runs out of memory says so, and everything is as it was before:
- * what is pinned, what is locked, which objects there are. Then it works.
+ * An ioctl that runs out of memory returns -ENOMEM and changes nothing: pins,
+ * accounting and objects. After that it succeeds.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -18,17 +18,17 @@
 #define LENGTH	(PAGES * SZ_4K)
 
 /**
- * struct play - an IOAS that two devices' page tables show, and one without
+ * struct play - an IOAS with page tables of two devices, and one without
  * @bench: the first device, and memory that is mapped
- * @second: the second one, of another IOMMU
- * @mdev: a device that pins, not attached
- * @path: where that is found
- * @fail: what fails
+ * @second: the second device, of another IOMMU
+ * @mdev: a device whose driver pins, not attached
+ * @path: sysfs directory of @mdev
+ * @fail: failure injection
  * @fd: /dev/iommu
  * @other: the IOAS without a page table, in which the same memory is mapped
- * @file: other memory
- * @id: what the last call made
- * @iova: where it did
+ * @file: memory that is not mapped
+ * @id: object that the last call created
+ * @iova: IOVA that the last call mapped
  */
 struct play {
 	struct bench bench;
@@ -139,7 +139,7 @@ static int op_iova_ranges(void *data)
 	return xioctl(play->fd, IOMMU_IOAS_IOVA_RANGES, &cmd);
 }
 
-/* The former ranges stay, which the IOVA that is chosen shows. */
+/* Check that the allowed ranges are as before, by the IOVA that is chosen. */
 static int op_allow(void *data)
 {
 	struct play *play = data;
@@ -216,7 +216,7 @@ static int op_hw_info(void *data)
 	return __device_can_track(play->fd, play->second.dev_id, &able);
 }
 
-TEST_F_TIMEOUT(fail, small_ones, 300)
+TEST_F_TIMEOUT(fail, every_allocation_of_small_ioctls_fails_once, 300)
 {
 	static const struct fail_case cases[] = {
 		{ "open", op_open, undo_open, 1 },
@@ -299,7 +299,7 @@ static int op_copy(void *data)
 			   &iova, play->other, IOVA, LENGTH);
 }
 
-/* The same as a container's ioctls have it. */
+/* The ioctls of the compat container. */
 static int op_map_dma(void *data)
 {
 	struct play *play = data;
@@ -324,7 +324,7 @@ static int op_get_info(void *data)
 				&range, sizeof(range));
 }
 
-TEST_F_TIMEOUT(fail, container, 300)
+TEST_F_TIMEOUT(fail, every_allocation_of_container_ioctls_fails_once, 300)
 {
 	static const struct fail_case cases[] = {
 		{ "MAP_DMA", op_map_dma, undo_map_dma, 3 },
@@ -344,7 +344,7 @@ TEST_F_TIMEOUT(fail, container, 300)
 	each_of(_metadata, play, &cases[2], 1);
 }
 
-TEST_F_TIMEOUT(fail, mapping, 600)
+TEST_F_TIMEOUT(fail, every_allocation_of_mapping_fails_once, 600)
 {
 	static const struct fail_case cases[] = {
 		{ "IOAS_MAP without a page table", op_map_apart,
@@ -356,13 +356,13 @@ TEST_F_TIMEOUT(fail, mapping, 600)
 		{ "IOAS_COPY", op_copy, undo_map, 3, { -ENOENT } },
 	};
 
-	/* The file's memory is there already: that it can fail is not news. */
+	/* Allocate the file's memory first, which is not what is tested. */
 	ASSERT_EQ(0, op_map_file(&self->play));
 	ASSERT_EQ(0, undo_map(&self->play));
 	each_of(_metadata, &self->play, cases, ARRAY_SIZE(cases));
 }
 
-/* Unmapping needs no memory; at most the IOAS is not found. */
+/* Unmapping needs no memory; with fail_iommufd, the IOAS may not be found. */
 static int op_unmap(void *data)
 {
 	struct play *play = data;
@@ -387,7 +387,7 @@ static int undo_detach(void *data)
 	return __vfio_dev_attach(&play->second, play->second.hwpt_id);
 }
 
-TEST_F_TIMEOUT(fail, what_frees_needs_no_memory, 300)
+TEST_F_TIMEOUT(fail, calls_that_free_need_no_memory, 300)
 {
 	static const struct fail_case cases[] = {
 		{ "IOAS_UNMAP", op_unmap, op_map, 0, { -ENOENT } },
@@ -468,7 +468,7 @@ static int undo_bind(void *data)
 	return 0;
 }
 
-TEST_F_TIMEOUT(fail, attaching, 600)
+TEST_F_TIMEOUT(fail, every_allocation_of_attach_fails_once, 600)
 {
 	static const struct fail_case cases[] = {
 		{ "HWPT_ALLOC", op_hwpt_alloc, undo_id, 4,

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: memory of files, calls that are refused
+ * DOC: refused calls of IOMMU_IOAS_MAP_FILE
  *
- * Arguments, wrong kinds of files, and seals: who was promised that a file does
- * not change any more has to be able to rely on that, whoever asks a device to
- * write.
+ * Arguments, kinds of files, and seals: a process that relies on a seal against
+ * writing must not see the file change by a device of any process.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -87,7 +86,7 @@ static const struct {
 	{ -EOVERFLOW, MAP_RW_FIXED, 0, 0 - SZ_4K, 2 * SZ_4K },
 };
 
-TEST_F(file_errno, arguments)
+TEST_F(file_errno, map_file_with_bad_arguments_fails)
 {
 	int fd = self->iommu.fd;
 	__u64 iova = IOVA;
@@ -111,7 +110,7 @@ TEST_F(file_errno, arguments)
 	ASSERT_EQ(0, unmap_all(&self->iommu));
 }
 
-TEST_F(file_errno, descriptors)
+TEST_F(file_errno, map_file_of_bad_descriptor_fails)
 {
 	char path[64];
 	int fd;
@@ -128,8 +127,8 @@ TEST_F(file_errno, descriptors)
 	close(fd);
 }
 
-/* Only what is memory in the first place. */
-TEST_F(file_errno, kinds_of_files)
+/* Only files of memory (memfd, shmem, hugetlbfs) can be mapped. */
+TEST_F(file_errno, map_file_of_other_kinds_of_files_fails)
 {
 	static const char * const paths[] = {
 		"/dev/zero", "/dev/null", "/dev/iommu", "/proc/self/maps",
@@ -154,8 +153,11 @@ TEST_F(file_errno, kinds_of_files)
 	ASSERT_EQ(-ENOENT, unmap_all(&self->iommu));
 }
 
-/* Sealed before: for reading only. Mapped for writing: not to be sealed. */
-TEST_F(file_errno, seal_against_writing)
+/*
+ * A sealed file is mapped for reading only; a writable mapping prevents the
+ * seal.
+ */
+TEST_F(file_errno, writable_mapping_and_write_seal_exclude_each_other)
 {
 	struct iommu *iommu = &self->iommu;
 
@@ -175,8 +177,8 @@ TEST_F(file_errno, seal_against_writing)
 	ASSERT_EQ(0, unmap_all(iommu));
 }
 
-/* A copy keeps it as the mapping did, as long as it is there. */
-TEST_F(file_errno, seal_and_copies)
+/* A copy of a writable mapping prevents the seal as the mapping does. */
+TEST_F(file_errno, copy_of_writable_mapping_prevents_write_seal)
 {
 	struct iommu *iommu = &self->iommu;
 	__u64 at = IOVA + SZ_1G;
@@ -191,8 +193,8 @@ TEST_F(file_errno, seal_and_copies)
 	ASSERT_EQ(0, fcntl(self->fd, F_ADD_SEALS, F_SEAL_WRITE));
 }
 
-/* Who had it mapped for writing by then may go on; nobody else may begin. */
-TEST_F(file_errno, seal_against_future_writing)
+/* F_SEAL_FUTURE_WRITE keeps existing mappings writable and refuses new ones. */
+TEST_F(file_errno, future_write_seal_refuses_new_writable_mapping)
 {
 	struct iommu *iommu = &self->iommu;
 
@@ -207,8 +209,8 @@ TEST_F(file_errno, seal_against_future_writing)
 	ASSERT_EQ(0, map_file(iommu, MAP_R, self->fd, SZ_4K));
 }
 
-/* A refused call keeps nobody from sealing. */
-TEST_F(file_errno, refused_is_not_mapped)
+/* A refused call does not prevent a seal. */
+TEST_F(file_errno, refused_map_file_does_not_prevent_seal)
 {
 	struct iommu *iommu = &self->iommu;
 	__u64 iova = IOVA;

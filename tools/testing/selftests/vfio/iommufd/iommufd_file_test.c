@@ -2,10 +2,10 @@
 /*
  * DOC: memory of files
  *
- * IOMMU_IOAS_MAP_FILE maps what a descriptor leads to. A device sees and writes
- * the file's own memory, whatever becomes of the descriptor, of mappings of the
- * file in the process, and of the process. It can do what mmap(2) of the
- * descriptor would allow, and no more.
+ * IOMMU_IOAS_MAP_FILE maps the file of a descriptor. A device reads and writes
+ * the memory of the file itself, independently of the descriptor, of mappings
+ * of the file in the process, and of the process. A mapping has the rights that
+ * mmap(2) of the descriptor would have.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -106,7 +106,7 @@ static void map_file(struct __test_metadata *_metadata, struct bench *bench,
 	ASSERT_EQ(iova, at);
 }
 
-/* What the device reads at an IOVA, 8 bytes of it. */
+/* Read 8 bytes at an IOVA by the device. */
 static __u64 device_reads(struct __test_metadata *_metadata,
 			  struct vfio_dev *dev, __u64 iova)
 {
@@ -120,7 +120,7 @@ static __u64 device_reads(struct __test_metadata *_metadata,
 	return value;
 }
 
-TEST_F(file, device_and_process_share_it)
+TEST_F(file, device_and_process_share_the_memory)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	__u64 last = self->length - 8;
@@ -135,8 +135,8 @@ TEST_F(file, device_and_process_share_it)
 	ASSERT_EQ(6, device_reads(_metadata, dev, IOVA + SZ_4K));
 }
 
-/* From anywhere in the file on, and more than once. */
-TEST_F(file, parts_of_it)
+/* Map ranges at any offset of the file, more than once. */
+TEST_F(file, parts_of_a_file_are_mapped)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	const __u64 other = IOVA + SZ_1G;
@@ -155,8 +155,8 @@ TEST_F(file, parts_of_it)
 	ASSERT_EQ(PATTERN, device_reads(_metadata, dev, other + page + SZ_4K));
 }
 
-/* The device is the last one who has it. */
-TEST_F(file, survives_the_descriptor)
+/* The mapping for the device is the last user of the file. */
+TEST_F(file, mapping_survives_close_of_the_descriptor)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 
@@ -174,7 +174,7 @@ TEST_F(file, survives_the_descriptor)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* Huge pages that somebody can be sure of. */
+/* Return the number of reserved huge pages. */
 static long reserved(struct __test_metadata *_metadata)
 {
 	char text[32];
@@ -184,10 +184,10 @@ static long reserved(struct __test_metadata *_metadata)
 }
 
 /*
- * Holes in the file are filled when they are pinned. Nobody has reserved huge
- * pages for them: those that others have reserved are not for it.
+ * Mapping fills holes of the file. No huge pages are reserved for these holes,
+ * and pages that are reserved by others are not used.
  */
-TEST_F(file, holes)
+TEST_F(file, holes_of_a_file_are_filled)
 {
 	int fd = new_file(variant->path, variant->flags, self->length);
 	long before = reserved(_metadata);
@@ -208,8 +208,8 @@ TEST_F(file, holes)
 	ASSERT_EQ(before, reserved(_metadata));
 }
 
-/* A file is as long as it is: there is nothing behind its end. */
-TEST_F(file, beyond_its_end)
+/* A range beyond the end of the file is refused. */
+TEST_F(file, map_beyond_the_end_of_file_fails)
 {
 	static const struct {
 		__u64 start, more;
@@ -229,8 +229,8 @@ TEST_F(file, beyond_its_end)
 	map_file(_metadata, &self->bench, self->fd, 0, IOVA, self->length);
 }
 
-/* What was cut off a file stays with the device. */
-TEST_F(file, truncated_while_mapped)
+/* Pages of a truncated file stay mapped for the device. */
+TEST_F(file, pages_of_truncated_file_stay_mapped)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 
@@ -245,7 +245,7 @@ TEST_F(file, truncated_while_mapped)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* A descriptor of the same file with other rights. */
+/* Open the file again with other rights. */
 static int reopen(int fd, int flags)
 {
 	char path[64];
@@ -254,7 +254,7 @@ static int reopen(int fd, int flags)
 	return open(path, flags | O_CLOEXEC);
 }
 
-TEST_F(file, rights_of_the_descriptor)
+TEST_F(file, mapping_has_the_rights_of_the_descriptor)
 {
 	int reader = reopen(self->fd, O_RDONLY);
 	int writer = reopen(self->fd, O_WRONLY);
@@ -285,8 +285,8 @@ TEST_F(file, rights_of_the_descriptor)
 	close(writer);
 }
 
-/* Who maps it leaves; the device stays, as others have the context open. */
-TEST_F(file, mapper_exits)
+/* The mapping process exits, while another process has the context open. */
+TEST_F(file, mapping_survives_exit_of_mapping_process)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	pid_t child = fork();
@@ -304,7 +304,7 @@ TEST_F(file, mapper_exits)
 	mock_fill(_metadata, dev, IOVA, self->length, PATTERN);
 	ASSERT_EQ(PATTERN, *(__u64 *)(self->va + self->length - 8));
 	counts_check(_metadata, &self->counts, self->length / SZ_4K, 0, 0);
-	/* another page table gets it, too, though its maker is gone */
+	/* Another page table maps it too, after that process has exited. */
 	ASSERT_EQ(0, __vfio_dev_detach(dev));
 	ASSERT_EQ(0, __iommu_destroy(self->iommufd, dev->hwpt_id));
 	counts_check(_metadata, &self->counts, 0, 0, 0);
@@ -314,7 +314,7 @@ TEST_F(file, mapper_exits)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-TEST_F(file, dirty_pages)
+TEST_F(file, dirty_pages_of_a_file_are_reported)
 {
 	struct guarded_bitmap bm;
 	size_t count = self->length / SZ_4K;
@@ -331,8 +331,8 @@ TEST_F(file, dirty_pages)
 	bitmap_free(&bm);
 }
 
-/* In-kernel users get at it as well. */
-TEST_F(file, pinned_by_a_driver)
+/* Accesses can pin memory of files as well. */
+TEST_F(file, access_pins_memory_of_a_file)
 {
 	struct vfio_dev mdev;
 	char path[256];

@@ -2,10 +2,11 @@
 /*
  * DOC: accounting of huge pages that IOMMU_IOAS_MAP_FILE allocates
  *
- * IOMMU_IOAS_MAP_FILE fills holes of a hugetlb file with huge pages. The pool's
- * counters, the reservation of the file, and the limit and the reservation of
- * its mount have to be exact after every step, whether or not a process has
- * mapped the file, and reservations of other processes stay theirs.
+ * IOMMU_IOAS_MAP_FILE fills holes of a hugetlb file with huge pages. The
+ * counters of the pool, the reservation of the file, and the limit and the
+ * reservation of its mount must be exact after every step, whether or not a
+ * process has mapped the file. Reservations of other processes must stay
+ * available.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -120,7 +121,7 @@ static void punch(struct __test_metadata *_metadata, int fd, long first,
 			       first * SZ_2M, count * SZ_2M));
 }
 
-TEST_F(hugetlb, file_without_reservation)
+TEST_F(hugetlb, file_without_reservation_is_exact)
 {
 	map_pages(_metadata, &self->bench, self->fd, 0, PAGES);
 	hugetlb_check(_metadata, &self->fs, "mapped", PAGES, 0);
@@ -130,8 +131,8 @@ TEST_F(hugetlb, file_without_reservation)
 	hugetlb_check(_metadata, &self->fs, "truncated", 0, 0);
 }
 
-/* The process reserves nothing anew for pages that the file has. */
-TEST_F(hugetlb, process_maps_pages_of_device)
+/* The process reserves nothing again for pages that the file has. */
+TEST_F(hugetlb, mmap_of_mapped_file_reserves_nothing)
 {
 	map_pages(_metadata, &self->bench, self->fd, 1, 2);
 	hugetlb_check(_metadata, &self->fs, "mapped", 2, 0);
@@ -144,7 +145,7 @@ TEST_F(hugetlb, process_maps_pages_of_device)
 	hugetlb_check(_metadata, &self->fs, "unmapped", PAGES, 0);
 }
 
-TEST_F(hugetlb, file_reserved_by_shared_mapping)
+TEST_F(hugetlb, file_reserved_by_shared_mapping_is_exact)
 {
 	self->va = process_maps(_metadata, self->fd, MAP_SHARED);
 	hugetlb_check(_metadata, &self->fs, "mmap", 0, PAGES);
@@ -158,7 +159,7 @@ TEST_F(hugetlb, file_reserved_by_shared_mapping)
 }
 
 /* The reservation of a shared mapping belongs to the file, and stays with it. */
-TEST_F(hugetlb, file_reserved_by_former_mapping)
+TEST_F(hugetlb, file_reserved_by_former_mapping_is_exact)
 {
 	self->va = process_maps(_metadata, self->fd, MAP_SHARED);
 	touch(self->va, 0, 1);
@@ -169,7 +170,7 @@ TEST_F(hugetlb, file_reserved_by_former_mapping)
 	unmap_pages(_metadata, &self->bench, 0, 2);
 }
 
-TEST_F(hugetlb, file_partially_faulted)
+TEST_F(hugetlb, partially_faulted_file_is_exact)
 {
 	self->va = process_maps(_metadata, self->fd, MAP_SHARED);
 	touch(self->va, 1, 2);
@@ -182,7 +183,7 @@ TEST_F(hugetlb, file_partially_faulted)
 }
 
 /* The reservation of a private mapping is for its copies, not for the file. */
-TEST_F(hugetlb, file_mapped_privately)
+TEST_F(hugetlb, privately_mapped_file_is_exact)
 {
 	self->va = process_maps(_metadata, self->fd, MAP_PRIVATE);
 	hugetlb_check(_metadata, &self->fs, "mmap", 0, PAGES);
@@ -195,8 +196,8 @@ TEST_F(hugetlb, file_mapped_privately)
 	ASSERT_EQ(0, munmap(self->va, LENGTH));
 }
 
-/* Pages that were cut off stay with the device until it is unmapped. */
-TEST_F(hugetlb, file_truncated_while_mapped)
+/* Pages of a truncated file stay with the device until they are unmapped. */
+TEST_F(hugetlb, truncated_file_is_exact)
 {
 	self->va = process_maps(_metadata, self->fd, MAP_SHARED);
 	map_pages(_metadata, &self->bench, self->fd, 0, PAGES);
@@ -212,7 +213,7 @@ TEST_F(hugetlb, file_truncated_while_mapped)
 	ASSERT_EQ(0, munmap(self->va, LENGTH));
 }
 
-TEST_F(hugetlb, hole_punched_while_mapped)
+TEST_F(hugetlb, hole_punch_in_mapped_file_is_exact)
 {
 	struct bench *bench = &self->bench;
 
@@ -229,10 +230,10 @@ TEST_F(hugetlb, hole_punched_while_mapped)
 }
 
 /*
- * What others have reserved is not available, by whichever kind of mapping, and
- * however often it is tried.
+ * Pages that another process has reserved are not available, whichever kind of
+ * mapping has reserved them, and however often the map is tried.
  */
-TEST_F(hugetlb, reservation_of_another_process)
+TEST_F(hugetlb, reservation_of_another_process_stays_available)
 {
 	static const int flags[] = { MAP_SHARED, MAP_PRIVATE };
 	struct hugetlb_fs *fs = &self->fs;
@@ -258,8 +259,8 @@ TEST_F(hugetlb, reservation_of_another_process)
 	}
 }
 
-/* Where the mount's own pages are in use, a failing mmap() gives it no others. */
-TEST_F(hugetlb, reservation_that_fails)
+/* If the mount's own pages are in use, a failing mmap() reserves no others. */
+TEST_F(hugetlb, failed_reservation_is_exact)
 {
 	struct hugetlb_fs *fs = &self->fs;
 	struct hugetlb_guard guard;
@@ -283,7 +284,7 @@ TEST_F(hugetlb, reservation_that_fails)
 }
 
 /* Pages of nr_overcommit_hugepages are freed when the file is. */
-TEST_F(hugetlb, surplus_pages)
+TEST_F(hugetlb, surplus_pages_are_freed_with_the_file)
 {
 	struct hugetlb_fs *fs = &self->fs;
 	const long own = fs->min < PAGES ? fs->min : PAGES;
@@ -306,7 +307,7 @@ TEST_F(hugetlb, surplus_pages)
 }
 
 /* A mapping that exceeds the limit of the mount takes nothing from it. */
-TEST_F(hugetlb, limit_of_mount)
+TEST_F(hugetlb, map_beyond_the_limit_of_mount_takes_nothing)
 {
 	const long limit = self->fs.idle.mount_free;
 
@@ -325,12 +326,12 @@ TEST_F(hugetlb, limit_of_mount)
 }
 
 /**
- * struct failing - a mapping whose allocations fail
- * @_metadata: of the test
- * @bench: for the device
- * @fs: for the counts
+ * struct failing - a map whose allocations fail
+ * @_metadata: the test
+ * @bench: the device
+ * @fs: file system of the file
  * @fd: the file
- * @reserved: pages that are reserved for it
+ * @reserved: pages that are reserved for the file
  */
 struct failing {
 	struct __test_metadata *_metadata;
@@ -395,7 +396,7 @@ static void fail_each_allocation(struct __test_metadata *_metadata,
 	fail_nth_close(&fail);
 }
 
-TEST_F_TIMEOUT(hugetlb, allocation_fails, 300)
+TEST_F_TIMEOUT(hugetlb, every_allocation_of_a_map_fails_once, 300)
 {
 	struct failing failing = {
 		._metadata = _metadata, .bench = &self->bench,
@@ -405,7 +406,7 @@ TEST_F_TIMEOUT(hugetlb, allocation_fails, 300)
 	fail_each_allocation(_metadata, &failing);
 }
 
-TEST_F_TIMEOUT(hugetlb, allocation_fails_for_reserved_file, 300)
+TEST_F_TIMEOUT(hugetlb, every_allocation_for_reserved_file_fails_once, 300)
 {
 	struct failing failing = {
 		._metadata = _metadata, .bench = &self->bench,

@@ -2,9 +2,9 @@
 /*
  * DOC: page tables and the devices attached to them
  *
- * Which page tables can be made, which devices go where, what the hardware says
- * of itself, and that several page tables of one IOAS each have their own dirty
- * state.
+ * The allocation of page tables, the attach and replace of devices, the
+ * information on the hardware, and the separate dirty state of several page
+ * tables of one IOAS.
  */
 #include <sys/mman.h>
 
@@ -68,7 +68,7 @@ static __u64 why_not(struct __test_metadata *_metadata, struct vfio_dev *dev)
 	return mock_get(_metadata, dev, MOCK_REG(fault_reason));
 }
 
-TEST_F(hwpt, alloc_refused)
+TEST_F(hwpt, alloc_with_bad_arguments_leaves_no_object)
 {
 	struct iommu_hwpt_alloc cmd = {
 		.size = sizeof(cmd),
@@ -87,7 +87,7 @@ TEST_F(hwpt, alloc_refused)
 	arg = cmd;
 	arg.flags = 1U << 31;
 	ASSERT_EQ(-EOPNOTSUPP, xioctl(self->fd, IOMMU_HWPT_ALLOC, &arg));
-	/* the mock has no nested translation */
+	/* The mock IOMMU has no nested translation. */
 	arg.flags = IOMMU_HWPT_ALLOC_NEST_PARENT;
 	ASSERT_EQ(-EOPNOTSUPP, xioctl(self->fd, IOMMU_HWPT_ALLOC, &arg));
 	arg = cmd;
@@ -107,14 +107,14 @@ TEST_F(hwpt, alloc_refused)
 	ASSERT_EQ(-EOPNOTSUPP,
 		  __hwpt_alloc(self->fd, self->unable.dev_id, self->ioas,
 			       IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &id));
-	/* none of them has left anything behind */
+	/* The refused calls have left no object. */
 	ASSERT_EQ(0, __hwpt_alloc(self->fd, self->second.dev_id, self->ioas, 0,
 				  &id));
 	ASSERT_EQ(expected, id);
 }
 
-/* What nobody was told of is not there. */
-TEST_F(hwpt, alloc_answer_cannot_be_written)
+/* If the ID cannot be written to userspace, the object is destroyed. */
+TEST_F(hwpt, alloc_with_unwritable_argument_leaves_no_object)
 {
 	struct iommu_hwpt_alloc cmd = {
 		.size = sizeof(cmd),
@@ -140,7 +140,7 @@ TEST_F(hwpt, alloc_answer_cannot_be_written)
 	munmap(page, SZ_4K);
 }
 
-TEST_F(hwpt, destroy_is_busy)
+TEST_F(hwpt, destroy_of_page_table_in_use_is_ebusy)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 
@@ -163,8 +163,8 @@ TEST_F(hwpt, destroy_is_busy)
 	ASSERT_EQ(-ENOENT, __iommu_destroy(self->fd, dev->dev_id));
 }
 
-/* An IOAS by itself: a page table that comes and goes with its devices. */
-TEST_F(hwpt, automatic)
+/* The automatic page table of an IOAS exists while a device is attached. */
+TEST_F(hwpt, automatic_page_table_lives_as_long_as_its_attach)
 {
 	struct vfio_dev *dev = &self->second;
 	struct counts counts;
@@ -188,14 +188,19 @@ TEST_F(hwpt, automatic)
 	ASSERT_EQ(0, __iommu_destroy(self->fd, other));
 }
 
-/* A device can go from anywhere to anywhere; the DMA goes with it. */
-TEST_F(hwpt, replace)
+/*
+ * A device can replace any page table by any other; its DMA uses the new one.
+ */
+TEST_F(hwpt, replaced_page_table_is_used_by_dma)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	__u8 *va = self->bench.mem.va;
 	__u32 to[4];
 
-	/* one with other memory at the same IOVA, and one of each kind */
+	/*
+	 * An IOAS with other memory at the same IOVA, and one object of each
+	 * kind.
+	 */
 	ASSERT_EQ(0, __ioas_alloc(self->fd, &to[0]));
 	ASSERT_EQ(0, __ioas_map(self->fd, to[0], va + SZ_64K, IOVA, SZ_64K,
 				PROT_DMA_RW));
@@ -218,21 +223,21 @@ TEST_F(hwpt, replace)
 	ASSERT_EQ(0, __iommu_destroy(self->fd, to[0]));
 }
 
-/* A replace that is refused leaves the device where it was. */
-TEST_F(hwpt, replace_refused)
+/* A refused replace keeps the device attached. */
+TEST_F(hwpt, refused_replace_keeps_the_attach)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	struct vfio_dev *unable = &self->unable;
 	__u32 bad, huge;
 
-	/* what it has cannot be mapped for a device of 4 KiB granules */
+	/* A mapping of 100 bytes cannot be mapped with a granule of 4 KiB. */
 	ASSERT_EQ(0, __ioas_alloc(self->fd, &bad));
 	ASSERT_EQ(0, __ioas_map(self->fd, bad, self->bench.mem.va, IOVA, 100,
 				PROT_DMA_RW));
 	ASSERT_EQ(-EADDRINUSE, __vfio_dev_attach(dev, bad));
 	ASSERT_EQ(-ENOENT, __vfio_dev_attach(dev, UNKNOWN_ID));
 	ASSERT_EQ(-EINVAL, __vfio_dev_attach(dev, dev->dev_id));
-	/* leaves of 2 MiB are nothing that it can walk */
+	/* The device's IOMMU cannot walk a page table of leaves of 2 MiB. */
 	ASSERT_EQ(0, __hwpt_alloc(self->fd, self->able.dev_id, self->ioas, 0,
 				  &huge));
 	ASSERT_EQ(-EINVAL, __vfio_dev_attach(dev, huge));
@@ -246,8 +251,8 @@ TEST_F(hwpt, replace_refused)
 	ASSERT_EQ(0, __iommu_destroy(self->fd, bad));
 }
 
-/* A device that has dirty bits can do without them. */
-TEST_F(hwpt, who_goes_where)
+/* A device with dirty tracking can attach to a page table without it. */
+TEST_F(hwpt, device_with_tracking_attaches_to_either_kind)
 {
 	struct vfio_dev *able = &self->second, *unable = &self->unable;
 	__u32 plain, tracking = self->bench.dev.hwpt_id;
@@ -267,7 +272,7 @@ TEST_F(hwpt, who_goes_where)
 	ASSERT_EQ(0, __iommu_destroy(self->fd, plain));
 }
 
-TEST_F(hwpt, hw_info)
+TEST_F(hwpt, hw_info_reports_dirty_tracking)
 {
 	struct iommu_hw_info cmd = {
 		.size = sizeof(cmd),
@@ -280,7 +285,7 @@ TEST_F(hwpt, hw_info)
 	ASSERT_TRUE(able);
 	ASSERT_EQ(0, __device_can_track(self->fd, self->unable.dev_id, &able));
 	ASSERT_FALSE(able);
-	/* the mock has nothing to tell: what is there to be filled is zeroed */
+	/* The mock IOMMU has no data of its own: the buffer is zeroed. */
 	memset(data, 0xff, sizeof(data));
 	arg.data_len = 32;
 	arg.data_uptr = (unsigned long)data;
@@ -306,7 +311,7 @@ TEST_F(hwpt, hw_info)
 	ASSERT_EQ(-EFAULT, xioctl(self->fd, IOMMU_GET_HW_INFO, &arg));
 }
 
-/* Pages of a page table that are dirty, and none others. */
+/* Check that exactly these pages are dirty in a page table. */
 static void expect_dirty(struct __test_metadata *_metadata, int fd, __u32 hwpt,
 			 size_t first, size_t count)
 {
@@ -325,8 +330,8 @@ static void expect_dirty(struct __test_metadata *_metadata, int fd, __u32 hwpt,
 	bitmap_free(&bm);
 }
 
-/* On, off and on again for one of them changes nothing for another one. */
-TEST_F(hwpt, each_has_its_own_dirty_state)
+/* Enabling and disabling tracking of one page table does not affect another. */
+TEST_F(hwpt, page_tables_have_separate_dirty_state)
 {
 	struct vfio_dev *dev = &self->bench.dev;
 	__u32 one = dev->hwpt_id, two;
@@ -352,14 +357,14 @@ TEST_F(hwpt, each_has_its_own_dirty_state)
 	ASSERT_EQ(0, __hwpt_track(self->fd, two, true));
 	expect_dirty(_metadata, self->fd, two, 0, 0);
 	expect_dirty(_metadata, self->fd, one, 0, 1);
-	/* on when it is on changes nothing */
+	/* Enabling tracking again changes nothing. */
 	mock_fill(_metadata, dev, IOVA, SZ_4K, 1);
 	ASSERT_EQ(0, __hwpt_track(self->fd, one, true));
 	expect_dirty(_metadata, self->fd, one, 0, 1);
 }
 
-/* As a VMM does: every page table of the guest into one bitmap. */
-TEST_F(hwpt, shared_bitmap)
+/* Query several page tables into one bitmap, as a VMM does. */
+TEST_F(hwpt, queries_into_one_bitmap_add_up)
 {
 	struct vfio_dev *devs[] = { &self->bench.dev, &self->able };
 	__u32 tables[] = { self->bench.dev.hwpt_id, 0 };
@@ -392,8 +397,8 @@ TEST_F(hwpt, shared_bitmap)
 	bitmap_free(&bm);
 }
 
-/* A page table that was tracked when nothing was attached, or mapped. */
-TEST_F(hwpt, tracked_before_it_is_used)
+/* Enable tracking of a page table before it has a device or a mapping. */
+TEST_F(hwpt, tracking_enabled_before_attach_reports_writes)
 {
 	__u32 ioas, table;
 
@@ -408,7 +413,7 @@ TEST_F(hwpt, tracked_before_it_is_used)
 	ASSERT_EQ(0, __vfio_dev_attach(&self->second, table));
 	mock_fill(_metadata, &self->second, IOVA + 9 * SZ_4K, SZ_4K, 1);
 	expect_dirty(_metadata, self->fd, table, 9, 1);
-	/* what it wrote before it left is told when it has left */
+	/* Writes from before the detach are reported after it. */
 	mock_fill(_metadata, &self->second, IOVA + 9 * SZ_4K, SZ_4K, 1);
 	ASSERT_EQ(0, __vfio_dev_detach(&self->second));
 	expect_dirty(_metadata, self->fd, table, 9, 1);

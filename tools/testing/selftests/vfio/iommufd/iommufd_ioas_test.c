@@ -2,9 +2,8 @@
 /*
  * DOC: the ioctls of an IOAS
  *
- * What they take, what they refuse and with which errno, and that a call which
- * was refused has changed nothing. No device is needed: an IOAS without one
- * only keeps what is mapped where.
+ * Valid and invalid arguments and their errnos. A refused call changes nothing.
+ * No device is needed: an IOAS without a device only records its mappings.
  */
 #include <sys/mman.h>
 
@@ -39,7 +38,7 @@ FIXTURE_TEARDOWN(ioas)
 	mem_free(&self->mem);
 }
 
-/* What is mapped without a gap can be copied, which fails if it is not. */
+/* Check that a range is mapped without a gap: then it can be copied. */
 static int try_copy(struct iommu *iommu, __u32 scratch, __u64 iova,
 		    __u64 length)
 {
@@ -58,7 +57,7 @@ static void nothing_mapped(struct __test_metadata *_metadata, int fd, __u32 id)
 	ASSERT_EQ(0, unmapped);
 }
 
-/* Structures of all zeroes, and what comes of them where they have the size. */
+/* Zeroed structures of each ioctl, and its result with a valid size. */
 static const struct {
 	unsigned long cmd;
 	__u32 size, min_size;
@@ -85,14 +84,14 @@ static const struct {
 	  sizeof(struct iommu_hwpt_get_dirty_bitmap), 48, -ENOENT },
 };
 
-/* An ioctl with a structure of that size, which begins with it. */
+/* Issue an ioctl whose structure has this size. */
 static int sized(int fd, unsigned long cmd, __u8 *arg, __u32 size)
 {
 	memcpy(arg, &size, sizeof(size));
 	return xioctl(fd, cmd, arg);
 }
 
-TEST_F(ioas, structure_sizes)
+TEST_F(ioas, structures_of_any_size_follow_the_abi)
 {
 	static __u8 arg[2 * SZ_4K];
 
@@ -126,8 +125,8 @@ TEST_F(ioas, structure_sizes)
 	}
 }
 
-/* A structure that goes on where there is no memory. */
-TEST_F(ioas, structure_ends_early)
+/* A structure that extends into unmapped memory. */
+TEST_F(ioas, structure_ending_in_unmapped_memory_is_efault)
 {
 	__u8 *map = mmap(NULL, 2 * SZ_4K, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -142,7 +141,7 @@ TEST_F(ioas, structure_ends_early)
 	munmap(map, SZ_4K);
 }
 
-TEST_F(ioas, unknown_commands)
+TEST_F(ioas, unknown_commands_fail)
 {
 	static const unsigned long unknown[] = {
 		_IO(';', 0), _IO(';', 0x7f), _IO(';', 0xa8), _IO(';', 0xff),
@@ -158,7 +157,7 @@ TEST_F(ioas, unknown_commands)
 	}
 }
 
-TEST_F(ioas, alloc_and_destroy)
+TEST_F(ioas, allocated_ioas_can_be_destroyed)
 {
 	struct iommu_ioas_alloc cmd = { .size = sizeof(cmd), .flags = 1 };
 	__u32 first, second, again;
@@ -175,14 +174,14 @@ TEST_F(ioas, alloc_and_destroy)
 	ASSERT_EQ(first, again);
 	ASSERT_EQ(-ENOENT, __iommu_destroy(self->fd, 0));
 	ASSERT_EQ(-ENOENT, __iommu_destroy(self->fd, ~0U));
-	/* with something mapped */
+	/* An IOAS with a mapping can be destroyed. */
 	ASSERT_EQ(0, __ioas_map(self->fd, second, self->mem.va, IOVA, LENGTH,
 				PROT_DMA_RW));
 	ASSERT_EQ(0, __iommu_destroy(self->fd, second));
 }
 
-/* What its maker is not told of is not there. */
-TEST_F(ioas, answer_cannot_be_written)
+/* If the ID or IOVA cannot be written to userspace, the call is undone. */
+TEST_F(ioas, call_with_unwritable_argument_changes_nothing)
 {
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
 	struct iommu_ioas_map map = {
@@ -232,7 +231,7 @@ static const struct {
 	{ -EOVERFLOW, MAP_RW, 0, 0, ~0ULL >> 1 },
 };
 
-TEST_F(ioas, map_refused)
+TEST_F(ioas, map_with_bad_arguments_changes_nothing)
 {
 	struct iommu_ioas_map cmd = {
 		.size = sizeof(cmd),
@@ -263,8 +262,8 @@ TEST_F(ioas, map_refused)
 	nothing_mapped(_metadata, self->fd, self->id);
 }
 
-/* Without a device any byte can be mapped anywhere, up to the very last one. */
-TEST_F(ioas, map_any_byte)
+/* Without a device, any byte can be mapped at any IOVA, up to the last one. */
+TEST_F(ioas, map_of_any_byte_succeeds_without_device)
 {
 	static const struct {
 		__u64 va, iova, length;
@@ -288,7 +287,7 @@ TEST_F(ioas, map_any_byte)
 	ASSERT_EQ(total, unmapped);
 }
 
-TEST_F(ioas, overlap)
+TEST_F(ioas, map_over_a_mapping_is_eexist)
 {
 	static const struct {
 		__s64 offset;
@@ -327,7 +326,7 @@ static const struct {
 	{ -EOVERFLOW, 0 - SZ_4K, 2 * SZ_4K }, { -EOVERFLOW, 1, ~0ULL },
 };
 
-TEST_F(ioas, unmap)
+TEST_F(ioas, unmap_removes_whole_mappings_only)
 {
 	__u64 unmapped;
 
@@ -344,7 +343,7 @@ TEST_F(ioas, unmap)
 				      LENGTH));
 	}
 	ASSERT_EQ(-ENOENT, __ioas_unmap(self->fd, UNKNOWN_ID, 0, ~0ULL, NULL));
-	/* one, with nothing around it; then two with a hole between them */
+	/* One mapping with nothing around it, then two with a hole between. */
 	ASSERT_EQ(0, __ioas_unmap(self->fd, self->id, IOVA - LENGTH,
 				  3 * LENGTH, &unmapped));
 	ASSERT_EQ(LENGTH, unmapped);
@@ -380,7 +379,7 @@ static const struct {
 	  2 * SZ_4K },
 };
 
-TEST_F(ioas, copy_refused)
+TEST_F(ioas, copy_with_bad_arguments_changes_nothing)
 {
 	__u64 to = IOVA;
 
@@ -410,8 +409,8 @@ TEST_F(ioas, copy_refused)
 				       IOVA + 2 * LENGTH, LENGTH));
 }
 
-/* Of parts and of several mappings; into another IOAS and the same one. */
-TEST_F(ioas, copies)
+/* Copies of parts and of several mappings, to another IOAS and to the same. */
+TEST_F(ioas, copies_share_the_memory_of_their_source)
 {
 	const __u64 at = IOVA + SZ_1G;
 	__u64 unmapped, to = at;
@@ -423,12 +422,12 @@ TEST_F(ioas, copies)
 				 self->id, IOVA + SZ_4K, 3 * LENGTH));
 	ASSERT_EQ(at, to);
 	ASSERT_EQ(0, try_copy(&self->iommu, self->scratch, at, 3 * LENGTH));
-	/* Each of the four is one by itself there, too. */
+	/* Each of the four copies is a mapping of its own. */
 	ASSERT_EQ(-ENOENT, __ioas_unmap(self->fd, self->id, at, SZ_4K, NULL));
 	ASSERT_EQ(0, __ioas_unmap(self->fd, self->id, at, LENGTH - SZ_4K,
 				  &unmapped));
 	ASSERT_EQ(LENGTH - SZ_4K, unmapped);
-	/* The source may go. */
+	/* The source can be unmapped. */
 	iommu_unmap(_metadata, &self->iommu, IOVA, 4 * LENGTH);
 	to = 0;
 	ASSERT_EQ(0, __ioas_copy(self->fd, MAP_RW, self->scratch, &to,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: which IOVAs there are
+ * DOC: IOVAs of an IOAS
  *
- * What an IOAS lets userspace use, what userspace can insist on, which IOVAs
- * the kernel chooses, and the options of an IOAS and of the whole context.
+ * The usable and the allowed IOVA ranges, the IOVAs that the kernel chooses,
+ * and the options of an IOAS and of the whole context.
  */
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,7 +41,7 @@ FIXTURE_TEARDOWN(iova)
 	mem_free(&self->mem);
 }
 
-/* How many there were; @alignment is that of IOVAs. */
+/* Return the number of ranges; @alignment is that of IOVAs. */
 static int get_ranges(int fd, __u32 id, struct iommu_iova_range *ranges,
 		      __u32 *count, __u64 *alignment)
 {
@@ -58,7 +58,7 @@ static int get_ranges(int fd, __u32 id, struct iommu_iova_range *ranges,
 	return rc;
 }
 
-TEST_F(iova, ranges)
+TEST_F(iova, ranges_are_those_of_the_device)
 {
 	struct iommu_iova_range ranges[8];
 	__u64 alignment, last;
@@ -83,7 +83,9 @@ TEST_F(iova, ranges)
 	}
 	last = ranges[count - 1].last;
 	ASSERT_NE(~0ULL, last);
-	/* what is told can be mapped, the next page cannot */
+	/*
+	 * The ends of the reported ranges can be mapped, the next page cannot.
+	 */
 	iommu_map(_metadata, &self->iommu, self->mem.va, ranges[0].start,
 		  SZ_4K);
 	iommu_map(_metadata, &self->iommu, self->mem.va, last + 1 - SZ_4K,
@@ -101,7 +103,7 @@ TEST_F(iova, ranges)
 	ASSERT_EQ(1, alignment);
 }
 
-TEST_F(iova, ranges_refused)
+TEST_F(iova, ranges_with_bad_arguments_fail)
 {
 	struct iommu_ioas_iova_ranges cmd = {
 		.size = sizeof(cmd),
@@ -114,7 +116,7 @@ TEST_F(iova, ranges_refused)
 	ASSERT_EQ(-EMSGSIZE, xioctl(self->fd, IOMMU_IOAS_IOVA_RANGES, &cmd));
 	ASSERT_EQ(1, cmd.num_iovas);
 	ASSERT_EQ(1, cmd.out_iova_alignment);
-	/* now there is room, but where? */
+	/* The array is large enough now, but its address is invalid. */
 	ASSERT_EQ(-EFAULT, xioctl(self->fd, IOMMU_IOAS_IOVA_RANGES, &cmd));
 	cmd.ioas_id = UNKNOWN_ID;
 	ASSERT_EQ(-ENOENT, xioctl(self->fd, IOMMU_IOAS_IOVA_RANGES, &cmd));
@@ -152,7 +154,7 @@ static const struct {
 	{ -EINVAL, 3, { { 0, 9 }, { 20, 30 }, { 5, 15 } } },
 };
 
-TEST_F(iova, allow_refused)
+TEST_F(iova, allow_with_bad_arguments_changes_nothing)
 {
 	const struct iommu_iova_range one = { IOVA, IOVA + SZ_4K - 1 };
 	struct iommu_ioas_allow_iovas cmd = {
@@ -169,7 +171,7 @@ TEST_F(iova, allow_refused)
 				bad_allow[i].count)) {
 			TH_LOG("bad_allow[%zu]", i);
 		}
-		/* the former one is still what is chosen from */
+		/* The former range is still the one to choose from. */
 		ASSERT_EQ(0, map_anywhere(self->fd, self->id, self->mem.va,
 					  SZ_4K, &at));
 		ASSERT_EQ(IOVA, at);
@@ -183,8 +185,8 @@ TEST_F(iova, allow_refused)
 	ASSERT_EQ(-EOPNOTSUPP, xioctl(self->fd, IOMMU_IOAS_ALLOW_IOVAS, &cmd));
 }
 
-/* What has to stay usable keeps a device out that cannot use it. */
-TEST_F(iova, allow_and_devices)
+/* A device that cannot use all allowed ranges is refused. */
+TEST_F(iova, attach_outside_of_allowed_ranges_is_refused)
 {
 	const struct iommu_iova_range high = { ~0ULL - SZ_64K, ~0ULL };
 	const struct iommu_iova_range low[] = {
@@ -205,15 +207,15 @@ TEST_F(iova, allow_and_devices)
 	ASSERT_EQ(SZ_1G, at);
 	ASSERT_EQ(-ENOSPC, map_anywhere(self->fd, self->id, self->mem.va,
 					SZ_4K, &at));
-	/* a fixed IOVA needs no permission */
+	/* A fixed IOVA need not be in an allowed range. */
 	iommu_map(_metadata, &self->iommu, self->mem.va, SZ_4K, SZ_4K);
 	ASSERT_EQ(0, allow(self->fd, self->id, NULL, 0));
 	ASSERT_EQ(0, map_anywhere(self->fd, self->id, self->mem.va, SZ_4K,
 				  &at));
 }
 
-/* Mappings that cannot be made for a device keep it out as well. */
-TEST_F(iova, mappings_and_devices)
+/* A device that cannot use all mappings is refused. */
+TEST_F(iova, attach_with_unusable_mappings_is_refused)
 {
 	iommu_map(_metadata, &self->iommu, self->mem.va, 0 - SZ_64K, SZ_4K);
 	ASSERT_EQ(-EADDRINUSE, __vfio_dev_attach(&self->dev, self->id));
@@ -233,8 +235,8 @@ TEST_F(iova, mappings_and_devices)
 	iommu_map(_metadata, &self->iommu, self->mem.va, IOVA, SZ_4K);
 }
 
-/* Huge pages in memory can be huge pages of the IOMMU. */
-TEST_F(iova, chosen_for_huge_pages)
+/* The chosen IOVA allows huge leaves if the memory has huge pages. */
+TEST_F(iova, chosen_iova_allows_huge_leaves)
 {
 	__u8 *va = self->mem.va;
 	__u64 at, before = 0, unmapped;
@@ -255,14 +257,14 @@ TEST_F(iova, chosen_for_huge_pages)
 	ASSERT_EQ(20 * (SZ_4K + 3 * SZ_2M) - 190 * 100, unmapped);
 }
 
-TEST_F(iova, rlimit_mode)
+TEST_F(iova, rlimit_mode_can_be_set_without_ioas_only)
 {
 	struct iommu empty = { .mode = MODE_IOMMUFD };
 	__u32 option = IOMMU_OPTION_RLIMIT_MODE;
 	__u32 set = IOMMU_OPTION_OP_SET, get = IOMMU_OPTION_OP_GET;
 	__u64 value = 1;
 
-	/* there is an IOAS already */
+	/* There is an IOAS already. */
 	ASSERT_EQ(-EBUSY, __iommu_option(self->fd, option, set, 0, &value));
 	ASSERT_EQ(0, __iommu_option(self->fd, option, get, 0, &value));
 	ASSERT_EQ(0, value);
@@ -289,7 +291,7 @@ TEST_F(iova, rlimit_mode)
 	iommu_close(&empty);
 }
 
-TEST_F(iova, huge_pages_option)
+TEST_F(iova, huge_pages_can_be_disabled_without_device_only)
 {
 	__u32 option = IOMMU_OPTION_HUGE_PAGES;
 	__u32 set = IOMMU_OPTION_OP_SET, get = IOMMU_OPTION_OP_GET;
@@ -306,7 +308,7 @@ TEST_F(iova, huge_pages_option)
 	ASSERT_EQ(-ENOENT, __iommu_option(self->fd, option, get, 0, &value));
 	ASSERT_EQ(-EOPNOTSUPP, __iommu_option(self->fd, option, 2, self->id,
 					      &value));
-	/* not while a page table may have some */
+	/* Not while a page table may have huge leaves. */
 	iommu_map(_metadata, &self->iommu, self->mem.va, IOVA, SZ_2M);
 	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, self->id));
 	ASSERT_EQ(-EINVAL, __iommu_option(self->fd, option, set, self->id,
@@ -335,8 +337,8 @@ static int vfio_ioas(int fd, __u16 op, __u32 *id)
 	return rc;
 }
 
-/* Which IOAS the ioctls of a container mean. */
-TEST_F(iova, vfio_ioas)
+/* Set the compat IOAS of the container. */
+TEST_F(iova, compat_ioas_can_be_set_and_cleared)
 {
 	struct iommu_vfio_ioas reserved = {
 		.size = sizeof(reserved), .op = IOMMU_VFIO_IOAS_GET,
@@ -363,7 +365,7 @@ TEST_F(iova, vfio_ioas)
 	iommu_unmap(_metadata, &self->iommu, IOVA, SZ_4K);
 	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_CLEAR, &id));
 	ASSERT_EQ(-ENODEV, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_GET, &id));
-	/* it is cleared, too, when the IOAS goes */
+	/* Destroying the IOAS clears it, too. */
 	id = self->id;
 	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_SET, &id));
 	ASSERT_EQ(0, __iommu_destroy(self->fd, self->id));

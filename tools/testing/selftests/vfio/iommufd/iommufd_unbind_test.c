@@ -2,10 +2,9 @@
 /*
  * DOC: unbinding a device while an ioctl waits for user memory
  *
- * Pinning and copying wait for page faults, and userfaultfd or FUSE can keep
- * a page fault waiting for ever. A device must be closed and unbound
- * meanwhile, since neither can fail, and killing the process that waits has to
- * end everything.
+ * Pinning and copying wait for page faults, and userfaultfd or FUSE can delay a
+ * page fault forever. A device must be closed and unbound meanwhile, since
+ * neither can fail, and killing the waiting process must end all waits.
  *
  * Every test runs the ioctl in a child, with memory that is never delivered.
  */
@@ -28,21 +27,21 @@
 /* Less than the 60 s after which unbinding used to give up. */
 #define PATIENCE_MS	20000
 
-/* Reports of a child. */
+/* Reports of a child */
 #define IS_WAITING	'w'
 #define IS_DONE		'd'
 
-/* Commands for a child that waits. */
+/* Commands for a child that waits */
 #define DO_CLOSE	"c"
 #define DO_SECOND	"s"
 
 /**
  * struct stalled - an ioctl that waits for memory
- * @path: of the device, in sysfs
+ * @path: sysfs directory of the device
  * @iommu: /dev/iommu with an IOAS that has @memory mapped
- * @dev: bound to it, not attached
- * @memory: is missing, and userfaultfd does not deliver it
- * @uffd: reports that there is a page fault
+ * @dev: device that is bound to @iommu, not attached
+ * @memory: memory that userfaultfd does not deliver
+ * @uffd: reports the page fault
  * @op: the ioctl
  */
 struct stalled {
@@ -107,7 +106,7 @@ static int stalled_memory(struct stalled *stalled)
 	       xioctl(stalled->uffd, UFFDIO_REGISTER, &reg);
 }
 
-/* Returns once the ioctl waits in a page fault. */
+/* Wait until the ioctl waits in a page fault. */
 static int stalled_start(struct stalled *stalled)
 {
 	struct pollfd fault = { .events = POLLIN };
@@ -147,7 +146,7 @@ FIXTURE_VARIANT_ADD(unbind, attach) { .op = op_attach };
 
 FIXTURE_VARIANT_ADD(unbind, hw_info) { .op = op_hw_info };
 
-/* The process ended. */
+/* Wait until the process has ended. */
 static bool is_gone(pid_t pid)
 {
 	for (int ms = 0; ms < PATIENCE_MS; ms += 10) {
@@ -158,7 +157,7 @@ static bool is_gone(pid_t pid)
 	return false;
 }
 
-/* A process of the same files waits for the lock, or the page, and is killed. */
+/* Kill a process with the same files that waits for the lock or the page. */
 static bool second_is_killed(struct stalled *stalled)
 {
 	pid_t pid = fork();
@@ -239,7 +238,7 @@ FIXTURE_TEARDOWN(unbind)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* In a process of its own, as it may wait. */
+/* Runs in a child, as the close or unbind may wait. */
 static pid_t driver_unbind(const char *name)
 {
 	pid_t pid = fork();
@@ -254,11 +253,11 @@ static bool child_does(int to, int from, const char *what)
 	return write(to, what, 1) == 1 && child_reports(from, IS_DONE);
 }
 
-TEST_F_TIMEOUT(unbind, close_device_while_ioctl_waits, 120)
+TEST_F_TIMEOUT(unbind, close_while_ioctl_waits_succeeds, 120)
 {
 	ASSERT_TRUE(child_reports(self->from, IS_WAITING));
 	EXPECT_TRUE(child_does(self->to, self->from, DO_CLOSE));
-	/* A running ioctl of the device's own file keeps that open. */
+	/* An ioctl of the device's own file keeps the file open. */
 	if (variant->op != op_attach) {
 		EXPECT_TRUE(is_gone(driver_unbind(self->name)));
 		EXPECT_EQ(0, sysfs_write(DRIVER "/bind", self->name));
@@ -267,7 +266,7 @@ TEST_F_TIMEOUT(unbind, close_device_while_ioctl_waits, 120)
 	EXPECT_TRUE(is_gone(self->child));
 }
 
-TEST_F_TIMEOUT(unbind, kill_ends_ioctl_and_unbind, 120)
+TEST_F_TIMEOUT(unbind, kill_of_waiting_process_ends_ioctl_and_unbind, 120)
 {
 	pid_t unbinder;
 
@@ -283,7 +282,7 @@ TEST_F_TIMEOUT(unbind, kill_ends_ioctl_and_unbind, 120)
 	EXPECT_EQ(0, sysfs_write(DRIVER "/bind", self->name));
 }
 
-TEST_F_TIMEOUT(unbind, kill_second_waiter, 120)
+TEST_F_TIMEOUT(unbind, kill_of_second_waiter_ends_it, 120)
 {
 	ASSERT_TRUE(child_reports(self->from, IS_WAITING));
 	EXPECT_TRUE(child_does(self->to, self->from, DO_SECOND));
