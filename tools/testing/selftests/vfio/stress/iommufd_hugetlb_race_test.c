@@ -3,12 +3,13 @@
  * DOC: IOMMU_IOAS_MAP_FILE of huge pages against other users of the file
  *
  * Two threads start at the same moment on a new hugetlb file: one maps it for a
- * device, the other one does too, or faults, truncates, punches, allocates or
- * reserves. After each round all counters of huge pages are exact. Another
- * process has reserved what the two threads do not need: they never run out of
- * pages, and in the end the process finds a page for each of its own.
+ * device; the other one maps it too, or faults, truncates, punches, allocates
+ * or reserves. After each round all counters of huge pages are exact. Another
+ * process has reserved all pages that the two threads do not need. So the
+ * threads always have enough pages, and at the end that process has a page for
+ * each reservation.
  *
- * The environment's RACE_SECONDS is three times what a test takes.
+ * Each test takes a third of RACE_SECONDS in the environment.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -28,20 +29,20 @@
 
 struct duel;
 
-/* What one of the two threads does; 0 or -errno. */
+/* The step of one of the two threads: 0 or -errno. */
 typedef int (*duel_step_t)(struct duel *duel, int index);
 
 /**
  * struct duel - two threads and a file
  * @bench: a device for each thread, each in an IOMMU context of its own
  * @fd: the file of this round
- * @va: where it is mapped; MAP_FAILED if it is not
- * @step: what the threads do
- * @rc: what came of it
- * @delay: how long each thread waits, in turns of a loop
+ * @va: mapping of the file; MAP_FAILED without one
+ * @step: steps of the threads
+ * @rc: results of the steps
+ * @delay: how long each thread waits, in iterations of a loop
  * @start: both threads begin a round
- * @end: both threads have ended it
- * @stop: this round is none
+ * @end: both threads have ended the round
+ * @stop: the threads have to end instead of a round
  */
 struct duel {
 	struct bench bench[2];
@@ -56,13 +57,13 @@ struct duel {
 };
 
 /**
- * struct duel_rule - what a duel is about
- * @step: of the two threads
- * @flags: how the file is mapped meanwhile; 0 if it is not
+ * struct duel_rule - parameters of a duel
+ * @step: steps of the two threads
+ * @flags: flags of the mapping of the file; 0 without one
  * @pages: huge pages that are enough for a round
- * @errno_allowed: what mapping the file may fail with
- * @shrinks: the file is empty in the end
- * @reserves: the file has a reservation in the end for pages it lacks
+ * @errno_allowed: errno that mapping the file may fail with
+ * @shrinks: the file is empty at the end
+ * @reserves: the file has a reservation at the end for pages it lacks
  */
 struct duel_rule {
 	duel_step_t step[2];
@@ -154,7 +155,7 @@ static int step_reserve(struct duel *duel, int index)
 
 /**
  * struct duellist - a thread of a duel
- * @duel: which
+ * @duel: the duel
  * @index: 0 or 1
  * @thread: the thread
  */
@@ -181,7 +182,7 @@ static void *duellist_run(void *arg)
 	}
 }
 
-/* Pages of the file, as the file system accounts them. */
+/* Return the pages of the file, as the file system accounts them. */
 static long file_pages(struct __test_metadata *_metadata, int fd)
 {
 	struct stat stat;
@@ -252,7 +253,7 @@ static void duel_rounds(struct __test_metadata *_metadata, struct duel *duel,
 					    duellist_run, &duellists[i]));
 	}
 	do {
-		/* From none to about the time that clearing a page takes. */
+		/* From no delay to about the time to clear a huge page */
 		for (int i = 0; i < 2; i++)
 			duel->delay[i] = next_random(&seed) %
 					 (1U << next_random(&seed) % 20);
@@ -264,7 +265,7 @@ static void duel_rounds(struct __test_metadata *_metadata, struct duel *duel,
 		ASSERT_EQ(0, pthread_join(duellists[i].thread, NULL));
 }
 
-/* Leave the pages that the rule needs, and no more. */
+/* Run rounds while another process reserves the pages that they do not need. */
 static void duel(struct __test_metadata *_metadata, struct duel *duel,
 		 struct hugetlb_fs *fs, const struct duel_rule *rule)
 {
@@ -279,7 +280,7 @@ static void duel(struct __test_metadata *_metadata, struct duel *duel,
 	hugetlb_guard_end(_metadata, &guard);
 }
 
-TEST_F_TIMEOUT(hugetlb_race, two_mappers, 3600)
+TEST_F_TIMEOUT(hugetlb_race, two_maps_are_exact, 3600)
 {
 	const struct duel_rule rule = {
 		.step = { step_map_file, step_map_file }, .pages = PAGES,
@@ -288,7 +289,7 @@ TEST_F_TIMEOUT(hugetlb_race, two_mappers, 3600)
 	duel(_metadata, &self->duel, &self->fs, &rule);
 }
 
-TEST_F_TIMEOUT(hugetlb_race, two_mappers_of_reserved_file, 3600)
+TEST_F_TIMEOUT(hugetlb_race, two_maps_of_reserved_file_are_exact, 3600)
 {
 	const struct duel_rule rule = {
 		.step = { step_map_file, step_map_file }, .pages = PAGES,
@@ -298,7 +299,7 @@ TEST_F_TIMEOUT(hugetlb_race, two_mappers_of_reserved_file, 3600)
 	duel(_metadata, &self->duel, &self->fs, &rule);
 }
 
-TEST_F_TIMEOUT(hugetlb_race, mapper_against_shared_fault, 3600)
+TEST_F_TIMEOUT(hugetlb_race, map_against_shared_fault_is_exact, 3600)
 {
 	const struct duel_rule rule = {
 		.step = { step_map_file, step_fault }, .pages = PAGES,
@@ -308,7 +309,7 @@ TEST_F_TIMEOUT(hugetlb_race, mapper_against_shared_fault, 3600)
 	duel(_metadata, &self->duel, &self->fs, &rule);
 }
 
-TEST_F_TIMEOUT(hugetlb_race, mapper_against_private_fault, 3600)
+TEST_F_TIMEOUT(hugetlb_race, map_against_private_fault_is_exact, 3600)
 {
 	const struct duel_rule rule = {
 		.step = { step_map_file, step_fault }, .pages = 2 * PAGES,
@@ -318,7 +319,7 @@ TEST_F_TIMEOUT(hugetlb_race, mapper_against_private_fault, 3600)
 	duel(_metadata, &self->duel, &self->fs, &rule);
 }
 
-TEST_F_TIMEOUT(hugetlb_race, mapper_against_truncate, 3600)
+TEST_F_TIMEOUT(hugetlb_race, map_against_truncate_is_exact, 3600)
 {
 	const struct duel_rule rule = {
 		.step = { step_map_file, step_truncate }, .pages = PAGES,
@@ -328,7 +329,7 @@ TEST_F_TIMEOUT(hugetlb_race, mapper_against_truncate, 3600)
 	duel(_metadata, &self->duel, &self->fs, &rule);
 }
 
-TEST_F_TIMEOUT(hugetlb_race, mapper_against_truncate_of_reserved_file, 3600)
+TEST_F_TIMEOUT(hugetlb_race, map_against_reserved_truncate_is_exact, 3600)
 {
 	const struct duel_rule rule = {
 		.step = { step_map_file, step_truncate }, .pages = PAGES,
@@ -338,7 +339,7 @@ TEST_F_TIMEOUT(hugetlb_race, mapper_against_truncate_of_reserved_file, 3600)
 	duel(_metadata, &self->duel, &self->fs, &rule);
 }
 
-TEST_F_TIMEOUT(hugetlb_race, mapper_against_hole_punch, 3600)
+TEST_F_TIMEOUT(hugetlb_race, map_against_hole_punch_is_exact, 3600)
 {
 	const struct duel_rule rule = {
 		.step = { step_map_file, step_punch }, .pages = PAGES,
@@ -347,7 +348,7 @@ TEST_F_TIMEOUT(hugetlb_race, mapper_against_hole_punch, 3600)
 	duel(_metadata, &self->duel, &self->fs, &rule);
 }
 
-TEST_F_TIMEOUT(hugetlb_race, mapper_against_fallocate, 3600)
+TEST_F_TIMEOUT(hugetlb_race, map_against_fallocate_is_exact, 3600)
 {
 	const struct duel_rule rule = {
 		.step = { step_map_file, step_allocate }, .pages = PAGES,
@@ -356,7 +357,7 @@ TEST_F_TIMEOUT(hugetlb_race, mapper_against_fallocate, 3600)
 	duel(_metadata, &self->duel, &self->fs, &rule);
 }
 
-TEST_F_TIMEOUT(hugetlb_race, mapper_against_reservation, 3600)
+TEST_F_TIMEOUT(hugetlb_race, map_against_reservation_is_exact, 3600)
 {
 	const struct duel_rule rule = {
 		.step = { step_map_file, step_reserve }, .pages = PAGES,

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: each ioctl against each
+ * DOC: each ioctl of iommufd against each
  *
- * Two threads, each doing one thing over and over, on the same IOAS, while a
- * third device writes to memory that its page table's dirty bits are followed
- * for: none may get lost. What the threads are told by the kernel is one of a
- * few errnos; in the end nothing is pinned any more. A debug kernel says more
- * than the results do.
+ * Two threads repeat one ioctl each on the same IOAS, while a third device
+ * writes to memory. The dirty bits of its page table must report every write.
+ * The results of the ioctls are limited to a few errnos, and at the end nothing
+ * is pinned. A debug kernel checks more.
  *
- * RACE_SECONDS in the environment is how long each of the tests takes: 2, or
- * for a night's worth of it as long as you like.
+ * RACE_SECONDS in the environment sets the duration of each test, by default 2.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -67,7 +65,7 @@ FIXTURE_VARIANT_ADD(races, iovas) { .step = "iovas" };
 
 FIXTURE_VARIANT_ADD(races, process) { .step = "process" };
 
-/* All of them at once. */
+/* All steps concurrently. */
 FIXTURE_VARIANT_ADD(races, all) {};
 
 FIXTURE_SETUP(races)
@@ -114,7 +112,7 @@ FIXTURE_TEARDOWN(races)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* One of them against each, itself included. */
+/* One step against each step, itself included. */
 static void race_pairs(struct __test_metadata *_metadata, struct bench *bench,
 		       struct playground *play, const struct race_step *one)
 {
@@ -149,7 +147,7 @@ static void race_all(struct __test_metadata *_metadata, struct bench *bench,
 	     race_seconds());
 }
 
-TEST_F_TIMEOUT(races, against_each, 3600)
+TEST_F_TIMEOUT(races, step_against_each_step_misses_no_write, 3600)
 {
 	struct bench *bench = &self->bench;
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: long calls yield and end
+ * DOC: long calls yield and can be killed
  *
- * Calls over a large range may take long, but keep no other task off the CPU
- * meanwhile, and end soon when their process is killed. A thread of a real-time
- * policy on the same CPU sleeps again and again for a moment: by how much it wakes
- * up too late is how long the call kept it off. That is measured best where the
- * clock counts instructions (scripts/vm --icount); LONG_CALLS_LIMIT_US is the
- * limit, LONG_CALLS_MIB the size of the range. How soon a killed call ends is
- * measured up to LONG_CALLS_ROUNDS times: on a busy host the clock goes on while
- * the machine stands still, and one round that was not disturbed is enough.
+ * A call over a large range may take long, but must let other tasks run, and
+ * must end soon after its process is killed. A thread of a real-time policy on
+ * the same CPU sleeps for a moment repeatedly; its worst wake-up latency is how
+ * long the call kept it off the CPU. This is measured best if the clock counts
+ * instructions (scripts/vm --icount). LONG_CALLS_LIMIT_US is the limit of the
+ * latency, LONG_CALLS_MIB the size of the range. How soon a killed call ends is
+ * measured up to LONG_CALLS_ROUNDS times, of which one has to pass: on a busy
+ * host the clock continues while the machine does not run.
  */
 #define _GNU_SOURCE
 #include <linux/memfd.h>
@@ -50,10 +50,10 @@ static __u64 now_ns(void)
 /**
  * struct watch - the thread that must not be kept off the CPU
  * @thread: the thread
- * @ready: it runs
- * @stop: it has to end
- * @precise: timers have become precise, which takes a moment after boot
- * @worst: by how many ns it woke up too late, at most
+ * @ready: the thread runs
+ * @stop: the thread has to end
+ * @precise: timers are precise, some time after boot
+ * @worst: worst wake-up latency in ns
  */
 struct watch {
 	pthread_t thread;
@@ -115,7 +115,7 @@ FIXTURE_VARIANT_ADD(calls, iommufd_huge_pages) {
 	.mode = MODE_IOMMUFD, .model = "2m", .memfd = MFD_HUGETLB,
 };
 
-/* Long runs of pages that no huge leaf can map. */
+/* Map long runs of pages that no huge leaf can map. */
 FIXTURE_VARIANT_ADD(calls, iommufd_huge_pages_misaligned) {
 	.mode = MODE_IOMMUFD, .model = "2m", .memfd = MFD_HUGETLB,
 	.skew = SZ_4K,
@@ -126,7 +126,7 @@ FIXTURE_VARIANT_ADD(calls, type1_huge_pages_misaligned) {
 	.skew = SZ_4K,
 };
 
-/* A large range of a process' addresses that takes little memory. */
+/* Map a large range of addresses with little memory. */
 static __u8 *map_again_and_again(struct __test_metadata *_metadata, int file,
 				 size_t length)
 {
@@ -177,7 +177,7 @@ FIXTURE_TEARDOWN(calls)
 	bench_close(_metadata, &self->bench);
 }
 
-/* After a call: no longer than the limit was the thread kept off the CPU. */
+/* Check that a call kept the thread off the CPU no longer than the limit. */
 #define check_watch(what)						\
 do {									\
 	__u64 limit = env("LONG_CALLS_LIMIT_US", 500000) * 1000;	\
@@ -215,7 +215,7 @@ TEST_F_TIMEOUT(calls, tracking_and_queries_yield, 120)
 
 	ASSERT_EQ(0, map_all(bench, self->va, iova, self->length));
 	self->watch.worst = 0;
-	/* A container on /dev/iommu may have another device's tracking. */
+	/* The compat container may use the tracking of another device. */
 	ASSERT_EQ(0, __bench_track(bench, true));
 	check_watch("start");
 	ASSERT_EQ(0, __bench_query(bench, 0, iova, self->length, SZ_4K, bits));
@@ -258,7 +258,7 @@ TEST_F_TIMEOUT(calls, page_tables_and_copies_yield, 120)
 				   &unmapped));
 }
 
-/* A file of holes is filled by mapping it. */
+/* Mapping a file fills its holes. */
 TEST_F_TIMEOUT(calls, map_file_yields, 120)
 {
 	struct bench *bench = &self->bench;
@@ -332,13 +332,13 @@ FIXTURE_TEARDOWN(killed)
 }
 
 /**
- * struct killed_call - the call that is made
- * @mode: over which interface
- * @model: for which device
- * @iova: first byte
- * @length: bytes
+ * struct killed_call - the call to be killed
+ * @mode: interface
+ * @model: model of the device
+ * @iova: start of the range
+ * @length: bytes of the range
  * @va: the memory
- * @attach: it is the IOAS that is mapped, and the call fills a page table
+ * @attach: map it in an IOAS first; the call attaches, which fills a page table
  */
 struct killed_call {
 	enum iommu_mode mode;
@@ -349,7 +349,9 @@ struct killed_call {
 	bool attach;
 };
 
-/* In the child: the call, unless it has to wait; tells when it begins and ends. */
+/*
+ * In a child: report the start, call unless @wait is set, and report the end.
+ */
 static void call_and_report(struct __test_metadata *_metadata, int out,
 			    bool wait, const struct killed_call *call)
 {
@@ -379,10 +381,10 @@ static void call_and_report(struct __test_metadata *_metadata, int out,
 
 /**
  * struct killed_run - a child that makes the call
- * @wait: it does not, but waits
- * @after_ns: kill it then, or 0 to let it end
- * @call_ns: set to how long the call took, if it is not killed
- * @exit_ns: set to how long the child took to be gone after it was killed
+ * @wait: wait instead of making the call
+ * @after_ns: time until the child is killed, or 0 to let it end
+ * @call_ns: set to the duration of the call, unless it is killed
+ * @exit_ns: set to the time from the kill to the end of the child
  */
 struct killed_run {
 	bool wait;
@@ -421,9 +423,10 @@ static void call_in_child(struct __test_metadata *_metadata,
 }
 
 /*
- * One round: did the process that was killed when an eighth of the call was done
- * end in time? That is later than one that was killed without the call by less than
- * half of the call, where that is more than 20 ms.
+ * One round: return true if a process that is killed after an eighth of the
+ * call ends in time. The limit is the time of a process that is killed without
+ * the call, plus half of the duration of the call, or KILLED_NS if that is
+ * longer.
  */
 static bool killed_in_time(struct __test_metadata *_metadata,
 			   const struct killed_call *call)
@@ -442,8 +445,8 @@ static bool killed_in_time(struct __test_metadata *_metadata,
 		(whole.call_ns > 2 * KILLED_NS ? whole.call_ns / 2 : KILLED_NS);
 }
 
-/* A killed call does not go on to its end, and nothing of it is left. */
-TEST_F_TIMEOUT(killed, ends_with_nothing_left, 120)
+/* A killed call ends before it is complete, and leaves nothing. */
+TEST_F_TIMEOUT(killed, killed_call_ends_and_leaves_nothing, 120)
 {
 	size_t rounds = env("LONG_CALLS_ROUNDS", 5);
 	bool in_time = false;

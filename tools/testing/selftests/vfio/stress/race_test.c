@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: everything at once
+ * DOC: concurrent changes of mappings and devices
  *
- * A device writes as fast as it can while mappings change, dirty pages are
- * asked for, and devices come and go. No write may be missed, and the kernel
- * has to survive it; a debug kernel says more about that than the results.
+ * A device writes at full speed while mappings change, dirty pages are queried,
+ * and devices are attached and detached. No write may be missed. A debug kernel
+ * checks more.
  */
 #include "lib/follow.h"
 #include "lib/race/racer.h"
@@ -52,7 +52,7 @@ static const struct mock_work work = {
 	.seed = 8,
 };
 
-/* The page table tells what is dirty where it can, else the device does. */
+/* Query the page table if it supports dirty tracking, else the device. */
 static void track(struct __test_metadata *_metadata, struct bench *bench,
 		  struct follow *follow)
 {
@@ -84,7 +84,7 @@ FIXTURE_TEARDOWN(race)
 	bench_close(_metadata, &self->bench);
 }
 
-/* Mappings of the same memory elsewhere, right beside the tracked range too. */
+/* Map the same memory elsewhere, also next to the tracked range. */
 static int step_map(struct racer *racer)
 {
 	struct bench *bench = racer->bench;
@@ -103,7 +103,7 @@ static int step_map(struct racer *racer)
 	return unmapped == length ? 0 : -EIO;
 }
 
-/* A second device joins and leaves what the first one works in. */
+/* Attach and detach a second device. */
 static int step_second_device(struct racer *racer)
 {
 	struct bench *bench = racer->bench;
@@ -124,7 +124,7 @@ static int step_second_device(struct racer *racer)
 	return rc;
 }
 
-/* Queries that only look, over half of the range and beyond it. */
+/* Query with NO_CLEAR, half of the range and beyond it. */
 static int step_look(struct racer *racer)
 {
 	struct bench *bench = racer->bench;
@@ -135,7 +135,7 @@ static int step_look(struct racer *racer)
 			    IOVA + LENGTH / 2, LENGTH, SZ_4K, bits);
 }
 
-/* The device loses its page table for a moment. */
+/* Detach the device from its page table for a moment. */
 static int step_detach(struct racer *racer)
 {
 	struct vfio_dev *dev = &racer->bench->dev;
@@ -154,7 +154,7 @@ static void follow_rounds(struct __test_metadata *_metadata,
 	mock_work_wait(_metadata, &bench->dev, 500);
 }
 
-TEST_F_TIMEOUT(race, mappings_change, 300)
+TEST_F_TIMEOUT(race, changing_mappings_miss_no_write, 300)
 {
 	struct racer mapper = {};
 
@@ -167,7 +167,7 @@ TEST_F_TIMEOUT(race, mappings_change, 300)
 			      MOCK_REG(fault_count)));
 }
 
-TEST_F_TIMEOUT(race, devices_come_and_go, 300)
+TEST_F_TIMEOUT(race, attach_and_detach_miss_no_write, 300)
 {
 	struct racer joiner = {}, mapper = {};
 	char path[128];
@@ -185,13 +185,16 @@ TEST_F_TIMEOUT(race, devices_come_and_go, 300)
 			      MOCK_REG(fault_count)));
 }
 
-/* What was written before and after the gap is told, the rest faulted. */
-TEST_F_TIMEOUT(race, detach_under_load, 300)
+/* Writes before and after the gap are reported, writes in between fault. */
+TEST_F_TIMEOUT(race, detach_during_writes_misses_no_write, 300)
 {
 	struct racer detacher = {};
 
 	if (variant->mode != MODE_IOMMUFD) {
-		/* a group that has left or not: its device goes on */
+		/*
+		 * Whether or not the group can be removed, its device
+		 * continues.
+		 */
 		xioctl(self->bench.dev.group_fd, VFIO_GROUP_UNSET_CONTAINER,
 		       NULL);
 		follow_rounds(_metadata, &self->follow, &self->bench);
@@ -206,8 +209,8 @@ TEST_F_TIMEOUT(race, detach_under_load, 300)
 	follow_end(_metadata, &self->follow);
 }
 
-/* Two that ask and one that changes mappings; only one of them clears. */
-TEST_F_TIMEOUT(race, parallel_queries, 300)
+/* Two threads query and one changes mappings; only one query clears. */
+TEST_F_TIMEOUT(race, parallel_queries_miss_no_write, 300)
 {
 	struct racer looker = {}, mapper = {};
 
@@ -222,15 +225,15 @@ TEST_F_TIMEOUT(race, parallel_queries, 300)
 	follow_end(_metadata, &self->follow);
 }
 
-/* The device is closed while it writes and others use its address space. */
-TEST_F_TIMEOUT(race, close_under_load, 300)
+/* Close the device while it writes and while other devices use its IOAS. */
+TEST_F_TIMEOUT(race, close_during_writes_succeeds, 300)
 {
 	struct bench *bench = &self->bench;
 	struct racer mapper = {};
 	struct vfio_dev second;
 	char path[128];
 
-	/* keeps the container or the page table going */
+	/* The second device keeps the container or the page table in use. */
 	ASSERT_EQ(0, mock_find(variant->model, 1, path, sizeof(path)));
 	ASSERT_EQ(0, __vfio_dev_open(&second, &bench->iommu, path));
 	ASSERT_EQ(0, mock_find(variant->model, 0, path, sizeof(path)));
@@ -248,8 +251,8 @@ TEST_F_TIMEOUT(race, close_under_load, 300)
 	vfio_dev_close(&second);
 }
 
-/* The range that is asked for goes away and comes back. */
-TEST_F_TIMEOUT(race, query_of_what_is_unmapped, 300)
+/* Unmap and map the range while the device writes and a thread queries. */
+TEST_F_TIMEOUT(race, query_of_range_during_unmap_succeeds, 300)
 {
 	struct bench *bench = &self->bench;
 	struct racer looker = {};

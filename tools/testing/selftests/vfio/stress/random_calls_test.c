@@ -4,31 +4,31 @@
  *
  * Processes with several threads issue every ioctl of both type1 containers, of
  * /dev/iommu, and of VFIO's groups and devices, on files and objects that they
- * partly share, while memory is unmapped, moved and truncated, allocations fail,
- * devices write, lose their driver, and processes are killed. After each epoch all
- * files are closed, all processes are gone, and what the kernel accounts is back
- * where it was: pins, pinned and locked pages of the process and the user, huge
- * pages and their reserve. In the end slab memory has not grown. A debug kernel
- * reports more than that.
+ * partly share. Meanwhile memory is unmapped, moved and truncated, allocations
+ * fail, devices write and lose their driver, and processes are killed. After
+ * each epoch all files are closed and all processes have ended. Then the
+ * kernel's accounting must be as before: pins, pinned and locked pages of the
+ * process and the user, huge pages and their reservations. At the end slab
+ * memory must not have grown. A debug kernel checks more.
  *
  * In the environment:
  *
- * RANDOM_SEED      the seed of the first epoch, which the log names; each
- *                  following epoch has the next number. Numbers of a thread
- *                  depend on it and the thread alone. What they meet depends
- *                  on the scheduler, too. With an odd one processes are killed.
- * RANDOM_SECONDS   how long the test runs (20)
- * RANDOM_EPOCH     how long an epoch takes, in seconds, less than 60 (3)
- * RANDOM_WITHOUT   what is left out, a list with commas:
+ * RANDOM_SEED      seed of the first epoch, which is logged; each following
+ *                  epoch has the next number. The numbers of a thread depend
+ *                  only on the seed and the thread, but their effect depends
+ *                  on the scheduler, too. With an odd seed processes are killed.
+ * RANDOM_SECONDS   duration of the test (20)
+ * RANDOM_EPOCH     duration of an epoch in seconds, less than 60 (3)
+ * RANDOM_WITHOUT   comma-separated list of what to leave out:
  *                  hugetlb_file  IOMMU_IOAS_MAP_FILE of a hugetlb memfd, and
  *                                holes in one (the reserve of huge pages)
- *                  last_group    groups that leave a VFIO container while one
- *                                of its ioctls runs, so hot_unbind, too
- *                  compat_group  groups in a container that is /dev/iommu
- *                  type1_group   groups in a container that is /dev/vfio/vfio
- *                  hot_unbind    drivers that are unbound
- *                  kill          processes that are killed
- *                  faults        allocations that fail
+ *                  last_group    removing the last group of a VFIO container
+ *                                during its ioctls; implies hot_unbind
+ *                  compat_group  groups in the compat container
+ *                  type1_group   groups in a container of /dev/vfio/vfio
+ *                  hot_unbind    unbinding of drivers
+ *                  kill          killing of processes
+ *                  faults        failing of allocations
  */
 #include <stdlib.h>
 #include <string.h>
@@ -42,13 +42,13 @@
 #define SECONDS		20
 #define EPOCH_SECONDS	3
 
-/* KiB of slab memory that are noise, once caches are warm. */
+/* Slab memory in KiB that may be in use additionally, once caches are warm */
 #define SLAB_NOISE	(4 * 1024)
 
-/* A kernel that has it keeps memory that was freed, but finds what leaks. */
+/* A kernel with kmemleak keeps freed memory, but reports leaks by itself. */
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 
-/* Epochs before the caches of a kernel are warm. */
+/* Number of epochs until the caches of a kernel are warm */
 #define WARM_EPOCHS	4
 
 static const struct {

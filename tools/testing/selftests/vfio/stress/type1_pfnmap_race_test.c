@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: the end of a BAR against everything that uses it
+ * DOC: the end of a BAR mapping against all users of the BAR
  *
- * The BAR of an edu, mapped in a container that has mock devices only, so that
- * all of its IOMMUs have dirty bits. Threads map the BAR and unmap it, take it
- * away from the process, query dirty pages, and let a device join, all at the
- * same time. The results must be as documented, and a debug kernel has nothing
- * to report.
+ * The BAR of an edu device is mapped in a container that has mock devices only,
+ * so that all of its IOMMUs support dirty tracking. Threads concurrently map
+ * and unmap the BAR, remove it from the process, query dirty pages, and attach
+ * a device. A debug kernel must report nothing.
  *
- * RACE_SECONDS in the environment is the time that the race takes.
+ * RACE_SECONDS in the environment sets the duration of the race.
  */
 #include <sys/mman.h>
 
@@ -19,20 +18,20 @@
 
 #define RAM_IOVA	0x800000ULL
 #define RAM_LENGTH	(16 * SZ_4K)
-/* The end of what is memory, so that a query crosses from one to the other. */
+/* The BAR follows the memory, so that a query covers both. */
 #define BAR_IOVA	(RAM_IOVA + RAM_LENGTH)
 #define DIRTY_START	VFIO_IOMMU_DIRTY_PAGES_FLAG_START
 
 /**
- * struct playground - what threads race with
+ * struct playground - objects that the threads share
  * @iommu: the container
- * @owner: the one that the edu is in
+ * @owner: container of the edu device
  * @edu: the device with the BAR
- * @mock: the device that stays in the container
- * @joins: one that comes and goes
- * @path: of the three devices
- * @bar: its BAR
- * @va: where the BAR is mapped
+ * @mock: the device that stays attached
+ * @joins: a device that is attached and detached
+ * @path: sysfs directories of the three devices
+ * @bar: the BAR of @edu
+ * @va: mapping of the BAR
  */
 struct playground {
 	struct iommu iommu;
@@ -104,7 +103,7 @@ FIXTURE_TEARDOWN(bar_race)
 	mem_free(&self->mem);
 }
 
-/* The memory may be away, but what was mapped is unmapped as a whole. */
+/* The BAR may be removed, but a mapping is unmapped as a whole. */
 static int step_map(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -131,7 +130,7 @@ static int step_remap(struct racer *racer)
 {
 	struct playground *play = racer->data;
 
-	/* Not a hole: another thread's memory might get there. */
+	/* Not a hole: another thread's memory could take its place. */
 	if (racer->round % 2 &&
 	    mmap(play->va, play->bar.size, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != play->va)
@@ -149,7 +148,7 @@ static int step_query(struct racer *racer)
 				 sizeof(bits));
 }
 
-/* EFAULT: what is mapped now may not be there when the device joins. */
+/* EFAULT: the BAR may be removed before the device is attached. */
 static int step_join(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -167,7 +166,7 @@ static int (* const steps[])(struct racer *racer) = {
 
 #define STEPS	(sizeof(steps) / sizeof(*steps))
 
-TEST_F_TIMEOUT(bar_race, everything, 3600)
+TEST_F_TIMEOUT(bar_race, concurrent_users_of_a_bar_succeed, 3600)
 {
 	struct racer racers[STEPS] = {};
 	double end = race_now() + race_seconds();
@@ -184,7 +183,7 @@ TEST_F_TIMEOUT(bar_race, everything, 3600)
 		TH_LOG("step %u: %u rounds", i, racers[i].round);
 }
 
-/* A driver is not asked for it: its pages are dirty in every result. */
+/* A BAR has no dirty bits: its pages are dirty in every result. */
 TEST_F(bar_race, bar_is_dirty_in_every_result)
 {
 	struct playground *play = &self->play;
@@ -206,7 +205,7 @@ TEST_F(bar_race, bar_is_dirty_in_every_result)
 	bitmap_free(&bm);
 }
 
-/* A machine without the devices is no failure. */
+/* Skip the tests if the machine lacks the devices. */
 int main(int argc, char **argv)
 {
 	char path[128];

@@ -2,13 +2,12 @@
 /*
  * DOC: each ioctl of a container against each
  *
- * Two threads, each doing one thing over and over, while dirty pages of a device
- * that writes all the time are followed: none may get lost. What the threads are
- * told by the kernel is one of a few errnos; in the end nothing is pinned any
- * more. A debug kernel says more than the results do.
+ * Two threads repeat one ioctl each, while a device writes to memory whose
+ * dirty pages are followed: every write must be reported. The results of the
+ * ioctls are limited to a few errnos, and at the end nothing is pinned. A debug
+ * kernel checks more.
  *
- * RACE_SECONDS in the environment is how long each of the tests takes: 2, or
- * for a night's worth of it as long as you like.
+ * RACE_SECONDS in the environment sets the duration of each test, by default 2.
  */
 #include <sched.h>
 #include <signal.h>
@@ -25,23 +24,23 @@
 #include "lib/report.h"
 #include "lib/test.h"
 
-/* What is followed, and stays mapped. */
+/* The followed range, which stays mapped. */
 #define IOVA		0x10000000ULL
 #define PAGES		128
 #define LENGTH		(PAGES * SZ_4K)
 
-/* Where the two threads map, with two slots for each. */
+/* The window in which the threads map, with two slots for each. */
 #define WINDOW		0x40000000ULL
 #define SLOT		(16 * SZ_1M)
 #define SCRATCH		(2 * SZ_2M)
 
 /**
- * struct playground - what the threads race with
- * @fd: of the container
+ * struct playground - objects that the threads share
+ * @fd: the container
  * @scratch: memory to map
- * @mdev: a device that pins
- * @mdev_lock: held for writing while that is closed and opened
- * @path: of the devices that come and go, two for each thread; and @mdev's
+ * @mdev: a device whose driver pins pages
+ * @mdev_lock: taken for writing to close and open @mdev
+ * @path: devices to attach, two for each thread, and that of @mdev
  */
 struct playground {
 	int fd;
@@ -61,7 +60,7 @@ static const struct {
 
 #define MDEV	4
 
-/* What may happen in a race is no failure. */
+/* Return 0 for an errno that a concurrent step can cause. */
 static int except(int rc, int one, int other)
 {
 	return rc == one || rc == other ? 0 : rc;
@@ -90,7 +89,7 @@ static int step_map(struct racer *racer)
 	if (rc)
 		return except(rc, -EEXIST, 0);
 	rc = __type1_unmap(play->fd, slot_of(racer), length, &unmapped);
-	/* who unmaps all of the window was faster */
+	/* Another thread may have unmapped the window. */
 	return rc ?: unmapped && unmapped != length ? -EIO : 0;
 }
 
@@ -104,7 +103,7 @@ static int step_unmap_bitmap(struct racer *racer)
 	rc = map(racer, length);
 	if (rc)
 		return except(rc, -EEXIST, 0);
-	/* tracking may be off */
+	/* Tracking may be off. */
 	rc = __type1_unmap_bitmap(play->fd, slot_of(racer), &length, SZ_4K,
 				  bits, sizeof(bits));
 	if (rc == -EINVAL)
@@ -112,7 +111,7 @@ static int step_unmap_bitmap(struct racer *racer)
 	return rc;
 }
 
-/* All of the window, whoever is using it. */
+/* Unmap all of the window, also the mappings of other threads. */
 static int step_unmap_window(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -120,7 +119,7 @@ static int step_unmap_window(struct racer *racer)
 	return __type1_unmap(play->fd, WINDOW, 4 * SLOT, NULL);
 }
 
-/* Memory that goes away while it is mapped, or before. */
+/* Map memory that is freed while it is mapped, or before. */
 static int step_map_freed_memory(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -137,7 +136,7 @@ static int step_map_freed_memory(struct racer *racer)
 	return __type1_unmap(play->fd, slot_of(racer), SZ_64K, NULL);
 }
 
-/* Of what the other thread maps, which is not followed. Tracking may be off. */
+/* Query the mapping of the other thread. Tracking may be off. */
 static int step_get(struct racer *racer)
 {
 	__u64 iova = WINDOW + (2 * !racer->index + racer->round % 2) * SLOT;
@@ -148,7 +147,7 @@ static int step_get(struct racer *racer)
 					sizeof(bits)), -EINVAL, 0);
 }
 
-/* It is on already. */
+/* Start tracking, which has started already. */
 static int step_start(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -167,7 +166,7 @@ static int step_info(struct racer *racer)
 				&cap, sizeof(cap));
 }
 
-/* Devices of the same IOMMU, of others, and of one that cannot tell. */
+/* Attach a device of the same IOMMU, of another one, or without tracking. */
 static int step_join(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -183,7 +182,7 @@ static int step_join(struct racer *racer)
 	return rc;
 }
 
-/* A driver writes where it is followed, and lets go of it now and then. */
+/* Write from a driver to the followed range, and unpin now and then. */
 static int step_driver_writes(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -195,14 +194,14 @@ static int step_driver_writes(struct racer *racer)
 	pthread_rwlock_unlock(&play->mdev_lock);
 	if (rc || racer->round % 64 != 63)
 		return rc;
-	/* Not while another thread is about to start what it set up. */
+	/* Not while another thread starts the command that it has set up. */
 	pthread_rwlock_wrlock(&play->mdev_lock);
 	rc = __vfio_dev_reset(&play->mdev);
 	pthread_rwlock_unlock(&play->mdev_lock);
 	return rc;
 }
 
-/* It has pinned what is unmapped: by itself, or by who clears the window. */
+/* Unmap a range that a driver has pinned; unmap_window may unmap it first. */
 static int step_driver_pins(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -235,7 +234,7 @@ static int step_driver_moves(struct racer *racer)
 	return rc;
 }
 
-/* A driver's device is there: the answer is always the same. */
+/* Invalidation is always -EBUSY while a driver's device is attached. */
 static int step_vaddr(struct racer *racer)
 {
 	struct playground *play = racer->data;
@@ -249,8 +248,9 @@ static int step_vaddr(struct racer *racer)
 }
 
 /*
- * A process that maps and is gone. It shares the open files, as with files of
- * its own it would keep devices open that others have just closed.
+ * Map from a process that exits at once. The process shares the open files:
+ * with files of its own it would keep devices open that other threads have
+ * closed.
  */
 static int step_process(struct racer *racer)
 {
@@ -325,8 +325,8 @@ FIXTURE_TEARDOWN(races)
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
-/* Each of them against each, itself included. */
-TEST_F_TIMEOUT(races, pairs, 7200)
+/* Each step against each step, itself included. */
+TEST_F_TIMEOUT(races, step_against_each_step_misses_no_write, 7200)
 {
 	double time = race_seconds() / ARRAY_SIZE(steps);
 
@@ -345,8 +345,8 @@ TEST_F_TIMEOUT(races, pairs, 7200)
 	}
 }
 
-/* Tracking is switched all the time: there is nothing to follow. */
-TEST_F_TIMEOUT(races, start_and_stop, 7200)
+/* Tracking is started and stopped all the time, so no write can be followed. */
+TEST_F_TIMEOUT(races, steps_during_start_and_stop_succeed, 7200)
 {
 	static const __u32 flags[] = { DIRTY_START, DIRTY_STOP };
 	const struct mock_work work = race_work(IOVA, LENGTH);
@@ -361,7 +361,7 @@ TEST_F_TIMEOUT(races, start_and_stop, 7200)
 		};
 		double end = race_now() + time;
 
-		/* needs tracking to be on */
+		/* These steps need tracking. */
 		if (steps[i].step == step_driver_pins)
 			continue;
 		mock_work_start(_metadata, &bench->dev, &work);
@@ -371,7 +371,7 @@ TEST_F_TIMEOUT(races, start_and_stop, 7200)
 							flags[round % 2]));
 			rc = __type1_dirty_get(bench->iommu.fd, IOVA, LENGTH,
 					       SZ_4K, bits, sizeof(bits));
-			/* a thread may have switched it on */
+			/* Another thread may have started tracking. */
 			ASSERT_TRUE(!rc || (rc == -EINVAL && round % 2));
 		}
 		racer_stop(_metadata, &racer);
