@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: what the backends have in common
+ * DOC: common part of the backends
  *
- * A backend brings a device under an IO address space and maps memory there.
+ * A backend attaches a device to an I/O address space and maps memory there.
  */
 #include <string.h>
 #include <unistd.h>
@@ -67,7 +67,7 @@ int choose_tracker(const struct backend *b, const struct options *o,
 		    b->ops->name, b->reason);
 }
 
-/* The device first: its file holds the group and the address space in use. */
+/* The device first: while it is open, the group and the container are in use. */
 void backend_close(struct backend *b)
 {
 	if (b->device >= 0)

@@ -2,10 +2,10 @@
 /*
  * DOC: bench
  *
- * How long a dirty query over a large guest takes. The guest's memory is small
- * and mapped many times over, until the asked span of IOVA is full. A line
- * "bench: NAME NANOSECONDS" for each case; in a machine whose clock counts
- * instructions (scripts/vm --icount) these are instructions.
+ * Time a dirty query over a large guest. The guest's memory is small and is mapped
+ * again and again until the requested span of IOVA is full. Each case prints a
+ * line "bench: NAME NANOSECONDS"; in a machine whose clock advances by one
+ * nanosecond an instruction (scripts/vm --icount) the number is instructions.
  */
 #include <argp.h>
 #include <linux/vfio_mock_dma.h>
@@ -64,7 +64,7 @@ static int reg_write(struct bench *t, size_t at, const void *value, size_t size)
 	return fail(EXIT_SETUP, "bench: device register %zu: %m", at);
 }
 
-/* Have the device write eight bytes. */
+/* Make the device write eight bytes. */
 static int dirty(struct bench *t, __u64 iova)
 {
 	const __u32 command = VFIO_MOCK_DMA_CMD_FILL;
@@ -107,13 +107,13 @@ static int measure_small(struct bench *t)
 			best = ns;
 	}
 	t->g.page = page;
-	print(t, "coarse", best);
+	print(t, "large-granule", best);
 	return 0;
 }
 
 /*
- * Have the device write to @percent of the leaves, each @leaf pages: none, some
- * of them, by chance but the same ones every time, or all.
+ * Make the device write to @percent of the leaves of @leaf pages each: none, all,
+ * or a pseudo-random selection that is the same in every run.
  */
 static int dirty_some(struct bench *t, unsigned int percent, __u64 leaf)
 {
@@ -191,7 +191,7 @@ int main(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "model", 'm', "NAME", 0, "mock IOMMU: 4k, 2m, 1g (2m)", 0 },
-		{ "span", 's', "GIB", 0, "IOVA that is mapped and asked for (64)", 0 },
+		{ "span", 's', "GIB", 0, "IOVA that is mapped and queried (64)", 0 },
 		{ "memory", 'M', "MIB", 0, "memory behind it (256)", 0 },
 		{ 0 }
 	};

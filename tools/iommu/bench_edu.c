@@ -2,7 +2,7 @@
 /*
  * DOC: a PCI device for bench_map
  *
- * QEMU's edu does nothing here but to have an IOMMU in front of it.
+ * QEMU's edu does no DMA here: the benchmark needs a device behind an IOMMU.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static bool find_edu(char *folder, size_t size)
 	return found;
 }
 
-/* Hand edu, which no driver of the kernel wants, to vfio-pci. */
+/* Bind edu, which has no other driver, to vfio-pci. */
 int claim_edu(struct mock *edu)
 {
 	char folder[384], path[512];

@@ -2,12 +2,12 @@
 /*
  * DOC: times of map and unmap
  *
- * Memory that is there already is mapped for a device and unmapped, all of it by
- * one call, and page by page. A container of type1 is asked for dirty pages, too,
- * of which it has no other knowledge than that they are mapped. A line "bench:
- * NAME-BACKEND-KIND NANOSECONDS" for each case, per MiB or, for single pages and
- * for questions, per call; in a machine whose clock counts instructions
- * (scripts/vm --icount) these are instructions.
+ * Memory that is faulted in is mapped for a device and unmapped, first all of it
+ * by one call, then page by page. A type1 container is also queried for dirty
+ * pages; the IOMMU has no dirty bits, so each mapped page is reported dirty. Each
+ * case prints a line "bench: NAME-BACKEND-KIND NANOSECONDS", per MiB or, for single
+ * pages and for dirty tracking, per call; in a machine whose clock advances by one
+ * nanosecond an instruction (scripts/vm --icount) the number is instructions.
  */
 #include <argp.h>
 #include <linux/iommufd.h>
@@ -21,7 +21,7 @@
 #define REPEAT		3
 #define SINGLES		1024		/* maps of a single page */
 
-/* Memory of a freshly booted machine is in one piece unless told otherwise. */
+/* On a freshly booted machine memory is physically contiguous, unless @scatter. */
 struct sort {
 	const char *name;
 	enum backing backing;
@@ -42,7 +42,7 @@ struct times {
 	__u64 map, unmap, copy, uncopy;
 };
 
-/* The same of what a migration asks. */
+/* Best times of dirty tracking so far. */
 struct tracked {
 	__u64 start, get, stop;
 };
@@ -109,7 +109,7 @@ static int timed_copy(struct backend *b, const struct range *from,
 			 from->size / MIB, to->iova) : 0;
 }
 
-/* A second place for what is mapped already, and away with it. */
+/* Copy the mapping to a second IOVA, and unmap the copy. */
 static int measure_copy(struct backend *b, const struct range *slot,
 			struct times *t)
 {
@@ -144,7 +144,7 @@ static int measure_whole(struct backend *b, const struct sort *sort,
 	return 0;
 }
 
-/* Each of many pages by itself, next to each other. */
+/* Map adjacent pages by one call each, and unmap them likewise. */
 static int measure_singles(struct backend *b, const struct guest *g)
 {
 	__u64 start, map = ~0ULL, unmap = ~0ULL;
@@ -179,25 +179,25 @@ static int timed_tracking(struct backend *b, const struct guest *g,
 			  struct tracked *t)
 {
 	const struct tracker *tracker = b->ops->tracker;
-	__u64 begin = now_ns(), started, told, stopped;
+	__u64 begin = now_ns(), started, queried, stopped;
 	int rc;
 
 	rc = tracker->start(b, g);
 	started = now_ns();
 	rc = rc ?: tracker->query(b, g, slot, bitmap);
-	told = now_ns();
+	queried = now_ns();
 	rc = rc ?: tracker->stop(b);
 	stopped = now_ns();
 	if (started - begin < t->start)
 		t->start = started - begin;
-	if (told - started < t->get)
-		t->get = told - started;
-	if (stopped - told < t->stop)
-		t->stop = stopped - told;
+	if (queried - started < t->get)
+		t->get = queried - started;
+	if (stopped - queried < t->stop)
+		t->stop = stopped - queried;
 	return rc;
 }
 
-/* All of it is mapped by one call and asked for by one. */
+/* One call maps all of the memory, and one query covers all of it. */
 static int measure_tracking(struct backend *b, const struct sort *sort,
 			    const struct guest *g)
 {
@@ -211,7 +211,7 @@ static int measure_tracking(struct backend *b, const struct sort *sort,
 		return fail(EXIT_SETUP, "no memory for the bitmap");
 	rc = b->ops->map(b, &slot, g->source);
 	for (i = 0; i < REPEAT && !rc; i++) {
-		/* and so that the bitmap is there */
+		/* Also faults the bitmap in. */
 		memset(bitmap, 0, g->words * sizeof(*bitmap));
 		rc = timed_tracking(b, g, &slot, bitmap, &t);
 	}
@@ -230,7 +230,7 @@ static int measure_tracking(struct backend *b, const struct sort *sort,
 	return 0;
 }
 
-/* Every sort of memory, mapped by one backend. */
+/* Measure one backend with every sort of memory. */
 static int measure_times(const char *name, const struct mock *edu,
 			 const struct guest *guests)
 {
@@ -251,7 +251,7 @@ static int measure_times(const char *name, const struct mock *edu,
 	return rc;
 }
 
-/* Two neighbours in memory are none in the address space, nor the reverse. */
+/* Fault the even pages in before the odd ones: no two neighbours are contiguous. */
 static void scatter(const struct guest *g)
 {
 	__u64 at;
@@ -287,7 +287,7 @@ static int parse_bench(int key, char *arg, struct argp_state *state)
 	case 'M':
 		*memory = strtoull(arg, NULL, 0) * MIB;
 		if (!*memory || *memory % HUGE)
-			argp_error(state, "memory comes in pieces of 2 MiB");
+			argp_error(state, "the memory must be a multiple of 2 MiB");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;

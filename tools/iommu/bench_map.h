@@ -2,11 +2,11 @@
 /*
  * DOC: bench_map
  *
- * What it costs to map memory for a device behind a hardware IOMMU.
+ * Measure what a mapping costs for a device behind a hardware IOMMU.
  *
  *   bench_map.c     command line; times of map and unmap
- *   bench_memory.c  memory that the kernel holds for a mapping
- *   bench_edu.c     the device: QEMU's edu, handed to vfio-pci
+ *   bench_memory.c  memory that the kernel allocates for a mapping
+ *   bench_edu.c     the device: QEMU's edu, bound to vfio-pci
  */
 #ifndef BENCH_MAP_H
 #define BENCH_MAP_H
@@ -16,7 +16,7 @@
 #define PAGE		4096ULL
 #define GIB		(1024 * MIB)
 
-/* IOVAs of the first mapping: above what PCs reserve. */
+/* IOVA of the first mapping: above the ranges that PCs reserve. */
 #define BENCH_IOVA	(4 * GIB)
 
 /* bench_edu.c */

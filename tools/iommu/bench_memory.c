@@ -2,10 +2,10 @@
 /*
  * DOC: memory that a mapping costs
  *
- * All that the kernel takes from its page allocator while something is mapped:
- * page tables, slabs, whatever. Free pages are counted where they are, in the
- * zones and in the CPUs' lists of pages, so that what is kept for reuse there
- * does not look as if it was in use. The page tables are also told alone.
+ * Everything that the kernel takes from its page allocator for a mapping: page
+ * tables, slabs and all else. The number of free pages is the sum of those in the
+ * zones and those in the per-CPU lists, so that pages which are cached there for
+ * reuse do not pass for used ones. Page tables are also reported by themselves.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ struct usage {
 	long long free, tables;		/* pages */
 };
 
-/* Not on the stack, nor in pages that are only there once they are used. */
+/* In .data: the first access must not allocate a page while memory is measured. */
 static char text[65536] = { 1 };
 
 static int read_text(const char *path)
@@ -41,7 +41,7 @@ static int read_text(const char *path)
 	return 0;
 }
 
-/* The numbers behind every @name. */
+/* Add up the numbers that follow @name. */
 static long long sum_of(const char *name)
 {
 	long long sum = 0;
@@ -56,7 +56,7 @@ static int read_usage(struct usage *u)
 {
 	int rc;
 
-	/* Have the CPUs add up what they counted. */
+	/* Fold the per-CPU counters into the global ones. */
 	rc = read_text("/proc/sys/vm/stat_refresh") ?: read_text("/proc/zoneinfo");
 	if (rc)
 		return rc;
@@ -76,21 +76,21 @@ static int map_all(struct backend *b, void *memory, __u64 size, __u64 span)
 	return rc;
 }
 
-/* Page tables stay while there is a domain, so each look gets a new one. */
+/* A domain keeps its page tables, so each measurement opens a new one. */
 static int measure_once(const struct mock *edu, void *memory, __u64 size,
-			__u64 span, struct usage *held)
+			__u64 span, struct usage *used)
 {
 	struct usage after;
 	struct backend b;
 	int rc;
 
 	rc = backend_open(&b, find_backend("iommufd"), edu) ?:
-	     read_usage(held) ?:
+	     read_usage(used) ?:
 	     map_all(&b, memory, size, span) ?:
 	     read_usage(&after);
 	backend_close(&b);
-	held->free -= after.free;
-	held->tables = after.tables - held->tables;
+	used->free -= after.free;
+	used->tables = after.tables - used->tables;
 	return rc;
 }
 
@@ -102,25 +102,25 @@ static int compare(const void *a, const void *b)
 }
 
 /*
- * Map the same @size of @memory over and over until @span of IOVA is full. What
- * the kernel does meanwhile for other reasons may add to the pages or take from
- * them: the median has neither. In bytes for each @unit of IOVA.
+ * Map the same @size bytes of @memory again and again until @span bytes of IOVA
+ * are full, and print the bytes of kernel memory for each @unit of IOVA. Unrelated
+ * allocations of the kernel disturb single measurements: print the median.
  */
 int measure_memory(const struct mock *edu, const char *kind, void *memory,
 		   __u64 size, __u64 span, __u64 unit)
 {
-	struct usage held[REPEAT];
+	struct usage used[REPEAT];
 	int i, rc;
 
 	for (i = 0; i < REPEAT; i++) {
-		rc = measure_once(edu, memory, size, span, &held[i]);
+		rc = measure_once(edu, memory, size, span, &used[i]);
 		if (rc)
 			return rc;
 	}
-	qsort(held, REPEAT, sizeof(held[0]), compare);
+	qsort(used, REPEAT, sizeof(used[0]), compare);
 	i = REPEAT / 2;
-	print_figure("memory", kind, (double)held[i].free * PAGE * unit / span);
+	print_figure("memory", kind, (double)used[i].free * PAGE * unit / span);
 	print_figure("tables", kind,
-		     (double)held[i].tables * PAGE * unit / span);
+		     (double)used[i].tables * PAGE * unit / span);
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: what every part of precopy needs
+ * DOC: helpers of the programs
  *
  * One pending line of failure, the clock, and the flag that SIGINT sets.
  */
@@ -19,7 +19,7 @@ static void on_signal(int signal)
 	__atomic_store_n(&signalled, 1, __ATOMIC_RELAXED);
 }
 
-/* No SA_RESTART: a sleep shall end at once. */
+/* Without SA_RESTART a signal ends a sleep at once. */
 void catch_signals(void)
 {
 	struct sigaction action = { .sa_handler = on_signal };
@@ -34,8 +34,8 @@ bool interrupted(void)
 }
 
 /*
- * Keeps the first line until somebody takes it: what goes wrong while a
- * failure is being cleaned up is not what the user has to know.
+ * Keep the first line until take_failure(): a failure during the clean-up of a
+ * first one must not replace its cause.
  */
 int fail(int status, const char *format, ...)
 {
@@ -49,7 +49,7 @@ int fail(int status, const char *format, ...)
 	return status;
 }
 
-/* Valid until the next take; empty where nothing failed. */
+/* Valid until the next call; empty if nothing failed. */
 const char *take_failure(void)
 {
 	static char taken[sizeof(failure)];

@@ -3,7 +3,8 @@
  * DOC: the mock device as precopy uses it
  *
  * Registers are read and written through the device file at the offsets of
- * its regions. The workload makes DMA; the truth log tells what it wrote.
+ * its regions. The workload writes memory by DMA; the truth log is a bitmap of
+ * the pages that it wrote.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -61,7 +62,7 @@ int device_init(struct device *d, int fd)
 		return EXIT_SETUP;
 	if (magic != VFIO_MOCK_DMA_MAGIC || version != VFIO_MOCK_DMA_VERSION)
 		return fail(EXIT_SETUP,
-			    "mock device: magic %#x, version %u: not one that this program knows",
+			    "mock device: magic %#x, version %u: not supported by this program",
 			    magic, version);
 	return 0;
 }
@@ -95,7 +96,7 @@ int device_work_start(struct device *d, const struct options *o,
 		       true);
 }
 
-/* The device's last write has reached memory when this returns. */
+/* On return the device's last write has reached memory. */
 int device_work_stop(struct device *d)
 {
 	__u64 writes;

@@ -14,7 +14,7 @@
 
 static const char devices[] = "/sys/bus/platform/devices";
 
-/* What a device's folder in sysfs says of its name, group and file. */
+/* Read a device's name, group and VFIO character device from its sysfs folder. */
 bool read_vfio_device(const char *folder, struct mock *mock)
 {
 	const char *name = strrchr(folder, '/') + 1;
@@ -105,7 +105,7 @@ static void list_backend(const struct mock *mock,
 	printf("  %-8s tracked by %s%s%s", ops->name, b.tracks ? "iommu" : "",
 	       b.tracks && logging ? " or " : "", logging ? "device" : "");
 	if (!b.tracks)
-		printf("%s(iommu: %s)", logging ? " " : "nobody ", b.reason);
+		printf("%s(iommu: %s)", logging ? " " : "neither ", b.reason);
 	printf("\n");
 	backend_close(&b);
 }

@@ -2,7 +2,7 @@
 /*
  * DOC: guest memory of precopy
  *
- * The source is what the device writes, in the backing that was asked for; the
+ * The device writes the source, whose backing is that of the command line; the
  * target stands for the memory on the other host. IOVA and virtual address are
  * both 2 MiB aligned, so that huge pages become huge leaves in the IOMMU.
  */
@@ -164,12 +164,12 @@ int guest_map(const struct guest *g, struct backend *b)
 	return 0;
 }
 
-/* What goes over the wire, held to the bandwidth. */
+/* The wire between the hosts, limited to @bandwidth. */
 struct wire {
 	__u64 start, sent, paced, bandwidth;
 };
 
-/* Sleeps until what was sent is due. */
+/* Sleep until the wire would have carried the bytes sent so far. */
 static int pace(struct wire *w)
 {
 	struct timespec until;
@@ -185,7 +185,7 @@ static int pace(struct wire *w)
 	return interrupted() ? EXIT_INTERRUPTED : 0;
 }
 
-/* Looking at the clock for each page would be slower than copying it. */
+/* Pace once for 512 KiB: reading the clock for each page costs more than its copy. */
 static int send_bytes(struct guest *g, struct wire *w, __u64 offset,
 		      __u64 size)
 {

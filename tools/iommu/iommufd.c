@@ -2,9 +2,9 @@
 /*
  * DOC: the iommufd backend of precopy
  *
- * The device's own character device is bound to /dev/iommu and attached to a
- * page table that is allocated for dirty tracking where the hardware has it.
- * An emulated device has no page table and is attached to the IOAS itself.
+ * The VFIO character device is bound to /dev/iommu and attached to a HWPT, which is
+ * allocated for dirty tracking if the IOMMU supports it. An emulated device has no
+ * HWPT and is attached to the IOAS.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,7 @@ static int can_track(struct backend *b, __u32 id)
 		return 0;
 	}
 	if (ioctl(b->container, IOMMU_GET_HW_INFO, &info))
-		return fail(EXIT_SETUP, "iommufd: asking about the IOMMU: %m");
+		return fail(EXIT_SETUP, "iommufd: IOMMU_GET_HW_INFO: %m");
 	b->tracks = info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING;
 	b->reason = "its IOMMU has no dirty bits";
 	b->page_sizes = ~0ULL;

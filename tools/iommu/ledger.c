@@ -2,20 +2,21 @@
 /*
  * DOC: bitmaps against ground truth
  *
- * Round k reads and clears the device's truth log, T(k), asks for the dirty
- * bitmap Q(k), and reads the log again, A(k). A write is in the log only after
- * it has reached memory, and has made its page dirty before that. So
+ * Round k reads and clears the device's truth log, T(k), queries the dirty
+ * bitmap Q(k), and reads the log again, A(k). A write sets the page's dirty bit,
+ * reaches memory, and is logged after that. So
  *
- *   missed    pages of T(k) that are not in Q(k): they were written after the
- *             query before had ended. One of them may be in Q(k-1) instead,
- *             by the write that was under way between memory and log then.
- *             And pages of A(k-1), written while Q(k-1) ran, that are in
+ *   missed    pages of T(k) that are not in Q(k): they were written after query
+ *             k-1 had ended. One of them may be in Q(k-1) instead: the page of
+ *             the write that had reached memory, but not the log, at that time.
+ *             Also pages of A(k-1), written while query k-1 ran, that are in
  *             neither Q(k-1) nor Q(k).
- *   spurious  pages of Q(k) that are in none of A(k-1), T(k), A(k) and T(k+1):
- *             what is in A(k-1) may have been written behind Q(k-1)
+ *   spurious  pages of Q(k) that are in none of A(k-1), T(k), A(k) and T(k+1).
+ *             A page of A(k-1) is no spurious one, as query k-1 can have passed
+ *             the page before the device wrote it.
  *
- * The first must not be. The second is what tracking by huge leaves, or by
- * calling everything dirty, costs. It is known one round later.
+ * A missed page is a bug of the kernel. Spurious pages are the cost of tracking by
+ * huge leaves, or of conservative tracking; their number is final one round later.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ static void turn(__u64 *bitmap[ROUNDS_KEPT], size_t size)
 	bitmap[0] = memset(old, 0, size);
 }
 
-/* This round becomes the one before; its bitmaps are empty now. */
+/* Begin a round with empty bitmaps; the last one becomes the previous round. */
 void ledger_turn(struct ledger *l, const struct guest *g)
 {
 	turn(l->dirty, g->words * sizeof(__u64));
@@ -99,7 +100,7 @@ void ledger_round(struct ledger *l, const struct guest *g, struct round *now,
 	}
 }
 
-/* No round follows: the device stood still before this one. */
+/* Finish the last round: the device was stopped before its query. */
 void ledger_close(struct ledger *l, const struct guest *g, struct round *last)
 {
 	__u64 i;

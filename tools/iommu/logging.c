@@ -2,8 +2,8 @@
 /*
  * DOC: dirty pages from the device
  *
- * VFIO_DEVICE_FEATURE_DMA_LOGGING: the device itself remembers what it wrote,
- * whatever its memory is mapped through.
+ * VFIO_DEVICE_FEATURE_DMA_LOGGING: the device itself logs what it writes. The log
+ * depends on no IOMMU and on no backend.
  */
 #include <stdlib.h>
 #include <sys/ioctl.h>

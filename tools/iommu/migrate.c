@@ -2,9 +2,10 @@
 /*
  * DOC: pre-copy
  *
- * Everything is copied once while the device goes on writing. Then rounds: ask
- * what became dirty, copy that. When what is left can be copied within the
- * downtime, or rounds run out, the device is stopped, and the rest is copied.
+ * All memory is copied once while the device goes on writing. Each round then
+ * queries the dirty pages and copies these. When the dirty pages can be copied
+ * within the downtime, or rounds run out, the device is stopped, a last query is
+ * made, and all pages that are still to be copied are copied.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -28,7 +29,7 @@ static int work_start(struct run *m, unsigned int round)
 	const struct guest *g = m->g;
 	int rc;
 
-	/* Another seed each time: the same data again would hide a loss. */
+	/* A new seed each time: writing equal data again would hide a loss. */
 	rc = device_work_start(m->d, m->o, &g->spans[round % g->nr_spans],
 			       m->o->seed + round);
 	m->working = !rc;
@@ -42,8 +43,8 @@ static int work_stop(struct run *m)
 }
 
 /*
- * The device stands still while tracking and truth log begin, so that both
- * begin with the same write. What it wrote before must not show up.
+ * The device is stopped while tracking and truth log start, so that both start
+ * with the same write. Writes of the warm-up must not be reported.
  */
 static int begin(struct run *m)
 {
@@ -99,7 +100,7 @@ static int query(struct run *m, struct round *now)
 	return 0;
 }
 
-/* Measured where enough was copied to tell. */
+/* A copy of less than 1 MiB is too short to measure the rate. */
 static void measure(struct run *m, const struct round *round)
 {
 	if (round->copied >= MIB && round->copy_ns)
@@ -113,7 +114,7 @@ static bool fits(const struct run *m, __u64 pages, __u64 query_ns)
 	return ns <= m->o->downtime_ms * 1e6;
 }
 
-/* Each round leaves what is dirtied while the last one's pages are copied. */
+/* The pages of a round are those dirtied while the previous round was copied. */
 static void estimate(const struct run *m, struct round *now)
 {
 	double dirtied = (double)now->pages[DIRTY] * NSEC / now->since_ns;
@@ -160,7 +161,7 @@ static int full_copy(struct run *m)
 	return rc;
 }
 
-/* Ends with a round whose pages are still to be copied: it is the last. */
+/* The last round's pages are not copied here: stop_and_copy() does it. */
 static int copy_rounds(struct run *m)
 {
 	struct result *r = m->r;
@@ -231,7 +232,7 @@ static void sum_up(struct run *m)
 						   m->g->page);
 }
 
-/* Whatever happens, the device stands still and is not tracked afterwards. */
+/* Stop the device and tracking on success and on failure alike. */
 static int end(struct run *m, int rc)
 {
 	int more = 0;

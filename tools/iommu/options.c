@@ -2,8 +2,8 @@
 /*
  * DOC: command line of precopy
  *
- * A bad option gives one line: getopt's where it knows no such option, else
- * one of ours. argp would add another one, and is left without a stream.
+ * A bad option prints one line: that of getopt for an unknown option, else one of
+ * ours. argp would print a second line, so its stream is cleared.
  */
 #include <argp.h>
 #include <errno.h>
@@ -37,13 +37,13 @@ static const char doc[] =
 	"  0    memory is identical and no dirty page was missed\n"
 	"  1    memory differs, a page was missed, or the migration broke off\n"
 	"  2    bad option, missing device or kernel part, failed set-up\n"
-	"  4    this kernel does not offer the asked combination\n"
+	"  4    this kernel does not offer the combination\n"
 	"  130  ended by SIGINT or SIGTERM; tracking was stopped";
 
 static const struct argp_option argp_options[] = {
-	{ NULL, 0, NULL, 0, "Who tracks what", 1 },
+	{ NULL, 0, NULL, 0, "Tracking", 1 },
 	{ "backend", 'b', "NAME", 0, "type1, compat or iommufd (iommufd)", 0 },
-	{ "tracker", 't', "WHO", 0,
+	{ "tracker", 't', "NAME", 0,
 	  "iommu, device, or auto: iommu where it is offered (auto)", 0 },
 	{ "device", 'd', "NAME", 0, "platform device, as --list shows it", 0 },
 	{ "model", 'm', "MODEL", 0,
@@ -104,7 +104,7 @@ static int one_of(const char *option, const char *text,
 		    text);
 }
 
-/* A number the way that --memory takes it; valid until the call after next. */
+/* Format a size as --memory takes it; valid until the call after next. */
 static const char *short_size(__u64 value)
 {
 	static char texts[2][24];

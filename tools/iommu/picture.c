@@ -3,9 +3,9 @@
  * DOC: the rounds as a picture
  *
  * A heat map as SVG: guest memory from left to right, rounds from top to
- * bottom. Each round has a blue strip, what the kernel reported dirty, and an
- * orange one under it, what the device wrote by its own log. Blue over nothing
- * is falsely dirty; a missed page would be a red bar through both.
+ * bottom. Each round has a blue strip of the pages that the kernel reported dirty,
+ * and below it an orange one of the pages that the device logged. Blue without
+ * orange is falsely dirty; a missed page is a red bar through both.
  */
 #include <string.h>
 #include "precopy.h"
@@ -200,7 +200,7 @@ static void axis(const struct picture *p, double bottom)
 		 words);
 }
 
-/* On top of the mappings' lines. */
+/* Drawn last, over the lines of the mappings. */
 static void name_full_copy(const struct picture *p)
 {
 	double x = LEFT + MAP_WIDTH / 2;
@@ -209,7 +209,7 @@ static void name_full_copy(const struct picture *p)
 		return;
 	put_rect(p->out, x - 125, TOP, 250, p->row - 3, "#d9dce1");
 	put_text(p->out, x, TOP + p->row / 2 + 2.5, "middle", "small",
-		 "all of it is copied, nothing is asked");
+		 "all memory is copied, without a query");
 }
 
 /* Where a mapping begins: a thin line, and its IOVA if there is room. */

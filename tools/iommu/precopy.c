@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: precopy's way from the options to the verdict
+ * DOC: from the options to the verdict
  *
- * Memory, backend, device, tracker, migration, report: each step may end the
+ * Backend, tracker, device, memory, migration, report: a step that fails ends the
  * program with one line and a status.
  */
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static int judge(const struct result *r)
 	return 0;
 }
 
-/* Before the work is done rather than after it. */
+/* Fail before the migration rather than after it. */
 static int check_output(const char *option, const char *path)
 {
 	FILE *file;

@@ -3,7 +3,7 @@
  * DOC: precopy
  *
  * A live migration in small: guest memory, a device that writes it by DMA all
- * the time, dirty tracking, rounds of copying, and a judgement at the end.
+ * the time, dirty tracking, rounds of copying, and a verdict at the end.
  *
  *   options.c   command line
  *   guest.c     source and destination memory, its slots and IOVAs
@@ -17,8 +17,8 @@
  *   report.c    progress and JSON
  *   picture.c   SVG
  *
- * A function that can fail returns 0 or the exit status that the program shall
- * end with, and has left one line of text with fail().
+ * A function that can fail returns 0 or the exit status of the program; in the
+ * latter case it has stored one line of text by fail().
  */
 #ifndef PRECOPY_H
 #define PRECOPY_H
@@ -57,16 +57,15 @@ struct options {
 	bool list, quiet;
 };
 
-/* A piece of guest memory: @offset counts from the start of that memory. */
+/* A range of guest memory; @offset is relative to the start of the memory. */
 struct range {
 	__u64 iova, size, offset;
 };
 
 /*
- * Slots are what is mapped, one ioctl each; spans are runs of slots without a
- * hole between them, and what one dirty query asks for. Bitmaps have one bit
- * for every @page bytes of guest memory, holes left out; every slot starts at a
- * whole word of them.
+ * One ioctl maps a slot; a span is a run of slots without a hole between them, and
+ * one dirty query covers it. Bitmaps have one bit for each @page bytes of guest
+ * memory and none for holes; every slot starts at a word of the bitmap.
  */
 struct guest {
 	unsigned char *source, *target;
@@ -83,7 +82,7 @@ struct mock {
 
 struct backend;
 
-/* Where dirty bits come from. query() wants a zeroed bitmap. */
+/* A source of dirty bits. query() requires a zeroed bitmap. */
 struct tracker {
 	const char *name;
 	int (*start)(struct backend *b, const struct guest *g);
@@ -106,7 +105,7 @@ struct backend {
 	__u32 ioas, hwpt;		/* iommufd's objects */
 	bool emulated;
 	bool tracks;			/* the IOMMU side can track this device */
-	const char *reason;		/* why it does not */
+	const char *reason;		/* why not, if !@tracks */
 	__u64 page_sizes;		/* granules for queries, a bit each */
 	__u64 max_bitmap;		/* bytes for a query */
 };
@@ -118,7 +117,7 @@ struct device {
 	__u64 writes;			/* of workloads that have ended */
 };
 
-/* Pages of a round: reported, in the truth log, and how these differ. */
+/* Pages of a round: reported, in the truth log, and the differences. */
 enum kind { DIRTY, WRITTEN, SPURIOUS, MISSED, KINDS };
 
 /* Most columns that guest memory is divided into for a picture. */
@@ -148,16 +147,16 @@ struct result {
 	const char *tracker;
 };
 
-/* Rounds that are needed to judge one: it, and one to either side. */
+/* The rounds that decide about one: itself, and its neighbours. */
 #define ROUNDS_KEPT	3
 
 /*
- * The bitmaps and truth, before and after the query, of this round [0] and of
- * those before.
+ * Index 0 is the current round, higher indices are earlier ones. @truth was read
+ * before the query, @after when it had ended.
  */
 struct ledger {
 	__u64 *dirty[ROUNDS_KEPT], *truth[ROUNDS_KEPT], *after[ROUNDS_KEPT];
-	__u64 first_missed;		/* a page; ~0 where there was none */
+	__u64 first_missed;		/* a page; ~0: none */
 };
 
 /* common.c */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: what precopy prints
+ * DOC: output of precopy
  *
  * A line for each round while it runs, a verdict at the end, and JSON with
  * one member a line, so that sed can read it too.

@@ -13,7 +13,7 @@
 #include <linux/vfio.h>
 #include "precopy.h"
 
-/* The kernel tells the size it needs, then gives everything. */
+/* The kernel reports the size that it needs: repeat with a buffer of that size. */
 static struct vfio_iommu_type1_info *get_info(struct backend *b)
 {
 	struct vfio_iommu_type1_info *info, *more;
@@ -45,7 +45,7 @@ static void read_migration(struct backend *b,
 	const char *base = (const char *)info;
 	__u32 at = 0;
 
-	b->reason = "the container tells no MIGRATION capability";
+	b->reason = "the container reports no MIGRATION capability";
 	if (info->flags & VFIO_IOMMU_INFO_CAPS)
 		at = info->cap_offset;
 	for (; at && at + sizeof(*cap) <= info->argsz; at = cap->next) {
@@ -112,7 +112,7 @@ static int open_container(struct backend *b, const struct mock *mock,
 			    mock->name);
 	info = get_info(b);
 	if (!info)
-		return fail(EXIT_SETUP, "%s: asking about the container: %m",
+		return fail(EXIT_SETUP, "%s: VFIO_IOMMU_GET_INFO: %m",
 			    b->ops->name);
 	read_migration(b, info);
 	free(info);
@@ -215,7 +215,7 @@ static int query_range(struct backend *b, const struct guest *g,
 		    b->ops->name, range->size / MIB, range->iova);
 }
 
-/* One query for the span, or one a slot: queries may not cut a mapping. */
+/* One query for the span, or one for each slot: a query must not split a mapping. */
 static int type1_query(struct backend *b, const struct guest *g,
 		       const struct range *span, __u64 *bitmap)
 {

@@ -25,7 +25,7 @@ result()
 	fi
 }
 
-# refused WORD OPTION...: the line must hold the word
+# refused WORD OPTION...: the line must contain the word
 refused()
 {
 	word=$1
@@ -33,7 +33,7 @@ refused()
 	"$precopy" "$@" >$out.out 2>$out.err
 	status=$?
 	why=
-	grep -q -e "$word" $out.err || why="the line does not say '$word'"
+	grep -q -e "$word" $out.err || why="the line does not contain '$word'"
 	[ "$(wc -l <$out.err)" -eq 1 ] || why="stderr is not one line"
 	[ ! -s $out.out ] || why="something on stdout"
 	[ $status -eq 2 ] || why="status $status"
@@ -60,7 +60,7 @@ refused -1M --memory -1M
 refused 1.5G --memory 1.5G
 refused stone --backing stone
 refused vfio --backend vfio
-refused nobody --tracker nobody
+refused none --tracker none
 refused 16k --model 16k
 refused exclude --model 4k --device vfio-mock-dma.0
 refused no-such-device --device no-such-device
