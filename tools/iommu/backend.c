@@ -4,6 +4,8 @@
  *
  * A backend attaches a device to an I/O address space and maps memory there.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 #include "precopy.h"
@@ -23,16 +25,52 @@ const struct backend_ops *find_backend(const char *name)
 }
 
 int backend_open(struct backend *b, const struct backend_ops *ops,
-		 const struct mock *mock)
+		 const struct vfio_device *dev)
 {
 	int rc;
 
 	*b = (struct backend){ .ops = ops, .container = -1, .group = -1,
-		.device = -1, .emulated = !strcmp(mock->model, "emulated") };
-	rc = ops->open(b, mock);
+		.device = -1, .emulated = dev->emulated };
+	rc = ops->open(b, dev);
 	if (rc)
 		backend_close(b);
 	return rc;
+}
+
+/*
+ * Open a file of the kernel's. @cause is the usual one if there is no such file.
+ * A kernel without the container does not offer the backend; any other failure is
+ * one of the set-up.
+ */
+int backend_open_file(const struct backend *b, const char *path,
+		      const char *cause, int *fd)
+{
+	*fd = open(path, O_RDWR | O_CLOEXEC);
+	if (*fd >= 0)
+		return 0;
+	switch (errno) {
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		return fail(fd == &b->container ? EXIT_NOT_OFFERED : EXIT_SETUP,
+			    "%s: no %s: %s", b->ops->name, path, cause);
+	case EACCES:
+	case EPERM:
+		return fail(EXIT_SETUP, "%s: no permission to open %s",
+			    b->ops->name, path);
+	case EBUSY:
+		return fail(EXIT_SETUP, "%s: %s is in use by another process",
+			    b->ops->name, path);
+	default:
+		return fail(EXIT_SETUP, "%s: %s: %m", b->ops->name, path);
+	}
+}
+
+/* Attaching a group whose interrupts the hardware does not isolate is refused. */
+const char *interrupts_hint(int error)
+{
+	return error != EPERM ? "" :
+	       " (no interrupt remapping: see the parameter allow_unsafe_interrupts)";
 }
 
 int choose_tracker(const struct backend *b, const struct options *o,

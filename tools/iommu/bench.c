@@ -162,7 +162,7 @@ static int set_up(struct bench *t, const struct bench_options *o)
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	struct range slot = { .size = o->memory };
 	struct guest memory;
-	struct mock mock;
+	struct vfio_device mock;
 	int rc;
 
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);

@@ -47,7 +47,7 @@ static bool find_edu(char *folder, size_t size)
 }
 
 /* Bind edu, which has no other driver, to vfio-pci. */
-int claim_edu(struct mock *edu)
+int claim_edu(struct vfio_device *edu)
 {
 	char folder[384], path[512];
 	int rc;

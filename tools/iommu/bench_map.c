@@ -231,7 +231,7 @@ static int measure_tracking(struct backend *b, const struct sort *sort,
 }
 
 /* Measure one backend with every sort of memory. */
-static int measure_times(const char *name, const struct mock *edu,
+static int measure_times(const char *name, const struct vfio_device *edu,
 			 const struct guest *guests)
 {
 	struct backend b;
@@ -306,7 +306,7 @@ int main(int argc, char **argv)
 	static const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	static struct guest guests[ARRAY_SIZE(sorts)];
 	__u64 memory = 256 * MIB;
-	struct mock edu;
+	struct vfio_device edu;
 	unsigned int i;
 	int rc;
 

@@ -20,13 +20,13 @@
 #define BENCH_IOVA	(4 * GIB)
 
 /* bench_edu.c */
-int claim_edu(struct mock *edu);
+int claim_edu(struct vfio_device *edu);
 
 /* bench_map.c */
 void print_figure(const char *name, const char *kind, double value);
 
 /* bench_memory.c */
-int measure_memory(const struct mock *edu, const char *kind, void *memory,
+int measure_memory(const struct vfio_device *edu, const char *kind, void *memory,
 		   __u64 size, __u64 span, __u64 unit);
 
 #endif

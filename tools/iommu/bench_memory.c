@@ -77,7 +77,7 @@ static int map_all(struct backend *b, void *memory, __u64 size, __u64 span)
 }
 
 /* A domain keeps its page tables, so each measurement opens a new one. */
-static int measure_once(const struct mock *edu, void *memory, __u64 size,
+static int measure_once(const struct vfio_device *edu, void *memory, __u64 size,
 			__u64 span, struct usage *used)
 {
 	struct usage after;
@@ -106,7 +106,7 @@ static int compare(const void *a, const void *b)
  * are full, and print the bytes of kernel memory for each @unit of IOVA. Unrelated
  * allocations of the kernel disturb single measurements: print the median.
  */
-int measure_memory(const struct mock *edu, const char *kind, void *memory,
+int measure_memory(const struct vfio_device *edu, const char *kind, void *memory,
 		   __u64 size, __u64 span, __u64 unit)
 {
 	struct usage used[REPEAT];

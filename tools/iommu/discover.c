@@ -15,7 +15,7 @@
 static const char devices[] = "/sys/bus/platform/devices";
 
 /* Read a device's name, group and VFIO character device from its sysfs folder. */
-bool read_vfio_device(const char *folder, struct mock *mock)
+bool read_vfio_device(const char *folder, struct vfio_device *dev)
 {
 	const char *name = strrchr(folder, '/') + 1;
 	char path[512], target[256];
@@ -24,9 +24,9 @@ bool read_vfio_device(const char *folder, struct mock *mock)
 	ssize_t n;
 	DIR *dir;
 
-	*mock = (struct mock){ .group = -1 };
-	if (snprintf(mock->name, sizeof(mock->name), "%s", name) >=
-	    (int)sizeof(mock->name))
+	*dev = (struct vfio_device){ .group = -1 };
+	if (snprintf(dev->name, sizeof(dev->name), "%s", name) >=
+	    (int)sizeof(dev->name))
 		return false;
 
 	snprintf(path, sizeof(path), "%s/iommu_group", folder);
@@ -34,21 +34,25 @@ bool read_vfio_device(const char *folder, struct mock *mock)
 	if (n > 0) {
 		target[n] = 0;
 		base = strrchr(target, '/');
-		mock->group = atoi(base ? base + 1 : target);
+		dev->group = atoi(base ? base + 1 : target);
 	}
+
+	/* VFIO makes a group for a device without an IOMMU. */
+	snprintf(path, sizeof(path), "%s/iommu", folder);
+	dev->emulated = dev->group >= 0 && access(path, F_OK);
 
 	snprintf(path, sizeof(path), "%s/vfio-dev", folder);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir)))
 		if (!strncmp(entry->d_name, "vfio", 4))
-			snprintf(mock->cdev, sizeof(mock->cdev), "%.31s",
+			snprintf(dev->cdev, sizeof(dev->cdev), "%.31s",
 				 entry->d_name);
 	if (dir)
 		closedir(dir);
 	return true;
 }
 
-static bool read_mock(const char *name, struct mock *mock)
+static bool read_mock(const char *name, struct vfio_device *mock)
 {
 	char folder[384], path[400];
 
@@ -63,7 +67,7 @@ static int no_dots(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-int find_mock(const struct options *o, struct mock *mock)
+int find_mock(const struct options *o, struct vfio_device *mock)
 {
 	struct dirent **entries;
 	bool found = false;
@@ -91,7 +95,7 @@ int find_mock(const struct options *o, struct mock *mock)
 		    o->model);
 }
 
-static void list_backend(const struct mock *mock,
+static void list_backend(const struct vfio_device *mock,
 			 const struct backend_ops *ops)
 {
 	struct backend b;
@@ -113,7 +117,7 @@ static void list_backend(const struct mock *mock,
 int list_mocks(void)
 {
 	struct dirent **entries;
-	struct mock mock;
+	struct vfio_device mock;
 	int i, j, n, count = 0;
 
 	n = scandir(devices, &entries, no_dots, versionsort);

@@ -7,33 +7,35 @@
  * HWPT and is attached to the IOAS.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 #include "precopy.h"
 
-static int bind_device(struct backend *b, const struct mock *mock, __u32 *id)
+static int bind_device(struct backend *b, const struct vfio_device *dev,
+		       __u32 *id)
 {
 	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
 	char path[64];
+	int rc;
 
-	if (!mock->cdev[0])
+	if (!dev->cdev[0])
 		return fail(EXIT_SETUP, "iommufd: %s has no character device",
-			    mock->name);
-	b->container = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-	if (b->container < 0)
-		return fail(errno == ENOENT || errno == ENODEV ?
-			    EXIT_NOT_OFFERED : EXIT_SETUP,
-			    "iommufd: /dev/iommu: %m");
-	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", mock->cdev);
-	b->device = open(path, O_RDWR | O_CLOEXEC);
-	if (b->device < 0)
-		return fail(EXIT_SETUP, "iommufd: %s: %m", path);
+			    dev->name);
+	rc = backend_open_file(b, "/dev/iommu", NO_IOMMUFD, &b->container);
+	if (rc)
+		return rc;
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", dev->cdev);
+	rc = backend_open_file(b, path,
+			       "the kernel has no CONFIG_VFIO_DEVICE_CDEV",
+			       &b->device);
+	if (rc)
+		return rc;
 	bind.iommufd = b->container;
 	if (ioctl(b->device, VFIO_DEVICE_BIND_IOMMUFD, &bind))
-		return fail(EXIT_SETUP, "iommufd: binding %s: %m", mock->name);
+		return fail(EXIT_SETUP, "iommufd: binding %s: %m%s", dev->name,
+			    interrupts_hint(errno));
 	*id = bind.out_devid;
 	return 0;
 }
@@ -43,7 +45,7 @@ static int can_track(struct backend *b, __u32 id)
 	struct iommu_hw_info info = { .size = sizeof(info), .dev_id = id };
 
 	if (b->emulated) {
-		b->reason = "iommufd cannot track the writes of an emulated device";
+		b->reason = "an emulated device has no HWPT that can be queried";
 		return 0;
 	}
 	if (ioctl(b->container, IOMMU_GET_HW_INFO, &info))
@@ -69,7 +71,7 @@ static int allocate_hwpt(struct backend *b, __u32 id)
 	return 0;
 }
 
-static int iommufd_open(struct backend *b, const struct mock *mock)
+static int iommufd_open(struct backend *b, const struct vfio_device *dev)
 {
 	struct vfio_device_attach_iommufd_pt attach = {
 		.argsz = sizeof(attach)
@@ -78,7 +80,7 @@ static int iommufd_open(struct backend *b, const struct mock *mock)
 	__u32 id = 0;
 	int rc;
 
-	rc = bind_device(b, mock, &id);
+	rc = bind_device(b, dev, &id);
 	if (!rc)
 		rc = can_track(b, id);
 	if (rc)
@@ -92,8 +94,10 @@ static int iommufd_open(struct backend *b, const struct mock *mock)
 		return rc;
 	attach.pt_id = b->emulated ? b->ioas : b->hwpt;
 	if (ioctl(b->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
-		return fail(EXIT_SETUP, "iommufd: attaching %s: %m",
-			    mock->name);
+		return fail(EXIT_SETUP, "iommufd: attaching %s: %m%s",
+			    dev->name, errno != EINVAL || !b->tracks ?
+			    interrupts_hint(errno) :
+			    " (does each IOMMU of the group have dirty bits?)");
 	return 0;
 }
 

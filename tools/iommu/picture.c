@@ -258,7 +258,7 @@ static void legend(const struct picture *p, double y)
 }
 
 static void heading(const struct picture *p, const struct options *o,
-		    const struct mock *mock)
+		    const struct vfio_device *mock)
 {
 	const struct result *r = p->r;
 	char missed[32], spurious[32], writes[32], words[256];
@@ -287,7 +287,7 @@ static void heading(const struct picture *p, const struct options *o,
 }
 
 int draw_picture(const struct options *o, const struct guest *g,
-		 const struct mock *mock, const struct result *r)
+		 const struct vfio_device *mock, const struct result *r)
 {
 	struct picture p = { .g = g, .r = r, .columns = guest_columns(g) };
 	double bottom;

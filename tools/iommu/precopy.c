@@ -39,7 +39,7 @@ static int check_output(const char *option, const char *path)
 	return 0;
 }
 
-static int run(const struct options *o, const struct mock *mock,
+static int run(const struct options *o, const struct vfio_device *mock,
 	       struct backend *b)
 {
 	const struct tracker *tracker;
@@ -80,7 +80,7 @@ static int start(int argc, char **argv)
 {
 	struct options options;
 	struct backend backend;
-	struct mock mock;
+	struct vfio_device mock;
 	int rc;
 
 	rc = parse_options(argc, argv, &options);

@@ -75,12 +75,18 @@ struct guest {
 	long long huge_kib;		/* -1: not known */
 };
 
-struct mock {
+/* A device as sysfs has it; only mock devices have a @model. */
+struct vfio_device {
 	char name[64], model[32], cdev[32];
 	int group;			/* -1: none */
+	bool emulated;			/* has a group, but no IOMMU */
 };
 
 struct backend;
+
+/* Causes of a missing file: see backend_open_file(). */
+#define NO_IOMMUFD	"the module iommufd is not loaded, or the kernel has none"
+#define NO_TYPE1	"the module vfio_iommu_type1 is not loaded, or the kernel has none"
 
 /* A source of dirty bits. query() requires a zeroed bitmap. */
 struct tracker {
@@ -93,7 +99,7 @@ struct tracker {
 
 struct backend_ops {
 	const char *name;
-	int (*open)(struct backend *b, const struct mock *mock);
+	int (*open)(struct backend *b, const struct vfio_device *dev);
 	int (*map)(struct backend *b, const struct range *slot, void *memory);
 	int (*unmap)(struct backend *b, const struct range *slot);
 	const struct tracker *tracker;
@@ -107,6 +113,7 @@ struct backend {
 	bool tracks;			/* the IOMMU side can track this device */
 	const char *reason;		/* why not, if !@tracks */
 	__u64 page_sizes;		/* granules for queries, a bit each */
+	__u64 iommu_page_sizes;		/* the same for mappings; 0: unknown */
 	__u64 max_bitmap;		/* bytes for a query */
 };
 
@@ -184,17 +191,20 @@ __u64 guest_iova(const struct guest *g, __u64 offset);
 unsigned int guest_columns(const struct guest *g);
 
 /* discover.c */
-bool read_vfio_device(const char *folder, struct mock *mock);
-int find_mock(const struct options *o, struct mock *mock);
+bool read_vfio_device(const char *folder, struct vfio_device *dev);
+int find_mock(const struct options *o, struct vfio_device *mock);
 int list_mocks(void);
 
 /* backend.c */
 const struct backend_ops *find_backend(const char *name);
 int backend_open(struct backend *b, const struct backend_ops *ops,
-		 const struct mock *mock);
+		 const struct vfio_device *mock);
 int choose_tracker(const struct backend *b, const struct options *o,
 		   const struct tracker **tracker);
 void backend_close(struct backend *b);
+int backend_open_file(const struct backend *b, const char *path,
+		      const char *cause, int *fd);
+const char *interrupts_hint(int error);
 
 extern const struct backend_ops type1_ops, compat_ops, iommufd_ops;
 extern const struct backend_ops *const backends[];
@@ -225,18 +235,18 @@ int migrate(const struct options *o, struct guest *g, struct backend *b,
 
 /* report.c */
 void report_start(const struct options *o, const struct guest *g,
-		  const struct mock *mock, const char *tracker);
+		  const struct vfio_device *mock, const char *tracker);
 void report_round(const struct options *o, const struct guest *g,
 		  const struct result *r, bool last);
 void report_end(const struct options *o, const struct guest *g,
 		const struct result *r);
 int report_json(const struct options *o, const struct guest *g,
-		const struct mock *mock, const struct result *r);
+		const struct vfio_device *mock, const struct result *r);
 const char *outcome_name(enum outcome outcome);
 bool result_good(const struct result *r);
 
 /* picture.c */
 int draw_picture(const struct options *o, const struct guest *g,
-		 const struct mock *mock, const struct result *r);
+		 const struct vfio_device *mock, const struct result *r);
 
 #endif

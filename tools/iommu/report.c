@@ -29,7 +29,7 @@ bool result_good(const struct result *r)
 }
 
 void report_start(const struct options *o, const struct guest *g,
-		  const struct mock *mock, const char *tracker)
+		  const struct vfio_device *mock, const char *tracker)
 {
 	FILE *out = progress(o);
 
@@ -154,7 +154,7 @@ static void json_rounds(FILE *out, const struct result *r)
 }
 
 static void json_members(FILE *out, const struct options *o,
-			 const struct guest *g, const struct mock *mock,
+			 const struct guest *g, const struct vfio_device *mock,
 			 const struct result *r)
 {
 	const struct {
@@ -190,7 +190,7 @@ static void json_members(FILE *out, const struct options *o,
 }
 
 int report_json(const struct options *o, const struct guest *g,
-		const struct mock *mock, const struct result *r)
+		const struct vfio_device *mock, const struct result *r)
 {
 	bool to_stdout = !strcmp(o->json, "-");
 	FILE *out = to_stdout ? stdout : fopen(o->json, "we");

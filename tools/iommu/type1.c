@@ -6,7 +6,6 @@
  * /dev/vfio/vfio, or /dev/iommu, which speaks the same ioctls.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -60,24 +59,24 @@ static void read_migration(struct backend *b,
 	}
 }
 
-static int enter_group(struct backend *b, const struct mock *mock,
-		       const char *container)
+static int enter_group(struct backend *b, const struct vfio_device *dev,
+		       const char *container, const char *missing)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	char path[64];
+	int rc;
 
-	if (mock->group < 0)
+	if (dev->group < 0)
 		return fail(EXIT_SETUP, "%s: %s is in no IOMMU group",
-			    b->ops->name, mock->name);
-	b->container = open(container, O_RDWR | O_CLOEXEC);
-	if (b->container < 0)
-		return fail(errno == ENOENT || errno == ENODEV ?
-			    EXIT_NOT_OFFERED : EXIT_SETUP, "%s: %s: %m",
-			    b->ops->name, container);
-	snprintf(path, sizeof(path), "/dev/vfio/%d", mock->group);
-	b->group = open(path, O_RDWR | O_CLOEXEC);
-	if (b->group < 0)
-		return fail(EXIT_SETUP, "%s: %s: %m", b->ops->name, path);
+			    b->ops->name, dev->name);
+	rc = backend_open_file(b, container, missing, &b->container);
+	if (rc)
+		return rc;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", dev->group);
+	rc = backend_open_file(b, path, "the kernel has no CONFIG_VFIO_GROUP",
+			       &b->group);
+	if (rc)
+		return rc;
 	if (ioctl(b->group, VFIO_GROUP_GET_STATUS, &status))
 		return fail(EXIT_SETUP, "%s: status of %s: %m", b->ops->name,
 			    path);
@@ -91,42 +90,44 @@ static int enter_group(struct backend *b, const struct mock *mock,
 	return 0;
 }
 
-static int open_container(struct backend *b, const struct mock *mock,
-			  const char *container)
+static int open_container(struct backend *b, const struct vfio_device *dev,
+			  const char *container, const char *missing)
 {
 	struct vfio_iommu_type1_info *info;
 	int rc;
 
-	rc = enter_group(b, mock, container);
+	rc = enter_group(b, dev, container, missing);
 	if (rc)
 		return rc;
 	if (ioctl(b->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) <= 0)
-		return fail(EXIT_NOT_OFFERED, "%s: %s offers no type1 v2",
-			    b->ops->name, container);
+		return fail(EXIT_NOT_OFFERED, "%s: %s offers no type1 v2: %s",
+			    b->ops->name, container, missing);
 	if (ioctl(b->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		return fail(EXIT_SETUP, "%s: choosing type1 v2: %m",
-			    b->ops->name);
-	b->device = ioctl(b->group, VFIO_GROUP_GET_DEVICE_FD, mock->name);
+		return fail(EXIT_SETUP, "%s: VFIO_SET_IOMMU: %m%s",
+			    b->ops->name, interrupts_hint(errno));
+	b->device = ioctl(b->group, VFIO_GROUP_GET_DEVICE_FD, dev->name);
 	if (b->device < 0)
 		return fail(EXIT_SETUP, "%s: opening %s: %m", b->ops->name,
-			    mock->name);
+			    dev->name);
 	info = get_info(b);
 	if (!info)
 		return fail(EXIT_SETUP, "%s: VFIO_IOMMU_GET_INFO: %m",
 			    b->ops->name);
+	if (info->flags & VFIO_IOMMU_INFO_PGSIZES)
+		b->iommu_page_sizes = info->iova_pgsizes;
 	read_migration(b, info);
 	free(info);
 	return 0;
 }
 
-static int type1_open(struct backend *b, const struct mock *mock)
+static int type1_open(struct backend *b, const struct vfio_device *dev)
 {
-	return open_container(b, mock, "/dev/vfio/vfio");
+	return open_container(b, dev, "/dev/vfio/vfio", NO_TYPE1);
 }
 
-static int compat_open(struct backend *b, const struct mock *mock)
+static int compat_open(struct backend *b, const struct vfio_device *dev)
 {
-	return open_container(b, mock, "/dev/iommu");
+	return open_container(b, dev, "/dev/iommu", NO_IOMMUFD);
 }
 
 static int type1_map(struct backend *b, const struct range *slot, void *memory)
