@@ -1,51 +1,45 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Bad options of precopy: each gives one line on stderr, nothing on stdout and
-# status 2. Needs no mock device, and any kernel.
+# Bad options of precopy and dirtyinfo: each prints one line on stderr, nothing on
+# stdout, and gives status 2. Needs no mock device, and any kernel.
 #
-# usage: options.sh [PRECOPY]
+# usage: options.sh [PRECOPY [DIRTYINFO]]
 
 precopy=${1:-$(dirname "$0")/../precopy}
-count=0
-failed=0
-out=/tmp/options.$$
-trap 'rm -f $out.out $out.err' EXIT
-
-result()
-{
-	count=$((count + 1))
-	if [ -z "$2" ]; then
-		echo "ok $count $1"
-	else
-		failed=$((failed + 1))
-		echo "not ok $count $1"
-		echo "# $2"
-		sed 's/^/# /' $out.err
-	fi
-}
+dirtyinfo=${2:-$(dirname "$precopy")/dirtyinfo}
+. "$(dirname "$0")/tap.sh"
 
 # refused WORD OPTION...: the line must contain the word
 refused()
 {
 	word=$1
 	shift
-	"$precopy" "$@" >$out.out 2>$out.err
+	"$program" "$@" >$out.out 2>$out.err
 	status=$?
 	why=
 	grep -q -e "$word" $out.err || why="the line does not contain '$word'"
 	[ "$(wc -l <$out.err)" -eq 1 ] || why="stderr is not one line"
 	[ ! -s $out.out ] || why="something on stdout"
 	[ $status -eq 2 ] || why="status $status"
-	result "refused: $*" "$why"
+	result "${program##*/} refuses: $*" "$why"
 }
 
-echo "TAP version 13"
-if ! [ -x "$precopy" ]; then
-	echo "Bail out! no program $precopy"
-	exit 1
-fi
+# prints_help: on stdout, with the exit statuses
+prints_help()
+{
+	"$program" --help >$out.out 2>$out.err
+	status=$?
+	why=
+	grep -q 'Exit status' $out.out || why="the exit statuses are not in it"
+	[ ! -s $out.err ] || why="something on stderr"
+	[ $status -eq 0 ] || why="status $status"
+	result "${program##*/} --help" "$why"
+}
 
+begin "$precopy" "$dirtyinfo"
+
+program=$precopy
 refused nonsense --nonsense
 refused x -x
 refused --memory --memory
@@ -92,14 +86,20 @@ refused argument left over
 refused ambiguous --s 3
 refused list --list=3
 
-"$precopy" --help >$out.out 2>$out.err
-status=$?
-why=
-grep -q 'Exit status' $out.out || why="the exit statuses are not in it"
-[ ! -s $out.err ] || why="something on stderr"
-[ $status -eq 0 ] || why="status $status"
-result "--help" "$why"
+prints_help
 
-echo "1..$count"
-echo "# $((count - failed)) passed, $failed failed, 0 skipped"
-[ $failed -eq 0 ]
+program=$dirtyinfo
+refused nonsense --nonsense
+refused x -x
+refused json --json=3
+refused --sysroot --sysroot
+refused "''" --sysroot ''
+refused no-such-device no-such-device
+refused no-such-device --json no-such-device
+refused 00:00.9 00:00.9
+refused ../../x ../../x
+refused "''" ''
+refused "'.'" .
+prints_help
+
+finish
