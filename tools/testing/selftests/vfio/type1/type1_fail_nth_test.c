@@ -344,8 +344,7 @@ TEST_F_TIMEOUT(fail, detach_without_memory_loses_nothing, 600)
 		hit = fail_nth_disarm(_metadata, &play->fail);
 		ASSERT_EQ(0, __report_query(report, &play->bench.iommu));
 		for (size_t page = 0; hit && page < PAGES; page++) {
-			CHECK(!report->once[page] ||
-				      bitmap_test(&report->bm, page),
+			CHECK(!report->once[page] || bitmap_test(&report->bm, page),
 			      "%d: page %zu", nth, page);
 			report->once[page] = bitmap_test(&report->bm, page);
 		}
