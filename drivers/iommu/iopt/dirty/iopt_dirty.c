@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: dirty
+ * DOC: dirty tracking of a domain
  *
  * Dirty tracking of one domain: which IOVAs devices have written through the domain since
  * the previous query. See "querying dirty bits" for the steps of a query.

@@ -5,9 +5,9 @@
  * A query is processed in windows. A window is a part of the bitmap that an iova_bitmap
  * pins at once, and the range of IOVAs that belongs to it. For each window:
  *
- *  - Pin the part of the bitmap, with no lock held. A dirty bit that is then read from
- *    hardware and cleared can always be stored. If a page fault on the bitmap takes long,
- *    no other task waits for it.
+ *  - Pin the part of the bitmap. A dirty bit that is then read from hardware and cleared
+ *    can always be stored. Only &iopt_dirty_walk.lock may be held: if a page fault on the
+ *    bitmap takes long, no task waits for it but queries of an overlapping range.
  *  - Read the areas of the range, with &io_pagetable.iova_rwsem held for reading.
  *  - Unpin the part of the bitmap, so that at most one window is pinned at a time.
  *
