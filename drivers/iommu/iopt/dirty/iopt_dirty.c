@@ -27,7 +27,7 @@
 #define IOPT_FLUSH_LEAVES_MAX	BIT(16)
 
 /**
- * iopt_dirty_flush() - flush the IOTLB after dirty bits were cleared
+ * iopt_dirty_flush_iotlb() - flush the IOTLB after dirty bits were cleared
  * @domain: the domain that was queried
  * @dirty: the dirty bits that the driver recorded, with the gather; empty afterwards
  *
@@ -36,8 +36,8 @@
  * gather to a driver. If the leaves have several sizes, it flushes the whole domain, as
  * SMMUv3 only invalidates leaves of the page size in the gather.
  */
-void iopt_dirty_flush(struct iommu_domain *domain,
-		      struct iommu_dirty_bitmap *dirty)
+void iopt_dirty_flush_iotlb(struct iommu_domain *domain,
+			    struct iommu_dirty_bitmap *dirty)
 {
 	struct iommu_iotlb_gather *gather = dirty->gather;
 	unsigned int shift;
@@ -131,7 +131,7 @@ static int iopt_dirty_query_domain(struct iopt_dirty_walk *walk,
 	iommu_dirty_bitmap_init(&walk->dirty, NULL, &walk->gather);
 	rc = iova_bitmap_for_each(bitmap, walk, iopt_dirty_read_window);
 	if (!walk->query->no_clear)
-		iopt_dirty_flush(entry->domain, &walk->dirty);
+		iopt_dirty_flush_iotlb(entry->domain, &walk->dirty);
 	iova_range_unlock(&entry->query_lock, &range);
 	return rc;
 }
@@ -265,7 +265,7 @@ static int iopt_dirty_clear_all(struct io_pagetable *iopt,
 			return -EINTR;
 		iommu_dirty_bitmap_init(&dirty, NULL, &gather);
 		rc = iopt_dirty_read_step(iopt, domain, &dirty, &iova);
-		iopt_dirty_flush(domain, &dirty);
+		iopt_dirty_flush_iotlb(domain, &dirty);
 		up_read(&iopt->iova_rwsem);
 	} while (rc > 0);
 	return rc;

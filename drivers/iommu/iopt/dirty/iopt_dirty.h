@@ -39,8 +39,8 @@ int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 			      const struct iopt_dirty_query *query);
 int iopt_dirty_enable(struct io_pagetable *iopt, struct iopt_domain *entry);
 int iopt_dirty_disable(struct iopt_domain *entry);
-void iopt_dirty_flush(struct iommu_domain *domain,
-		      struct iommu_dirty_bitmap *dirty);
+void iopt_dirty_flush_iotlb(struct iommu_domain *domain,
+			    struct iommu_dirty_bitmap *dirty);
 bool iopt_domain_is_conservative(const struct iopt_domain *entry);
 void iopt_dirty_flush_conservative(struct io_pagetable *iopt,
 				   struct iopt_domain *entry);

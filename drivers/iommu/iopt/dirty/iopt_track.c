@@ -86,7 +86,7 @@ static int iopt_track_read_all(struct io_pagetable *iopt,
 	iommu_dirty_bitmap_init(&dirty, bitmap, &gather);
 	while ((rc = iopt_dirty_read_step(iopt, domain, &dirty, &iova)) > 0)
 		cond_resched();
-	iopt_dirty_flush(domain, &dirty);
+	iopt_dirty_flush_iotlb(domain, &dirty);
 	return rc;
 }
 
@@ -289,7 +289,7 @@ static int iopt_track_query_domain(struct iopt_dirty_walk *walk,
 	iommu_dirty_bitmap_init(&walk->dirty, bitmap, &walk->gather);
 	rc = iopt_dirty_read_window(bitmap, iova, length, walk);
 	if (!walk->query->no_clear)
-		iopt_dirty_flush(entry->domain, &walk->dirty);
+		iopt_dirty_flush_iotlb(entry->domain, &walk->dirty);
 	iova_range_unlock(&entry->query_lock, &range);
 	return rc;
 }
