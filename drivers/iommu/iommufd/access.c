@@ -2,15 +2,15 @@
 /**
  * DOC: accesses
  *
- * A mediated driver, whose device has no IOMMU, uses the memory of an IOAS through
- * a struct iommufd_access: it copies from and to IOVAs, or pins their pages. Before
- * memory is unmapped, iommufd calls the driver's unmap callback, in which the driver
- * must unpin its pages of the range.
+ * A mediated driver, whose device has no IOMMU, uses the memory of an IOAS
+ * through a struct iommufd_access: it copies from and to IOVAs, or pins their
+ * pages. Before memory is unmapped, iommufd calls the driver's unmap callback,
+ * in which the driver must unpin its pages of the range.
  *
  * No lock is held during this callback, so the driver may unpin as at any other
- * time. While an access is detached from an IOAS, iommufd_access.ioas is NULL, so no
- * new page is pinned. iommufd_access.ioas_unpin still refers to the IOAS until the
- * driver has unpinned all pages.
+ * time. While an access is detached from an IOAS, iommufd_access.ioas is NULL,
+ * so no new page is pinned. iommufd_access.ioas_unpin still refers to the IOAS
+ * until the driver has unpinned all pages.
  */
 #include <linux/cleanup.h>
 #include <linux/iommufd.h>
@@ -54,8 +54,9 @@ static const struct iopt_access_ops iommufd_iopt_access_ops = {
 };
 
 /*
- * Detach from @ioas. Drops the lock while the driver unpins its pages. @id is the ID
- * of the access in @ioas: access->access.id may already be that in the next IOAS.
+ * Detach from @ioas. Drops the lock while the driver unpins its pages. @id is
+ * the ID of the access in @ioas: access->access.id may already be that in the
+ * next IOAS.
  */
 static void access_detach_ioas(struct iommufd_access *access,
 			       struct iommufd_ioas *ioas, u32 id)
@@ -74,8 +75,8 @@ static void access_detach_ioas(struct iommufd_access *access,
 }
 
 /*
- * Detach from the current IOAS and attach to @ioas; either may be NULL. Returns 0,
- * -EBUSY if another thread is detaching the access, or an errno of
+ * Detach from the current IOAS and attach to @ioas; either may be NULL. Returns
+ * 0, -EBUSY if another thread is detaching the access, or an errno of
  * iopt_add_access(). On failure nothing has changed.
  */
 static int access_change_ioas(struct iommufd_access *access,
@@ -143,15 +144,16 @@ static const struct iommufd_object_ops access_ops = {
  * @data: argument of the callbacks
  * @id: set to the ID of the new object
  *
- * A driver that pins pages must set needs_pin_pages and the unmap callback. While
- * such an access is attached, IOVAs of the IOAS must be aligned to PAGE_SIZE. The
- * unmap callback may be called from iommufd_access_attach() on, until
- * iommufd_access_destroy() returns. It is called with no lock held. It must not wait
- * for a call of iommufd_access_attach(), iommufd_access_replace(),
- * iommufd_access_detach() or iommufd_access_destroy().
+ * A driver that pins pages must set needs_pin_pages and the unmap callback.
+ * While such an access is attached, IOVAs of the IOAS must be aligned to
+ * PAGE_SIZE. The unmap callback may be called from iommufd_access_attach() on,
+ * until iommufd_access_destroy() returns. It is called with no lock held. It
+ * must not wait for a call of iommufd_access_attach(),
+ * iommufd_access_replace(), iommufd_access_detach() or
+ * iommufd_access_destroy().
  *
- * Return: the access, not attached to an IOAS. Userspace cannot destroy it before
- * iommufd_access_destroy(). Or
+ * Return: the access, not attached to an IOAS. Userspace cannot destroy it
+ * before iommufd_access_destroy(). Or
  * * -ENOMEM: out of memory
  * * -EBUSY: the context has no free ID
  *
@@ -187,9 +189,9 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_create, IOMMUFD);
  * iommufd_access_destroy() - destroy an access
  * @access: the access; freed
  *
- * Calls the unmap callback if the access is attached, and waits for callbacks to
- * return. No callback is called afterwards. Meanwhile the driver must use @access
- * only to unpin pages.
+ * Calls the unmap callback if the access is attached, and waits for callbacks
+ * to return. No callback is called afterwards. Meanwhile the driver must use
+ * @access only to unpin pages.
  *
  * Context: may sleep.
  */
@@ -209,7 +211,8 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, IOMMUFD);
  * * -EINVAL: the access is attached
  * * -ENOENT: there is no such IOAS
  * * -EBUSY: another thread is detaching the access
- * * -EADDRINUSE: a mapping of the IOAS lacks the alignment that the access requires
+ * * -EADDRINUSE: a mapping of the IOAS lacks the alignment that the access
+ *   requires
  * * -ENOMEM: out of memory
  *
  * Context: may sleep.
@@ -229,11 +232,12 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_attach, IOMMUFD);
  * @access: the access, which is attached
  * @ioas_id: ID of the IOAS
  *
- * Calls the unmap callback for all IOVAs, in which the driver must unpin its pages of
- * the old IOAS.
+ * Calls the unmap callback for all IOVAs, in which the driver must unpin its
+ * pages of the old IOAS.
  *
  * Return: 0; -ENOENT if the access is not attached; or an errno of
- * iommufd_access_attach(). On failure the access stays attached to the old IOAS.
+ * iommufd_access_attach(). On failure the access stays attached to the old
+ * IOAS.
  *
  * Context: may sleep; the caller holds no lock that the unmap callback takes.
  */
@@ -251,7 +255,8 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, IOMMUFD);
  * iommufd_access_detach() - detach an access from its IOAS
  * @access: the access, which is attached
  *
- * Calls the unmap callback for all IOVAs, in which the driver must unpin its pages.
+ * Calls the unmap callback for all IOVAs, in which the driver must unpin its
+ * pages.
  *
  * Context: may sleep; the caller holds no lock that the unmap callback takes.
  */
@@ -310,8 +315,8 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, IOMMUFD);
  *
  * Return:
  * * 0: success
- * * -EINVAL: the driver's operations do not allow pins, @length is 0, an IOVA is not
- *   the first byte of a page, or the memory is being unmapped
+ * * -EINVAL: the driver's operations do not allow pins, @length is 0, an IOVA
+ *   is not the first byte of a page, or the memory is being unmapped
  * * -EOVERFLOW: the range wraps
  * * -ENOENT: the access is not attached, or part of the range is not mapped
  * * -EPERM: the mapping does not allow this access
@@ -348,9 +353,9 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_pin_pages, IOMMUFD);
  * @iova: first byte
  * @data: buffer of the driver
  * @length: number of bytes
- * @flags: IOMMUFD_ACCESS_RW_WRITE to copy from @data, otherwise to copy to @data;
- *	IOMMUFD_ACCESS_RW_KTHREAD if the caller is a kernel thread, which may then
- *	use the mm of the memory
+ * @flags: IOMMUFD_ACCESS_RW_WRITE to copy from @data, otherwise to copy to
+ *	@data; IOMMUFD_ACCESS_RW_KTHREAD if the caller is a kernel thread, which
+ *	may then use the mm of the memory
  *
  * Return:
  * * 0: success

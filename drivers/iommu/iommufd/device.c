@@ -2,11 +2,11 @@
 /**
  * DOC: devices
  *
- * A driver binds its device to a context, which then owns the DMA of the device. DMA
- * is blocked until the driver attaches the device to a page table. If userspace
- * passes the ID of an IOAS instead of a page table, the device is attached to a
- * compatible page table of the IOAS that was created for another device, or to a new
- * one.
+ * A driver binds its device to a context, which then owns the DMA of the
+ * device. DMA is blocked until the driver attaches the device to a page table.
+ * If userspace passes the ID of an IOAS instead of a page table, the device is
+ * attached to a compatible page table of the IOAS that was created for another
+ * device, or to a new one.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -46,8 +46,8 @@ static const struct iommufd_object_ops idev_ops = {
 };
 
 /*
- * Without isolated MSI, a device can raise interrupts of other devices by DMA. So can
- * the process that controls the DMA of the device.
+ * Without isolated MSI, a device can raise interrupts of other devices by DMA.
+ * So can the process that controls the DMA of the device.
  */
 static int device_check_msi(struct device *dev, struct iommu_group *group)
 {
@@ -98,16 +98,18 @@ static struct iommufd_device *idev_claim(struct iommufd_ctx *ictx,
  * @dev: the device; its driver has set driver_managed_dma
  * @id: set to the ID of the new object
  *
- * The driver must not start the device before this function succeeds. Afterwards, DMA
- * of the device is blocked until iommufd_device_attach(). No other context can own the
- * DMA of any device in its group.
+ * The driver must not start the device before this function succeeds.
+ * Afterwards, DMA of the device is blocked until iommufd_device_attach(). No
+ * other context can own the DMA of any device in its group.
  *
- * Return: the device. Userspace cannot destroy it before iommufd_device_unbind(). Or
+ * Return: the device. Userspace cannot destroy it before
+ * iommufd_device_unbind(). Or
  * * -EINVAL: DMA of the device is not cache coherent
  * * -ENODEV: the device has no group
- * * -EPERM: the device can send any interrupt to the host, and the module parameter
- *   allow_unsafe_interrupts is not set
- * * -EBUSY: the DMA of the group has another owner, or the context has no free ID
+ * * -EPERM: the device can send any interrupt to the host, and the module
+ *   parameter allow_unsafe_interrupts is not set
+ * * -EBUSY: the DMA of the group has another owner, or the context has no free
+ *   ID
  * * -ENOMEM: out of memory
  *
  * Context: may sleep.
@@ -118,7 +120,10 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 	struct iommufd_device *idev;
 	struct iommufd_group *igroup;
 
-	/* Userspace cannot flush caches, so DMA must be coherent by IOMMU_CACHE. */
+	/*
+	 * Userspace cannot flush caches, so DMA must be coherent by
+	 * IOMMU_CACHE.
+	 */
 	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
 		return ERR_PTR(-EINVAL);
 
@@ -143,7 +148,8 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_bind, IOMMUFD);
  * iommufd_device_unbind() - unbind a device from its context
  * @idev: the device, detached; freed
  *
- * The driver must not use @idev meanwhile. Waits for ioctls that use the device.
+ * The driver must not use @idev meanwhile. Waits for ioctls that use the
+ * device.
  *
  * Context: may sleep.
  */
@@ -158,8 +164,8 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_unbind, IOMMUFD);
  * @ictx: the context, or NULL
  * @group: the group, or NULL
  *
- * &iommufd_ctx.groups is not sufficient for this: it contains a group before the
- * first device has claimed ownership.
+ * &iommufd_ctx.groups is not sufficient for this: it contains a group before
+ * the first device has claimed ownership.
  *
  * Return: true if a device of the group is bound to the context.
  * Context: takes the lock of &iommufd_ctx.objects.
@@ -222,7 +228,10 @@ enum idev_how {
 	IDEV_REPLACE,
 };
 
-/* Attach to a page table. Returns as iommufd_hwpt_replace(); NULL for an attach. */
+/*
+ * Attach to a page table. Returns as iommufd_hwpt_replace(); NULL for an
+ * attach.
+ */
 static struct iommufd_hwpt_paging *
 idev_move_to_hwpt(struct iommufd_device *idev,
 		  struct iommufd_hwpt_paging *hwpt, enum idev_how how)
@@ -234,7 +243,9 @@ idev_move_to_hwpt(struct iommufd_device *idev,
 	return ERR_PTR(iommufd_hwpt_attach(hwpt, idev));
 }
 
-/* The compat container reports dirty pages, so prefer domains that track them. */
+/*
+ * The compat container reports dirty pages, so prefer domains that track them.
+ */
 static u32 idev_domain_flags(struct iommufd_device *idev,
 			     struct iommufd_ioas *ioas)
 {
@@ -257,7 +268,9 @@ idev_move_to_new(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 	if (IS_ERR(hwpt))
 		return hwpt;
 
-	/* Replace only after the fill, so that the DMA of the device continues. */
+	/*
+	 * Replace only after the fill, so that the DMA of the device continues.
+	 */
 	rc = iommufd_hwpt_paging_fill(hwpt, how == IDEV_ATTACH ? idev : NULL);
 	if (rc)
 		old = ERR_PTR(rc);
@@ -274,8 +287,8 @@ idev_move_to_new(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 }
 
 /*
- * Attach to a compatible page table of the IOAS that an attach has created, or to a
- * new one. Returns as idev_move_to_hwpt().
+ * Attach to a compatible page table of the IOAS that an attach has created, or
+ * to a new one. Returns as idev_move_to_hwpt().
  */
 static struct iommufd_hwpt_paging *
 idev_move_to_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
@@ -291,8 +304,9 @@ idev_move_to_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 		if (flags && !hwpt->domain->dirty_ops)
 			continue;
 		/*
-		 * A concurrent destruction waits for ioas->mutex, and the object has
-		 * no users then. A reference prevents it during the attach.
+		 * A concurrent destruction waits for ioas->mutex, and the
+		 * object has no users then. A reference prevents it during the
+		 * attach.
 		 */
 		if (!hwpt->auto_domain ||
 		    !refcount_inc_not_zero(&hwpt->obj.users))
@@ -361,18 +375,19 @@ static int idev_move(struct iommufd_device *idev, enum idev_how how,
 /**
  * iommufd_device_attach() - attach a device to a page table
  * @idev: the device, which is not attached
- * @pt_id: ID of a page table, or of an IOAS to use a compatible or new page table of;
- *	set to the ID of the page table
+ * @pt_id: ID of a page table, or of an IOAS to use a compatible or new page
+ *	table of; set to the ID of the page table
  *
  * Return:
  * * 0: success
  * * -ENOENT: there is no such object
- * * -EINVAL: the object has another type, the page table is not compatible with the
- *   device, or another device of the group is attached to another page table
- * * -EADDRINUSE: the device reserves IOVAs that are mapped or allowed, or a new page
- *   table cannot translate all of them
- * * -EBUSY: the device is attached, or a new page table is required while a mapping of
- *   the IOAS has no valid user address
+ * * -EINVAL: the object has another type, the page table is not compatible with
+ *   the device, or another device of the group is attached to another page
+ *   table
+ * * -EADDRINUSE: the device reserves IOVAs that are mapped or allowed, or a new
+ *   page table cannot translate all of them
+ * * -EBUSY: the device is attached, or a new page table is required while a
+ *   mapping of the IOAS has no valid user address
  * * -EINTR: the task was killed
  * * -ENOMEM: out of memory
  * * or another errno of the IOMMU driver
@@ -395,9 +410,9 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, IOMMUFD);
  * @idev: the device, which is attached
  * @pt_id: as for iommufd_device_attach()
  *
- * All devices of the group move to the page table. If the IOMMU driver supports it,
- * DMA is translated by either the old or the new page table at any time. On failure
- * nothing has changed.
+ * All devices of the group move to the page table. If the IOMMU driver supports
+ * it, DMA is translated by either the old or the new page table at any time. On
+ * failure nothing has changed.
  *
  * Return: 0; -EINVAL if the device is not attached; or an errno of
  * iommufd_device_attach().

@@ -2,12 +2,12 @@
 /**
  * DOC: device groups
  *
- * Devices that an IOMMU cannot isolate from each other are in one iommu_group, and
- * share a page table. A struct iommufd_group represents a group in a context.
- * Attaching the first device of a group attaches the group to the page table. The
- * other devices must be attached to the same page table. Detaching the last device
- * blocks DMA of the group. Reserved IOVAs are those of each device: the IOAS keeps them
- * unmapped while the device is attached.
+ * Devices that an IOMMU cannot isolate from each other are in one iommu_group,
+ * and share a page table. A struct iommufd_group represents a group in a
+ * context. Attaching the first device of a group attaches the group to the page
+ * table. The other devices must be attached to the same page table. Detaching
+ * the last device blocks DMA of the group. Reserved IOVAs are those of each
+ * device: the IOAS keeps them unmapped while the device is attached.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -19,7 +19,10 @@
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
 
-/* Return: the group with a reference; NULL if the context has no group of this ID. */
+/*
+ * Return: the group with a reference; NULL if the context has no group of this
+ * ID.
+ */
 static struct iommufd_group *group_find(struct iommufd_ctx *ictx,
 					unsigned int id)
 {
@@ -57,8 +60,8 @@ static void group_free(struct iommufd_group *igroup)
 }
 
 /*
- * Add @new to the context. Returns @new, or, with a reference, a group that another
- * thread has added for this ID meanwhile.
+ * Add @new to the context. Returns @new, or, with a reference, a group that
+ * another thread has added for this ID meanwhile.
  */
 static struct iommufd_group *group_publish(struct iommufd_ctx *ictx,
 					   struct iommufd_group *new,
@@ -101,8 +104,9 @@ struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx,
 		return ERR_PTR(-ENODEV);
 
 	/*
-	 * The ID of an iommu_group cannot be reused while there are references on
-	 * the group. This function and each iommufd_group in the xarray have one.
+	 * The ID of an iommu_group cannot be reused while there are references
+	 * on the group. This function and each iommufd_group in the xarray have
+	 * one.
 	 */
 	id = iommu_group_id(group);
 	igroup = group_find(ictx, id);
@@ -152,10 +156,10 @@ void iommufd_put_group(struct iommufd_group *igroup)
 }
 
 /*
- * Check whether a device can be attached to a page table, as far as possible without
- * its IOMMU driver. A driver cannot check a domain of another driver. A domain that
- * supports dirty tracking rejects devices whose IOMMU lacks it, as writes of these
- * devices would not be reported.
+ * Check whether a device can be attached to a page table, as far as possible
+ * without its IOMMU driver. A driver cannot check a domain of another driver. A
+ * domain that supports dirty tracking rejects devices whose IOMMU lacks it, as
+ * writes of these devices would not be reported.
  */
 static bool hwpt_is_compatible(const struct iommufd_hwpt_paging *hwpt,
 			       struct device *dev)
@@ -212,8 +216,8 @@ static int group_replace_domain(struct iommufd_group *igroup,
  *
  * Return:
  * * 0: success
- * * -EINVAL: the group is attached to another page table, or the page table is not
- *   compatible with the device
+ * * -EINVAL: the group is attached to another page table, or the page table is
+ *   not compatible with the device
  * * -EBUSY: the device is attached already, or the group has another owner
  * * -EADDRINUSE: the device reserves IOVAs that are mapped or allowed
  * * -ENOMEM: out of memory
@@ -261,10 +265,11 @@ int iommufd_hwpt_attach(struct iommufd_hwpt_paging *hwpt,
  * iommufd_hwpt_detach() - detach a device from its page table
  * @idev: the device, which is attached
  *
- * Return: the page table, with the device's reference. The caller must put it by
- * iommufd_hwpt_paging_put() without locks held. It may instead put it directly if the
- * page table is not finalized.
- * Context: may sleep; takes &iommufd_group.lock and the locks of the io_pagetable.
+ * Return: the page table, with the device's reference. The caller must put it
+ * by iommufd_hwpt_paging_put() without locks held. It may instead put it
+ * directly if the page table is not finalized.
+ * Context: may sleep; takes &iommufd_group.lock and the locks of the
+ * io_pagetable.
  */
 struct iommufd_hwpt_paging *iommufd_hwpt_detach(struct iommufd_device *idev)
 {
@@ -292,7 +297,10 @@ static void group_unreserve(struct iommufd_group *igroup,
 		iopt_remove_reserved_iova(&ioas->iopt, idev->dev);
 }
 
-/* Reserve the IOVAs of all attached devices in an IOAS that is new to the group. */
+/*
+ * Reserve the IOVAs of all attached devices in an IOAS that is new to the
+ * group.
+ */
 static int group_reserve(struct iommufd_group *igroup,
 			 struct iommufd_ioas *ioas)
 {
@@ -311,8 +319,8 @@ static int group_reserve(struct iommufd_group *igroup,
 	return 0;
 }
 
-static bool hwpt_is_compatible_with_group(const struct iommufd_hwpt_paging *hwpt,
-					  struct iommufd_group *igroup)
+static bool group_is_compatible(struct iommufd_group *igroup,
+				const struct iommufd_hwpt_paging *hwpt)
 {
 	struct iommufd_device *idev;
 
@@ -322,7 +330,10 @@ static bool hwpt_is_compatible_with_group(const struct iommufd_hwpt_paging *hwpt
 	return true;
 }
 
-/* Move the references of the devices to @hwpt, except for one that the caller puts. */
+/*
+ * Move the references of the devices to @hwpt, except for one that the caller
+ * puts.
+ */
 static void group_move_users(struct iommufd_group *igroup,
 			     struct iommufd_hwpt_paging *hwpt)
 {
@@ -340,13 +351,13 @@ static void group_move_users(struct iommufd_group *igroup,
  * @idev: the device, which is attached
  * @hwpt: the page table; each attached device of the group takes a reference
  *
- * All devices of the group move. If the IOMMU driver supports it, their DMA is never
- * blocked. On failure nothing has changed.
+ * All devices of the group move. If the IOMMU driver supports it, their DMA is
+ * never blocked. On failure nothing has changed.
  *
  * Return: the old page table, with a reference that the caller puts as for
  * iommufd_hwpt_detach(); NULL if it is @hwpt; or
- * * -EINVAL: the device is not attached, or the page table is not compatible with a
- *   device of the group
+ * * -EINVAL: the device is not attached, or the page table is not compatible
+ *   with a device of the group
  * * -EADDRINUSE: a device reserves IOVAs that are mapped or allowed
  * * -ENOMEM: out of memory
  * * or another errno of the IOMMU driver
@@ -371,7 +382,7 @@ iommufd_hwpt_replace(struct iommufd_device *idev,
 	old = igroup->hwpt;
 	if (old == hwpt)
 		return NULL;
-	if (!hwpt_is_compatible_with_group(hwpt, igroup))
+	if (!group_is_compatible(igroup, hwpt))
 		return ERR_PTR(-EINVAL);
 
 	/* Reservations only change if the IOAS does. */

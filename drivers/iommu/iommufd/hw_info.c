@@ -2,9 +2,9 @@
 /**
  * DOC: IOMMU_GET_HW_INFO
  *
- * IOMMU_GET_HW_INFO reports the capabilities of the IOMMU of a device: a structure of
- * the IOMMU driver, which is copied to userspace unchanged, and capability bits that
- * do not depend on the driver.
+ * IOMMU_GET_HW_INFO reports the capabilities of the IOMMU of a device: a
+ * structure of the IOMMU driver, which is copied to userspace unchanged, and
+ * capability bits that do not depend on the driver.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -18,7 +18,9 @@
 #include "clear_user.h"
 #include "iommufd_private.h"
 
-/* Copy as much of the driver's structure as fits. Clear the remaining buffer. */
+/*
+ * Copy as much of the driver's structure as fits. Clear the remaining buffer.
+ */
 static int hw_info_copy(const struct iommu_hw_info *cmd, const void *data,
 			u32 data_len)
 {

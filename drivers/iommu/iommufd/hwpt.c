@@ -2,11 +2,11 @@
 /**
  * DOC: page tables
  *
- * A struct iommufd_hwpt_paging is an iommu_domain that has all mappings of an IOAS.
- * Userspace creates one by IOMMU_HWPT_ALLOC, if it requires certain flags, and
- * destroys it. Attaching a device to an IOAS creates one if no page table is
- * compatible, and detaching its last device destroys it. If the IOMMU supports dirty
- * tracking, dirty pages are queried by page table.
+ * A struct iommufd_hwpt_paging is an iommu_domain that has all mappings of an
+ * IOAS. Userspace creates one by IOMMU_HWPT_ALLOC, if it requires certain
+ * flags, and destroys it. Attaching a device to an IOAS creates one if no page
+ * table is compatible, and detaching its last device destroys it. If the IOMMU
+ * supports dirty tracking, dirty pages are queried by page table.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -41,7 +41,9 @@ static void hwpt_destroy(struct iommufd_object *obj)
 	hwpt_free(hwpt);
 }
 
-/* The caller holds &iommufd_ioas.mutex if iommufd_hwpt_paging_fill() succeeded. */
+/*
+ * The caller holds &iommufd_ioas.mutex if iommufd_hwpt_paging_fill() succeeded.
+ */
 static void hwpt_abort(struct iommufd_object *obj)
 {
 	struct iommufd_hwpt_paging *hwpt = to_hwpt(obj);
@@ -67,7 +69,8 @@ static const struct iommufd_object_ops hwpt_ops = {
  *
  * Destroys a page table that an attach has created, if it has no other user.
  *
- * Context: may sleep; &iommufd_ioas.mutex must not be held, as destroying takes it.
+ * Context: may sleep; &iommufd_ioas.mutex must not be held, as destroying takes
+ * it.
  */
 void iommufd_hwpt_paging_put(struct iommufd_ctx *ictx,
 			     struct iommufd_hwpt_paging *hwpt)
@@ -115,9 +118,10 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
 	hwpt->domain = domain;
 
 	/*
-	 * Some IOMMUs set this in each entry, so it must precede the first map. It
-	 * never changes: a device that cannot force snooping requires another page
-	 * table. A driver that reports the capability must not fail here.
+	 * Some IOMMUs set this in each entry, so it must precede the first map.
+	 * It never changes: a device that cannot force snooping requires
+	 * another page table. A driver that reports the capability must not
+	 * fail here.
 	 */
 	if (idev->enforce_cache_coherency && WARN_ON(!hwpt_enforce_cc(hwpt)))
 		return -EINVAL;
@@ -135,8 +139,8 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
  * and outlives the device that it was allocated for. So the caller may put
  * @idev before it fills the page table.
  *
- * Return: the page table, for iommufd_hwpt_paging_fill(). Its ID cannot be looked up
- * before iommufd_object_finalize(). Or
+ * Return: the page table, for iommufd_hwpt_paging_fill(). Its ID cannot be
+ * looked up before iommufd_object_finalize(). Or
  * * -EOPNOTSUPP: a flag is unknown, or the device's IOMMU does not support it
  * * -ENOMEM: out of memory
  * * -EBUSY: the context has no free ID
@@ -182,13 +186,13 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
  * reference on a device meanwhile: unbinding the device waits for these. @idev
  * needs no such reference, since its driver does not unbind it concurrently.
  *
- * Return: 0, or an errno of iommufd_hwpt_attach() or iopt_table_add_domain(). On
- * failure the device is not attached and nothing is mapped; the caller must abort the
- * object.
+ * Return: 0, or an errno of iommufd_hwpt_attach() or iopt_table_add_domain().
+ * On failure the device is not attached and nothing is mapped; the caller must
+ * abort the object.
  *
- * Context: may sleep; &iommufd_ioas.mutex is held. If the caller attaches devices, it
- * must hold the mutex until it has finalized or aborted @hwpt. Takes
- * &iommufd_group.lock and the locks of the io_pagetable.
+ * Context: may sleep; &iommufd_ioas.mutex is held. If the caller attaches
+ * devices, it must hold the mutex until it has finalized or aborted @hwpt.
+ * Takes &iommufd_group.lock and the locks of the io_pagetable.
  */
 int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt,
 			     struct iommufd_device *idev)
@@ -230,8 +234,8 @@ static struct iommufd_hwpt_paging *hwpt_alloc_empty(struct iommufd_ucmd *ucmd,
 }
 
 /*
- * Do the part of IOMMU_HWPT_ALLOC that waits for user memory: pin the memory and copy
- * the result. The caller's reference on @ioas outlives @hwpt.
+ * Do the part of IOMMU_HWPT_ALLOC that waits for user memory: pin the memory
+ * and copy the result. The caller's reference on @ioas outlives @hwpt.
  */
 static int hwpt_fill_and_respond(struct iommufd_ucmd *ucmd,
 				 struct iommufd_ioas *ioas,
@@ -245,7 +249,10 @@ static int hwpt_fill_and_respond(struct iommufd_ucmd *ucmd,
 		mutex_unlock(&ioas->mutex);
 	}
 	if (rc) {
-		/* Aborting takes no lock of the IOAS, as the page table is empty. */
+		/*
+		 * Aborting takes no lock of the IOAS, as the page table is
+		 * empty.
+		 */
 		iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->obj);
 		return rc;
 	}
@@ -262,8 +269,9 @@ static int hwpt_fill_and_respond(struct iommufd_ucmd *ucmd,
 }
 
 /*
- * Determine the errno of a request for a nested page table, which is not supported.
- * ABI: errors that can be found without the IOMMU driver are reported first.
+ * Determine the errno of a request for a nested page table, which is not
+ * supported. ABI: errors that can be found without the IOMMU driver are
+ * reported first.
  */
 static int hwpt_reject_nested(struct iommufd_ucmd *ucmd,
 			      struct iommufd_device *idev)
@@ -288,15 +296,16 @@ static int hwpt_reject_nested(struct iommufd_ucmd *ucmd,
  *
  * Return:
  * * 0: success
- * * -EOPNOTSUPP: __reserved is set; a flag is unknown, or the IOMMU does not support
- *   it; there is data for the IOMMU driver; or pt_id is the ID of a page table, and
- *   there is no data
- * * -EINVAL: there is a data type without data, or data without a type; or pt_id is not
- *   the ID of an IOAS
+ * * -EOPNOTSUPP: __reserved is set; a flag is unknown, or the IOMMU does not
+ *   support it; there is data for the IOMMU driver; or pt_id is the ID of a
+ *   page table, and there is no data
+ * * -EINVAL: there is a data type without data, or data without a type; or
+ *   pt_id is not the ID of an IOAS
  * * -ENOENT: there is no such device
  * * -EFAULT: the structure cannot be written
  * * -EINTR: the task was killed
- * * or another errno of iommufd_hwpt_paging_alloc() or iommufd_hwpt_paging_fill()
+ * * or another errno of iommufd_hwpt_paging_alloc() or
+ *   iommufd_hwpt_paging_fill()
  *
  * Context: may sleep.
  */
@@ -340,7 +349,8 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
  *
  * Return:
  * * 0: success
- * * -EOPNOTSUPP: a flag is unknown, or the page table does not support dirty tracking
+ * * -EOPNOTSUPP: a flag is unknown, or the page table does not support dirty
+ *   tracking
  * * -ENOENT: there is no such page table
  * * or another errno of iopt_set_dirty_tracking()
  *

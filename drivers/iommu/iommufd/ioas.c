@@ -21,19 +21,19 @@
 /**
  * DOC: IOAS ioctls
  *
- * An IOAS is an object with a struct io_pagetable. The handlers check the user's
- * structure, convert it to a call of the engine, and copy the result to userspace. If
- * the result of a map cannot be copied, the mapping is undone, so that a map that
- * fails leaves nothing mapped.
+ * An IOAS is an object with a struct io_pagetable. The handlers check the
+ * user's structure, convert it to a call of the engine, and copy the result to
+ * userspace. If the result of a map cannot be copied, the mapping is undone, so
+ * that a map that fails leaves nothing mapped.
  */
 
 #define IOAS_MAP_PROT	(IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)
 #define IOAS_MAP_FLAGS	(IOMMU_IOAS_MAP_FIXED_IOVA | IOAS_MAP_PROT)
 
 /*
- * Any device that is attached to the compat IOAS can access a BAR that is mapped there,
- * even if it was attached by iommufd ioctls. IOMMU_IOAS_MAP and IOMMU_IOAS_COPY never
- * map a BAR.
+ * Any device that is attached to the compat IOAS can access a BAR that is
+ * mapped there, even if it was attached by iommufd ioctls. IOMMU_IOAS_MAP and
+ * IOMMU_IOAS_COPY never map a BAR.
  */
 static bool allow_unsafe_pfnmap;
 module_param(allow_unsafe_pfnmap, bool, 0644);
@@ -65,7 +65,8 @@ static const struct iommufd_object_ops ioas_ops = {
  * iommufd_ioas_alloc() - allocate an IOAS
  * @ictx: the context
  *
- * Return: an empty IOAS that is not finalized, or an errno of iommufd_object_alloc().
+ * Return: an empty IOAS that is not finalized, or an errno of
+ * iommufd_object_alloc().
  * Context: may sleep.
  */
 struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
@@ -78,7 +79,10 @@ struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
 		INIT_LIST_HEAD(&ioas->hwpt_list);
 		iopt_init_table(&ioas->iopt);
 		type1_init(&ioas->type1, &ioas_vfio_flavour);
-		/* Default of the compat container; VFIO_SET_IOMMU may change it. */
+		/*
+		 * Default of the compat container; VFIO_SET_IOMMU may change
+		 * it.
+		 */
 		ioas->type1.v2 = true;
 	}
 	return ioas;
@@ -127,8 +131,8 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
  * @size: number of allocated entries of @array
  * @count: number of usable ranges, including those that do not fit
  *
- * The ranges are collected with locks held and copied to userspace without, because
- * copying may wait for a page fault for an unlimited time.
+ * The ranges are collected with locks held and copied to userspace without,
+ * because copying may wait for a page fault for an unlimited time.
  *
  * Owner: iommufd_ioas_iova_ranges().
  */
@@ -169,8 +173,8 @@ static int ioas_add_range(void *opaque, unsigned long start, unsigned long last)
  *
  * Return:
  * * 0: success
- * * -EMSGSIZE: not all ranges fit; the first ranges are copied, and num_iovas is set to
- *   the number of ranges
+ * * -EMSGSIZE: not all ranges fit; the first ranges are copied, and num_iovas
+ *   is set to the number of ranges
  * * -EOPNOTSUPP: __reserved is set
  * * -ENOENT: there is no such IOAS
  * * -EFAULT: user memory cannot be written
@@ -291,8 +295,8 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 }
 
 /*
- * Check arguments that all map ioctls share, and fill in @map. @from is the source of
- * the memory if it must be less than ULONG_MAX, otherwise 0.
+ * Check arguments that all map ioctls share, and fill in @map. @from is the
+ * source of the memory if it must be less than ULONG_MAX, otherwise 0.
  */
 static int ioas_check_map(u32 flags, u64 from, u64 iova, u64 length,
 			  struct iopt_map *map)
@@ -503,15 +507,16 @@ static int ioas_unmap(struct io_pagetable *iopt, u64 iova, u64 length,
 
 /**
  * iommufd_ioas_unmap() - handle IOMMU_IOAS_UNMAP
- * @ucmd: the ioctl, with a struct iommu_ioas_unmap. iova 0 with length U64_MAX unmaps
- *	everything, and succeeds even if nothing is mapped.
+ * @ucmd: the ioctl, with a struct iommu_ioas_unmap. iova 0 with length U64_MAX
+ *	unmaps everything, and succeeds even if nothing is mapped.
  *
  * Return:
  * * 0: success
- * * -ENOENT: there is no such IOAS, nothing is mapped in the range, or the range covers
- *   a mapping only in part
+ * * -ENOENT: there is no such IOAS, nothing is mapped in the range, or the
+ *   range covers a mapping only in part
  * * -EOVERFLOW: a value does not fit into an unsigned long, or is ULONG_MAX
- * * -EFAULT: the structure cannot be written; the range is unmapped nevertheless
+ * * -EFAULT: the structure cannot be written; the range is unmapped
+ *   nevertheless
  * * or another errno of iopt_unmap_iova()
  *
  * Context: may sleep.

@@ -27,17 +27,18 @@ enum iommufd_object_type {
 
 /**
  * struct iommufd_object - common part of all objects with an ID
- * @users: number of references, including that of &iommufd_ctx.objects. An object
- *	with any other reference cannot be destroyed: -EBUSY.
- * @shortterm_users: number of the references in @users that are put soon, such as
- *	those of running ioctls; destroying the object waits for them
+ * @users: number of references, including that of &iommufd_ctx.objects. An
+ *	object with any other reference cannot be destroyed: -EBUSY.
+ * @shortterm_users: number of the references in @users that are put soon, such
+ *	as those of running ioctls; destroying the object waits for them
  * @ops: type of the object; never changes
  * @id: index in &iommufd_ctx.objects; never changes
  *
- * Owner: &iommufd_ctx.objects after iommufd_object_finalize(); before, the function
- * that allocated it. Neither counter is incremented from 0: iommufd_get_object()
- * looks up an object and takes its references with the lock of the xarray held, and
- * the last reference in @users is dropped with this lock held.
+ * Owner: &iommufd_ctx.objects after iommufd_object_finalize(); before, the
+ * function that allocated it. Neither counter is incremented from 0:
+ * iommufd_get_object() looks up an object and takes its references with the
+ * lock of the xarray held, and the last reference in @users is dropped with
+ * this lock held.
  */
 struct iommufd_object {
 	refcount_t users;
@@ -64,8 +65,8 @@ struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 					     const struct iommufd_object_ops *ops);
 
 /*
- * Allocate a zeroed structure whose first member is a struct iommufd_object obj. Only
- * the type of @ptr is used: evaluating it twice does no harm.
+ * Allocate a zeroed structure whose first member is a struct iommufd_object
+ * obj. Only the type of @ptr is used: evaluating it twice does no harm.
  */
 #define iommufd_object_alloc(ictx, ptr, ops)				\
 	container_of(_iommufd_object_alloc(ictx,			\

@@ -27,7 +27,8 @@
  * @destroy_wait: woken when the last short-term reference on an object is put
  * @account_mode: how pinned pages of new mappings are accounted
  * @no_iommu_mode: whether the compat container is in no-IOMMU mode
- * @vfio_ioas: compat IOAS, which the compat container uses, or NULL; not a reference
+ * @vfio_ioas: compat IOAS, which the compat container uses, or NULL; not a
+ *	reference
  *
  * Owner: @file. The lock of @objects guards @no_iommu_mode and @vfio_ioas.
  */
@@ -81,7 +82,8 @@ struct iommufd_ioas {
  * @ictx: the context
  * @id: the ID
  *
- * Return: the IOAS, which the caller must pass to iommufd_put_object(), or -ENOENT.
+ * Return: the IOAS, which the caller must pass to iommufd_put_object(), or
+ * -ENOENT.
  * Context: takes the lock of @ictx->objects.
  */
 static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx,
@@ -110,8 +112,8 @@ int iommufd_option(struct iommufd_ucmd *ucmd);
  * @obj: the object
  * @domain: the page table; owned
  * @ioas: the IOAS; a reference
- * @auto_domain: created by an attach to the IOAS; destroyed when its last device is
- *	detached
+ * @auto_domain: created by an attach to the IOAS; destroyed when its last
+ *	device is detached
  * @enforce_cache_coherency: whether the domain forces DMA to snoop caches
  * @msi_cookie: whether the domain has a window for software MSI
  * @hwpt_item: entry in &iommufd_ioas.hwpt_list; guarded by &iommufd_ioas.mutex
@@ -133,8 +135,8 @@ struct iommufd_device;
  * @ictx: the context
  * @id: the ID
  *
- * Return: the page table, which the caller must pass to iommufd_put_object(), or
- * -ENOENT.
+ * Return: the page table, which the caller must pass to iommufd_put_object(),
+ * or -ENOENT.
  * Context: takes the lock of @ictx->objects.
  */
 static inline struct iommufd_hwpt_paging *
@@ -161,7 +163,8 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
  * @ref: one reference for each device; the last put removes the group from
  *	&iommufd_ctx.groups
  * @lock: guards all members below except @ictx and @group, which never change;
- *	nests inside &iommufd_ioas.mutex, outside the locks of &iommufd_ioas.iopt
+ *	nests inside &iommufd_ioas.mutex, outside the locks of
+ *	&iommufd_ioas.iopt
  * @ictx: the context; not a reference, as the devices have references on it
  * @group: the iommu_group; a reference
  * @hwpt: attached page table, or NULL
@@ -202,7 +205,8 @@ struct iommufd_device {
  * @ictx: the context
  * @id: the ID
  *
- * Return: the device, which the caller must pass to iommufd_put_object(), or -ENOENT.
+ * Return: the device, which the caller must pass to iommufd_put_object(), or
+ * -ENOENT.
  * Context: takes the lock of @ictx->objects.
  */
 static inline struct iommufd_device *

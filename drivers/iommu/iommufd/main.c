@@ -25,12 +25,13 @@
 /**
  * DOC: The file
  *
- * Each open of /dev/iommu creates a context. A reference on the file is a reference on
- * the context. Each ioctl has a structure that begins with its size. iommufd_ioctls[]
- * has the size of the kernel's structure, and the minimum size that a caller must
- * pass. A handler receives a copy of the kernel's size. Members that the caller's
- * structure lacks are 0. Ioctls that are not in the array are passed to the compat
- * container, which implements the type1 ioctls.
+ * Each open of /dev/iommu creates a context. A reference on the file is a
+ * reference on the context. Each ioctl has a structure that begins with its
+ * size. iommufd_ioctls[] has the size of the kernel's structure, and the
+ * minimum size that a caller must pass. A handler receives a copy of the
+ * kernel's size. Members that the caller's structure lacks are 0. Ioctls that
+ * are not in the array are passed to the compat container, which implements the
+ * type1 ioctls.
  */
 
 /* Size in bytes of the buffer for the largest structure. */
@@ -58,8 +59,8 @@ static int iommufd_destroy(struct iommufd_ucmd *ucmd)
 }
 
 /*
- * @_last is the last member that every caller must pass. All arguments are names and
- * constants: evaluating one twice does no harm.
+ * @_last is the last member that every caller must pass. All arguments are
+ * names and constants: evaluating one twice does no harm.
  */
 #define IOMMUFD_IOCTL(_cmd, _handler, _struct, _last)			\
 	[_IOC_NR(_cmd) - IOMMUFD_CMD_BASE] = {				\
@@ -118,8 +119,9 @@ static const struct iommufd_ioctl *iommufd_find_ioctl(unsigned int cmd)
 }
 
 /*
- * Copy the user's structure. If it is larger than the kernel's, the remaining bytes,
- * up to 4 GiB, must be 0. They are checked in steps, so that the task can be killed.
+ * Copy the user's structure. If it is larger than the kernel's, the remaining
+ * bytes, up to 4 GiB, must be 0. They are checked in steps, so that the task
+ * can be killed.
  */
 static int iommufd_copy_cmd(struct iommufd_ucmd *ucmd, size_t size)
 {
@@ -191,7 +193,9 @@ static int iommufd_fops_open(struct inode *inode, struct file *file)
 
 	ictx->account_mode = IOPT_PAGES_ACCOUNT_USER;
 	if (is_vfio_container(file)) {
-		/* ABI: VFIO accounts pinned pages to the mm, not to the user. */
+		/*
+		 * ABI: VFIO accounts pinned pages to the mm, not to the user.
+		 */
 		ictx->account_mode = IOPT_PAGES_ACCOUNT_MM;
 		pr_info_once("/dev/vfio/vfio is provided by iommufd, not by VFIO\n");
 	}
@@ -206,7 +210,10 @@ static int iommufd_fops_release(struct inode *inode, struct file *file)
 	iommufd_destroy_all_objects(ictx);
 	WARN_ON(!xa_empty(&ictx->groups));
 
-	/* A leaked reference on an object may still be used, so leak the context. */
+	/*
+	 * A leaked reference on an object may still be used, so leak the
+	 * context.
+	 */
 	if (xa_empty(&ictx->objects))
 		kfree(ictx);
 	return 0;

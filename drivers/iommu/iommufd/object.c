@@ -16,19 +16,20 @@
  * DOC: Objects
  *
  * &iommufd_ctx.objects owns every object. It has one reference in
- * &iommufd_object.users and one in &iommufd_object.shortterm_users. An object can
- * be destroyed if the former is the only reference in @users. A thread that destroys
- * an object drops the latter and waits until @shortterm_users is 0. Then no ioctl uses
- * the object, and none can look it up again.
+ * &iommufd_object.users and one in &iommufd_object.shortterm_users. An object
+ * can be destroyed if the former is the only reference in @users. A thread that
+ * destroys an object drops the latter and waits until @shortterm_users is 0.
+ * Then no ioctl uses the object, and none can look it up again.
  *
  * The wait cannot time out, since unbinding a device cannot fail. It is short,
- * because an ioctl puts its short-term reference on a device before it waits for user
- * memory, which userfaultfd or FUSE may never deliver. An ioctl may keep references on
- * IOASes and page tables over such waits: IOMMU_DESTROY fails with -EBUSY meanwhile.
+ * because an ioctl puts its short-term reference on a device before it waits
+ * for user memory, which userfaultfd or FUSE may never deliver. An ioctl may
+ * keep references on IOASes and page tables over such waits: IOMMU_DESTROY
+ * fails with -EBUSY meanwhile.
  *
- * iommufd_lock_obj() takes a reference in @shortterm_users before the one in @users,
- * and iommufd_put_object() drops them in reverse order. So @shortterm_users is not 0
- * while a short-term reference in @users exists.
+ * iommufd_lock_obj() takes a reference in @shortterm_users before the one in
+ * @users, and iommufd_put_object() drops them in reverse order. So
+ * @shortterm_users is not 0 while a short-term reference in @users exists.
  */
 
 /**
@@ -39,11 +40,13 @@
  *
  * Use iommufd_object_alloc(), which computes @size from a structure.
  *
- * The ID is reserved, but cannot be looked up before iommufd_object_finalize(). After
- * that, a lookup may prevent that the object is destroyed. So a caller must do all
- * that can fail before, and call iommufd_object_abort() if it fails.
+ * The ID is reserved, but cannot be looked up before iommufd_object_finalize().
+ * After that, a lookup may prevent that the object is destroyed. So a caller
+ * must do all that can fail before, and call iommufd_object_abort() if it
+ * fails.
  *
- * Return: the object, zeroed except for the members that this file initialises, or
+ * Return: the object, zeroed except for the members that this file initialises,
+ * or
  * * -ENOMEM: out of memory
  * * -EBUSY: no ID is free
  *
@@ -83,15 +86,17 @@ void __iommufd_object_finalize(struct iommufd_ctx *ictx,
 {
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
-	/* _iommufd_object_alloc() has reserved the entry, so this cannot fail. */
+	/*
+	 * _iommufd_object_alloc() has reserved the entry, so this cannot fail.
+	 */
 	WARN_ON(__xa_store(&ictx->objects, obj->id, obj, GFP_NOWAIT));
 }
 
 /**
  * iommufd_object_finalize() - publish an object for lookups
  * @ictx: the context
- * @obj: from iommufd_object_alloc(); from now on owned by the context, and another
- *	thread may destroy it at any time
+ * @obj: from iommufd_object_alloc(); from now on owned by the context, and
+ *	another thread may destroy it at any time
  *
  * Context: takes the lock of @ictx->objects.
  */
@@ -139,8 +144,8 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
  * iommufd_lock_obj() - take a short-term reference on an object
  * @obj: the object; a reference or a held lock prevents that it is freed
  *
- * Return: true, if the caller must call iommufd_put_object() soon; false, if the
- * object is being destroyed.
+ * Return: true, if the caller must call iommufd_put_object() soon; false, if
+ * the object is being destroyed.
  * Context: any.
  */
 bool iommufd_lock_obj(struct iommufd_object *obj)
@@ -151,8 +156,8 @@ bool iommufd_lock_obj(struct iommufd_object *obj)
 		return true;
 
 	/*
-	 * The context is being closed. This needs no wake-up: closing does not wait
-	 * for short-term users, and the xarray still has its reference.
+	 * The context is being closed. This needs no wake-up: closing does not
+	 * wait for short-term users, and the xarray still has its reference.
 	 */
 	refcount_dec(&obj->shortterm_users);
 	return false;
@@ -173,7 +178,9 @@ void iommufd_put_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 		wake_up_all(&ictx->destroy_wait);
 }
 
-/* Return: the object; NULL if there is no finalized object of this ID and type. */
+/*
+ * Return: the object; NULL if there is no finalized object of this ID and type.
+ */
 static struct iommufd_object *object_find(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type)
 {
@@ -193,8 +200,8 @@ static struct iommufd_object *object_find(struct iommufd_ctx *ictx, u32 id,
  * @id: the ID
  * @type: required type, or IOMMUFD_OBJ_ANY
  *
- * Return: the object, which the caller must pass to iommufd_put_object() before the
- * ioctl ends, or
+ * Return: the object, which the caller must pass to iommufd_put_object() before
+ * the ioctl ends, or
  * * -ENOENT: there is no object of this ID and type, or it is being destroyed
  *
  * Context: takes the lock of @ictx->objects.
@@ -216,8 +223,8 @@ struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 }
 
 /*
- * Put the xarray's short-term reference and wait until all others are put. Callers
- * cannot fail, so the wait is uninterruptible and has no timeout.
+ * Put the xarray's short-term reference and wait until all others are put.
+ * Callers cannot fail, so the wait is uninterruptible and has no timeout.
  */
 static void object_drain(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -225,12 +232,16 @@ static void object_drain(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 		return;
 
 	wait_event(ictx->destroy_wait, !refcount_read(&obj->shortterm_users));
-	/* Order accesses of the last short-term user before those of the caller. */
+	/*
+	 * Order accesses of the last short-term user before those of the
+	 * caller.
+	 */
 	smp_acquire__after_ctrl_dep();
 }
 
 /*
- * Remove an object from the xarray if it has no other user. Returns 0 or -EBUSY.
+ * Remove an object from the xarray if it has no other user. Returns 0 or
+ * -EBUSY.
  */
 static int object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -293,8 +304,9 @@ int iommufd_object_destroy_id(struct iommufd_ctx *ictx, u32 id)
  * @ictx: the context
  * @obj: the object; the caller has a reference in @users, but no short-term one
  *
- * Consumes the caller's reference, and waits for running ioctls. If there is any other
- * user, which is a bug, this warns and leaves the object until the context is closed.
+ * Consumes the caller's reference, and waits for running ioctls. If there is
+ * any other user, which is a bug, this warns and leaves the object until the
+ * context is closed.
  *
  * Context: may sleep, uninterruptibly.
  */
@@ -322,8 +334,8 @@ void iommufd_object_destroy_user(struct iommufd_ctx *ictx,
  * @ictx: the context
  * @obj: the object; the caller has a reference in @users, but no short-term one
  *
- * For page tables that an attach has created. If an ioctl uses the object at the
- * moment, it stays until userspace destroys it or closes the context.
+ * For page tables that an attach has created. If an ioctl uses the object at
+ * the moment, it stays until userspace destroys it or closes the context.
  *
  * Context: may sleep.
  */
@@ -341,7 +353,9 @@ void iommufd_object_put_and_try_destroy(struct iommufd_ctx *ictx,
 		object_drain_and_free(ictx, obj);
 }
 
-/* Destroy an object if it has no other user. Returns whether it was destroyed. */
+/*
+ * Destroy an object if it has no other user. Returns whether it was destroyed.
+ */
 static bool object_destroy_leaf(struct iommufd_ctx *ictx,
 				struct iommufd_object *obj)
 {
@@ -360,9 +374,10 @@ static bool object_destroy_leaf(struct iommufd_ctx *ictx,
  * iommufd_destroy_all_objects() - destroy the objects of a context that is closed
  * @ictx: the context; no other thread can use it
  *
- * The references between objects form a graph without cycles. Each pass destroys the
- * objects without a user, which drops their references on others. An object remains
- * only if a driver still uses it, or if a reference was leaked.
+ * The references between objects form a graph without cycles. Each pass
+ * destroys the objects without a user, which drops their references on others.
+ * An object remains only if a driver still uses it, or if a reference was
+ * leaked.
  *
  * Context: may sleep.
  */

@@ -14,14 +14,14 @@
 /**
  * DOC: Options
  *
- * An option belongs to the context or to an object. IOMMU_OPTION sets or gets its
- * value, and returns the value in both cases.
+ * An option belongs to the context or to an object. IOMMU_OPTION sets or gets
+ * its value, and returns the value in both cases.
  */
 
 /*
  * The mode can only change while nothing can be mapped, because pages must be
- * unaccounted in the place where they were accounted. A reserved ID counts as an
- * object, since an object may be finalized with it.
+ * unaccounted in the place where they were accounted. A reserved ID counts as
+ * an object, since an object may be finalized with it.
  */
 static int rlimit_mode_set(struct iommufd_ctx *ictx, u64 val)
 {
@@ -134,12 +134,12 @@ static int option_huge_pages(struct iommufd_ctx *ictx, struct iommu_option *cmd)
  *
  * Return:
  * * 0: success
- * * -EOPNOTSUPP: the option or the operation is unknown, the option does not belong
- *   to an object, or __reserved is set
+ * * -EOPNOTSUPP: the option or the operation is unknown, the option does not
+ *   belong to an object, or __reserved is set
  * * -ENOENT: there is no such IOAS
  * * -EINVAL: the option does not support this value, or huge pages are in use
- * * -EADDRINUSE: huge pages cannot be disabled, because a mapping is not aligned to
- *   pages
+ * * -EADDRINUSE: huge pages cannot be disabled, because a mapping is not
+ *   aligned to pages
  * * -EBUSY: IOMMU_OPTION_RLIMIT_MODE is set, and the context has objects
  * * -EPERM: IOMMU_OPTION_RLIMIT_MODE is set without CAP_SYS_RESOURCE
  * * -EINTR: the task was killed

@@ -14,8 +14,8 @@
  * @iopt: the IOVA space
  * @where: number of the area in the first four bytes, offset in the others
  *
- * A fuzzer cannot predict which IOVA a map allocates, but it can predict the number
- * of an area.
+ * A fuzzer cannot predict which IOVA a map allocates, but it can predict the
+ * number of an area.
  *
  * Return: the IOVA; 0 if there is no such area.
  * Context: takes &io_pagetable.iova_rwsem.

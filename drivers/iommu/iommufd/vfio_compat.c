@@ -18,17 +18,17 @@
 /**
  * DOC: compat container
  *
- * An open /dev/iommu also implements the ioctls of a VFIO container. They do not
- * name an IOAS, but use the compat IOAS: &iommufd_ctx.vfio_ioas. VFIO creates it when it
- * binds a group, or userspace selects it by IOMMU_VFIO_IOAS. The pointer is not a
- * reference: it is cleared when the IOAS is destroyed. drivers/iommu/iopt/type1
- * implements the type1 ioctls. This file selects the IOAS and implements the other
- * ioctls.
+ * An open /dev/iommu also implements the ioctls of a VFIO container. They do
+ * not name an IOAS, but use the compat IOAS: &iommufd_ctx.vfio_ioas. VFIO
+ * creates it when it binds a group, or userspace selects it by IOMMU_VFIO_IOAS.
+ * The pointer is not a reference: it is cleared when the IOAS is destroyed.
+ * drivers/iommu/iopt/type1 implements the type1 ioctls. This file selects the
+ * IOAS and implements the other ioctls.
  */
 
 /*
- * Take a short-term reference on the compat IOAS. Returns the IOAS, which the caller
- * must pass to iommufd_put_object(), or -ENODEV if there is none.
+ * Take a short-term reference on the compat IOAS. Returns the IOAS, which the
+ * caller must pass to iommufd_put_object(), or -ENODEV if there is none.
  */
 static struct iommufd_ioas *compat_get_ioas(struct iommufd_ctx *ictx)
 {
@@ -66,7 +66,8 @@ EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_get_id, IOMMUFD_VFIO);
  * iommufd_vfio_compat_set_no_iommu() - set no-IOMMU mode of the compat container
  * @ictx: the context
  *
- * For a group without an IOMMU. VFIO does not create a compat IOAS in this mode.
+ * For a group without an IOMMU. VFIO does not create a compat IOAS in this
+ * mode.
  *
  * Return: 0; -EINVAL if there is a compat IOAS.
  * Context: takes the lock of @ictx->objects.
@@ -85,9 +86,9 @@ int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx)
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu, IOMMUFD_VFIO);
 
 /*
- * Set the compat IOAS and finalize it. Both happen under one lock, because a thread
- * that finds that there is a compat IOAS looks it up by ID. Returns 0, -EEXIST if there
- * is a compat IOAS already, or -EINVAL in no-IOMMU mode.
+ * Set the compat IOAS and finalize it. Both happen under one lock, because a
+ * thread that finds that there is a compat IOAS looks it up by ID. Returns 0,
+ * -EEXIST if there is a compat IOAS already, or -EINVAL in no-IOMMU mode.
  */
 static int compat_install_ioas(struct iommufd_ctx *ictx,
 			       struct iommufd_ioas *ioas)
@@ -191,8 +192,8 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 }
 
 /*
- * Returns 1 if all page tables of the compat IOAS enforce cache coherency, 0 if not, or
- * a negative errno.
+ * Returns 1 if all page tables of the compat IOAS enforce cache coherency, 0 if
+ * not, or a negative errno.
  */
 static int compat_is_coherent(struct iommufd_ctx *ictx)
 {
@@ -247,10 +248,11 @@ static int compat_check_extension(struct iommufd_ctx *ictx,
 }
 
 /*
- * Set the version of the type1 ABI. Version 1 has no ioctl to stop dirty tracking, so
- * it cannot be set while pages are tracked. It splits mappings, which requires that no
- * leaf is larger than a page. Huge pages stay disabled if version 2 is set later.
- * Returns 0, -EBUSY, -EINTR, or an errno of iommufd_disable_huge_pages().
+ * Set the version of the type1 ABI. Version 1 has no ioctl to stop dirty
+ * tracking, so it cannot be set while pages are tracked. It splits mappings,
+ * which requires that no leaf is larger than a page. Huge pages stay disabled
+ * if version 2 is set later. Returns 0, -EBUSY, -EINTR, or an errno of
+ * iommufd_disable_huge_pages().
  */
 static int compat_set_version(struct iommufd_ioas *ioas, bool v2)
 {
@@ -269,8 +271,9 @@ static int compat_set_version(struct iommufd_ioas *ioas, bool v2)
 }
 
 /*
- * Returns 0, -EINVAL for a type that is not supported, -EPERM for no-IOMMU mode without
- * CAP_SYS_RAWIO, -ENODEV without a compat IOAS, or an errno of compat_set_version().
+ * Returns 0, -EINVAL for a type that is not supported, -EPERM for no-IOMMU mode
+ * without CAP_SYS_RAWIO, -ENODEV without a compat IOAS, or an errno of
+ * compat_set_version().
  */
 static int compat_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 {
@@ -295,7 +298,10 @@ static int compat_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	return rc;
 }
 
-/* ABI: errors of the structure precede -ENODEV, so call type1_ioctl() in any case. */
+/*
+ * ABI: errors of the structure precede -ENODEV, so call type1_ioctl() in any
+ * case.
+ */
 static int compat_type1_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 			      void __user *arg)
 {
@@ -320,8 +326,8 @@ static int compat_type1_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
  * @cmd: ioctl number
  * @arg: argument: a value or a user address
  *
- * Return: the result of the ioctl, as of a VFIO container; -ENOIOCTLCMD for an unknown
- * @cmd.
+ * Return: the result of the ioctl, as of a VFIO container; -ENOIOCTLCMD for an
+ * unknown @cmd.
  * Context: may sleep.
  */
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,

@@ -12,14 +12,14 @@
 /**
  * DOC: Test ABI
  *
- * IOMMU_TEST_CMD replaces hardware and drivers in tests. It creates devices behind a
- * mock IOMMU (test_device.c), checks page tables and page reference counts and sets
- * dirty bits (test_domain.c), and pins or copies memory like a mediated driver
- * (test_access.c). All operations share struct iommu_test_cmd.
+ * IOMMU_TEST_CMD replaces hardware and drivers in tests. It creates devices
+ * behind a mock IOMMU (test_device.c), checks page tables and page reference
+ * counts and sets dirty bits (test_domain.c), and pins or copies memory like a
+ * mediated driver (test_access.c). All operations share struct iommu_test_cmd.
  *
- * iopt_should_fail() injects failures in places where failing an allocation would not
- * reach an error path. It is controlled by fail_iommufd in debugfs and by
- * /proc/self/task/TID/fail-nth.
+ * iopt_should_fail() injects failures in places where failing an allocation
+ * would not reach an error path. It is controlled by fail_iommufd in debugfs
+ * and by /proc/self/task/TID/fail-nth.
  */
 
 static struct dentry *fail_iommufd_dir;
@@ -66,7 +66,9 @@ static int test_set_memory_limit(struct iommufd_ucmd *ucmd)
 	return 0;
 }
 
-/* Operations on nested page tables and faults are not supported: -EOPNOTSUPP. */
+/*
+ * Operations on nested page tables and faults are not supported: -EOPNOTSUPP.
+ */
 static int (*const test_operations[])(struct iommufd_ucmd *ucmd) = {
 	[IOMMU_TEST_OP_ADD_RESERVED] = test_add_reserved,
 	[IOMMU_TEST_OP_MOCK_DOMAIN] = iommufd_test_mock_domain,

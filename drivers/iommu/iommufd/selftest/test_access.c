@@ -16,16 +16,18 @@
 /**
  * DOC: Test accesses
  *
- * An access is a file. Userspace passes its descriptor, and destroys the access by
- * closing it. An access has a reference on the context, so /dev/iommu may be closed
- * first.
+ * An access is a file. Userspace passes its descriptor, and destroys the access
+ * by closing it. An access has a reference on the context, so /dev/iommu may be
+ * closed first.
  *
- * Pins are in a list. Userspace unpins by the ID of the pin, and the unmap callback by
- * range. The lock of the list is held while pages are pinned and added, so a
- * concurrent unmap callback finds all pins.
+ * Pins are in a list. Userspace unpins by the ID of the pin, and the unmap
+ * callback by range. The lock of the list is held while pages are pinned and
+ * added, so a concurrent unmap callback finds all pins.
  */
 
-/* Maximum length of a pin or copy: limits the memory that a fuzzer allocates. */
+/*
+ * Maximum length of a pin or copy: limits the memory that a fuzzer allocates.
+ */
 #define TEST_ACCESS_MAX		SZ_16M
 
 #define TEST_RW_FLAGS		(MOCK_ACCESS_RW_WRITE | \
@@ -103,8 +105,8 @@ static const struct iommufd_access_ops test_access_pin_ops = {
 };
 
 /*
- * Unpin before the access is destroyed, as unpinning requires the access. The engine
- * may call test_access_unmap() until then.
+ * Unpin before the access is destroyed, as unpinning requires the access. The
+ * engine may call test_access_unmap() until then.
  */
 static int test_access_release(struct inode *inode, struct file *file)
 {
@@ -124,7 +126,9 @@ static const struct file_operations test_access_fops = {
 	.release = test_access_release,
 };
 
-/* Get the access of a descriptor. Returns NULL if it is not one of an access. */
+/*
+ * Get the access of a descriptor. Returns NULL if it is not one of an access.
+ */
 static struct test_access *test_access_from_fd(struct fd f)
 {
 	if (fd_empty(f) || fd_file(f)->f_op != &test_access_fops)
@@ -281,7 +285,10 @@ static int test_access_pin(struct iommufd_ucmd *ucmd, struct test_access *ta,
 					      MOCK_FLAGS_ACCESS_WRITE);
 	if (rc)
 		return rc;
-	/* A fuzzer passes no address, as it cannot predict which pages are pinned. */
+	/*
+	 * A fuzzer passes no address, as it cannot predict which pages are
+	 * pinned.
+	 */
 	if (cmd->access_pages.uptr)
 		rc = test_access_compare(cmd->access_pages.uptr - in_page,
 					 pages,
@@ -356,8 +363,8 @@ int iommufd_test_access_pages(struct iommufd_ucmd *ucmd)
  * iommufd_test_destroy_access_pages() - unpin pages of iommufd_test_access_pages()
  * @ucmd: IOMMU_TEST_OP_DESTROY_ACCESS_PAGES, with the descriptor of the access
  *
- * Return: 0; -EBADFD if the descriptor is not one of an access; -ENOENT if the access
- * has no pin of this ID.
+ * Return: 0; -EBADFD if the descriptor is not one of an access; -ENOENT if the
+ * access has no pin of this ID.
  */
 int iommufd_test_destroy_access_pages(struct iommufd_ucmd *ucmd)
 {

@@ -11,10 +11,10 @@
 /**
  * DOC: Test devices
  *
- * A test device is bound and attached as by its driver, but never does DMA. It is
- * removed when its object is destroyed. Its flags select the features of its IOMMU;
- * there is a mock IOMMU for each combination of flags. A page of the IOMMU is half a
- * CPU page, so that tests cover the difference.
+ * A test device is bound and attached as by its driver, but never does DMA. It
+ * is removed when its object is destroyed. Its flags select the features of its
+ * IOMMU; there is a mock IOMMU for each combination of flags. A page of the
+ * IOMMU is half a CPU page, so that tests cover the difference.
  */
 
 #define TEST_PAGE_SIZE		(PAGE_SIZE / 2)
@@ -28,7 +28,8 @@
  * @pdev: the device; owned
  * @idev: the bound device; owned
  *
- * Owner: as any object. @pdev and @idev never change; a reference on @obj keeps them.
+ * Owner: as any object. @pdev and @idev never change; a reference on @obj keeps
+ * them.
  */
 struct test_device {
 	struct iommufd_object obj;

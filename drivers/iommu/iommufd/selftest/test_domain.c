@@ -16,9 +16,9 @@
 /**
  * DOC: Test domains
  *
- * The caller passes the expected translation of a range, or the expected number of
- * pins of pages, and the operation fails if it differs. Another operation sets dirty
- * bits, which the caller then queries.
+ * The caller passes the expected translation of a range, or the expected number
+ * of pins of pages, and the operation fails if it differs. Another operation
+ * sets dirty bits, which the caller then queries.
  */
 
 /* Step in which ranges are checked. */
@@ -41,7 +41,10 @@ static struct page *test_user_page(unsigned long address)
 	return page;
 }
 
-/* Look up a page table of a mock IOMMU. Returns -EINVAL for one of another IOMMU. */
+/*
+ * Look up a page table of a mock IOMMU. Returns -EINVAL for one of another
+ * IOMMU.
+ */
 static struct iommufd_hwpt_paging *test_get_hwpt(struct iommufd_ucmd *ucmd)
 {
 	const struct iommu_test_cmd *cmd = ucmd->cmd;
@@ -78,8 +81,8 @@ static int test_check_map_at(struct iommu_domain *domain, unsigned long iova,
  *
  * Return:
  * * 0: each IOVA translates to the page at the same offset from uptr
- * * -EINVAL: an IOVA does not; the range is not aligned; or the page table is not of a
- *   mock IOMMU
+ * * -EINVAL: an IOVA does not; the range is not aligned; or the page table is
+ *   not of a mock IOMMU
  * * -ENOENT: there is no such page table
  * * -EFAULT: there is no user memory
  */
@@ -148,7 +151,10 @@ int iommufd_test_check_refs(struct iommufd_ucmd *ucmd)
 	return 0;
 }
 
-/* Set the dirty bits of a user bitmap. Returns the number of set bits, or an errno. */
+/*
+ * Set the dirty bits of a user bitmap. Returns the number of set bits, or an
+ * errno.
+ */
 static long test_dirty_bits(struct iommu_domain *domain, unsigned long iova,
 			    unsigned long page_size, unsigned long nbits,
 			    const void __user *data)
@@ -177,9 +183,9 @@ static long test_dirty_bits(struct iommu_domain *domain, unsigned long iova,
  * iommufd_test_dirty() - set dirty bits in a page table
  * @ucmd: IOMMU_TEST_OP_DIRTY, with the ID of a page table
  *
- * A bit of the bitmap represents page_size bytes. It sets the dirty bit of the leaf
- * that maps their first byte. out_nr_dirty is set to the number of such leaves, dirty
- * before or not.
+ * A bit of the bitmap represents page_size bytes. It sets the dirty bit of the
+ * leaf that maps their first byte. out_nr_dirty is set to the number of such
+ * leaves, dirty before or not.
  *
  * Return:
  * * 0: success

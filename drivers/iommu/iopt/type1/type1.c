@@ -4,8 +4,8 @@
  *
  * Two containers implement the type1 ioctls: VFIO's own container, and the
  * compat container of /dev/iommu. This folder decodes an ioctl and calls the
- * engine. Each container adds its groups and devices, and a struct type1_flavour
- * that lists how its ABI differs.
+ * engine. Each container adds its groups and devices, and a struct
+ * type1_flavour that lists how its ABI differs.
  *
  * Calls run concurrently, with two exceptions. A call that maps or unmaps waits
  * for calls on overlapping ranges, see type1_range.c. A call of
@@ -62,9 +62,10 @@ EXPORT_SYMBOL_NS_GPL(type1_destroy, IOMMU_IOPT);
  * * or another errno of type1_get_info(), type1_map_dma(), type1_unmap_dma() or
  *   type1_dirty_pages()
  *
- * Context: takes the locks of @call->type1 and of the engine; may sleep. An unmap
- * notifies accesses. If &type1_flavour.split is not set, the caller prevents
- * that groups are attached or detached meanwhile, so &type1.emulated is stable.
+ * Context: takes the locks of @call->type1 and of the engine; may sleep. An
+ * unmap notifies accesses. If &type1_flavour.split is not set, the caller
+ * prevents that groups are attached or detached meanwhile, so &type1.emulated
+ * is stable.
  */
 int type1_ioctl(struct type1_call *call, unsigned int cmd)
 {

@@ -24,18 +24,18 @@ struct vfio_bitmap;
 /**
  * struct type1_flavour - how the type1 ABI of a container differs
  * @max_mappings: maximum number of mappings at a time; NULL for no limit
- * @strict: user addresses must be page aligned, and a range that wraps or covers
- *	a mapping only in part is -EINVAL. If not set, the errnos of the engine
- *	are returned, -EOVERFLOW and -ENOENT, and a mapping may begin within a
- *	page if the IOMMUs allow it.
- * @split: an unmap splits mappings, in version 1 and 2, if huge pages are disabled
- *	in the IOVA space. Accesses that may pin are those in the IOVA space.
- *	If not set, an unmap of version 1 unmaps all of a mapping whose first byte
- *	is in the range, and does nothing if the range begins within a mapping.
- *	Then &type1.emulated is set if an access may pin.
- * @pfnmap: whether VFIO_IOMMU_MAP_DMA accepts a PFNMAP, such as a BAR; NULL if it
- *	always does. A PFNMAP that is not accepted is -EFAULT, like memory that
- *	cannot be pinned.
+ * @strict: user addresses must be page aligned, and a range that wraps or
+ *	covers a mapping only in part is -EINVAL. If not set, the errnos of the
+ *	engine are returned, -EOVERFLOW and -ENOENT, and a mapping may begin
+ *	within a page if the IOMMUs allow it.
+ * @split: an unmap splits mappings, in version 1 and 2, if huge pages are
+ *	disabled in the IOVA space. Accesses that may pin are those in the IOVA
+ *	space. If not set, an unmap of version 1 unmaps all of a mapping whose
+ *	first byte is in the range, and does nothing if the range begins within
+ *	a mapping. Then &type1.emulated is set if an access may pin.
+ * @pfnmap: whether VFIO_IOMMU_MAP_DMA accepts a PFNMAP, such as a BAR; NULL if
+ *	it always does. A PFNMAP that is not accepted is -EFAULT, like memory
+ *	that cannot be pinned.
  */
 struct type1_flavour {
 	const unsigned int *max_mappings;
@@ -49,22 +49,22 @@ struct type1_flavour {
  * @flavour: how the ABI of the container differs; never changes
  * @v2: whether the container has version 2 of the ABI; written with @dirty_lock
  *	held
- * @emulated: whether the container has groups without an IOMMU, whose drivers pin
- *	pages; only used without &type1_flavour.split. Does not change during an
- *	ioctl.
+ * @emulated: whether the container has groups without an IOMMU, whose drivers
+ *	pin pages; only used without &type1_flavour.split. Does not change
+ *	during an ioctl.
  * @dirty_lock: serialises queries of dirty pages, see type1_dirty_pages()
  * @range_lock: guards @sole_range and @ranges
- * @sole_range: locked range of one call that maps or unmaps, or NULL. It spares a
- *	call that runs alone the update of @ranges.
- * @ranges: tree of the other locked struct type1_range. No two ranges in @ranges
- *	and @sole_range overlap.
+ * @sole_range: locked range of one call that maps or unmaps, or NULL. It spares
+ *	a call that runs alone the update of @ranges.
+ * @ranges: tree of the other locked struct type1_range. No two ranges in
+ *	@ranges and @sole_range overlap.
  * @range_wait: woken when a range is unlocked
  *
  * Owner: the structure that embeds it, from type1_init() to type1_destroy().
  *
- * Lock order: a range, then @dirty_lock, then the locks of the engine. An unmap may
- * hold both while it notifies accesses, so an access must take neither to pin or
- * unpin pages.
+ * Lock order: a range, then @dirty_lock, then the locks of the engine. An unmap
+ * may hold both while it notifies accesses, so an access must take neither to
+ * pin or unpin pages.
  */
 struct type1 {
 	const struct type1_flavour *flavour;
@@ -83,7 +83,8 @@ struct type1 {
 
 /**
  * struct type1_range - IOVA range that a call has locked
- * @node: the range; in &type1.ranges, or not in a tree if it is &type1.sole_range
+ * @node: the range; in &type1.ranges, or not in a tree if it is
+ *	&type1.sole_range
  *
  * Owner: the call, on its stack.
  */

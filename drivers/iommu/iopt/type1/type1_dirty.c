@@ -2,11 +2,11 @@
 /**
  * DOC: VFIO_IOMMU_DIRTY_PAGES
  *
- * VFIO_IOMMU_DIRTY_PAGES enables, disables and queries dirty tracking for a whole
- * container. The engine combines the dirty bits of all domains with the pages
- * that accesses wrote or pinned, see iopt_read_dirty(). Bitmaps have one bit for
- * each page of PAGE_SIZE. This is the only page size, as VFIO_IOMMU_GET_INFO
- * reports.
+ * VFIO_IOMMU_DIRTY_PAGES enables, disables and queries dirty tracking for a
+ * whole container. The engine combines the dirty bits of all domains with the
+ * pages that accesses wrote or pinned, see iopt_read_dirty(). Bitmaps have one
+ * bit for each page of PAGE_SIZE. This is the only page size, as
+ * VFIO_IOMMU_GET_INFO reports.
  */
 #include <linux/align.h>
 #include <linux/lockdep.h>
@@ -27,9 +27,9 @@
  *
  * Return:
  * * 0: success
- * * -EINVAL: the page size is not PAGE_SIZE; the range is empty, wraps or is not
- *   page aligned; the bitmap, in whole u64, has less than one bit for each page, or
- *   more than 256 MiB; or its address cannot be user memory
+ * * -EINVAL: the page size is not PAGE_SIZE; the range is empty, wraps or is
+ *   not page aligned; the bitmap, in whole u64, has less than one bit for each
+ *   page, or more than 256 MiB; or its address cannot be user memory
  *
  * Context: any.
  */
@@ -110,22 +110,23 @@ static int dirty_dispatch(struct type1_call *call, u32 flags,
 
 /**
  * type1_dirty_pages() - handle VFIO_IOMMU_DIRTY_PAGES
- * @call: the arguments. @call->arg is a struct vfio_iommu_type1_dirty_bitmap. For
- *	VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, a struct
- *	vfio_iommu_type1_dirty_bitmap_get follows it. argsz covers both structures,
- *	but not the bitmap.
+ * @call: the arguments. @call->arg is a struct vfio_iommu_type1_dirty_bitmap.
+ *	For VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, a struct
+ *	vfio_iommu_type1_dirty_bitmap_get follows it. argsz covers both
+ *	structures, but not the bitmap.
  *
- * Starting a started or stopping a stopped container succeeds and has no effect.
- * A query clears bits of clean pages, as &iopt_dirty_query.overwrite describes;
- * bits outside of mappings do not change. A query that fails loses no dirty bit.
+ * Starting a started or stopping a stopped container succeeds and has no
+ * effect. A query clears bits of clean pages, as &iopt_dirty_query.overwrite
+ * describes; bits outside of mappings do not change. A query that fails loses
+ * no dirty bit.
  *
  * Return:
  * * 0: success
  * * -ENODEV: the container has no IOVA space
  * * -EACCES: the container has version 1 of the ABI
- * * -EINVAL: argsz is too small; there is not exactly one flag, or it is unknown;
- *   type1_bitmap_query() fails; the range covers a mapping only in part; or
- *   tracking is not started
+ * * -EINVAL: argsz is too small; there is not exactly one flag, or it is
+ *   unknown; type1_bitmap_query() fails; the range covers a mapping only in
+ *   part; or tracking is not started
  * * -EFAULT: the structures cannot be read, or the bitmap cannot be written
  * * -EINTR: the task was killed
  * * or another errno of iopt_start_tracking(), iopt_stop_tracking() or

@@ -2,14 +2,15 @@
 /**
  * DOC: VFIO_IOMMU_GET_INFO
  *
- * struct vfio_iommu_type1_info is followed by a chain of capabilities. The header
- * of each capability has the offset of the next one. Only the capability of usable
- * IOVA ranges varies in size, so it is the last one and all offsets are constant.
- * If the user's buffer is too small for all capabilities, none is copied, and the
- * caller learns the required size.
+ * struct vfio_iommu_type1_info is followed by a chain of capabilities. The
+ * header of each capability has the offset of the next one. Only the capability
+ * of usable IOVA ranges varies in size, so it is the last one and all offsets
+ * are constant. If the user's buffer is too small for all capabilities, none is
+ * copied, and the caller learns the required size.
  *
- * The ranges are collected first and copied afterwards. Copying may wait for a page
- * fault for an unlimited time, so the engine's locks must not be held meanwhile.
+ * The ranges are collected first and copied afterwards. Copying may wait for a
+ * page fault for an unlimited time, so the engine's locks must not be held
+ * meanwhile.
  */
 #include <linux/iommu.h>
 #include <linux/minmax.h>
@@ -70,8 +71,8 @@ static size_t info_range_offset(size_t index)
 }
 
 /*
- * iopt_walk_usable_ranges() callback. Counts a range, and stores it if all ranges
- * so far fit into the user's buffer. Returns 0 or -ENOMEM.
+ * iopt_walk_usable_ranges() callback. Counts a range, and stores it if all
+ * ranges so far fit into the user's buffer. Returns 0 or -ENOMEM.
  */
 static int info_add_range(void *opaque, unsigned long start, unsigned long last)
 {
@@ -98,9 +99,9 @@ static int info_add_range(void *opaque, unsigned long start, unsigned long last)
 }
 
 /*
- * Without domains and reserved ranges, every IOVA is usable. ABI: VFIO's container
- * omits the capability then. The compat container of /dev/iommu reports it anyway,
- * because ioctls of iommufd may restrict the IOAS.
+ * Without domains and reserved ranges, every IOVA is usable. ABI: VFIO's
+ * container omits the capability then. The compat container of /dev/iommu
+ * reports it anyway, because ioctls of iommufd may restrict the IOAS.
  */
 static bool info_has_ranges(const struct type1_call *call)
 {
@@ -109,10 +110,10 @@ static bool info_has_ranges(const struct type1_call *call)
 }
 
 /*
- * Page sizes that every domain supports, for the alignment of mappings. User memory
- * consists of CPU pages, so smaller sizes are reported as PAGE_SIZE. PAGE_SIZE is
- * always included: every domain of an IOAS can map single pages. It is also the
- * page size of dirty bitmaps.
+ * Page sizes that every domain supports, for the alignment of mappings. User
+ * memory consists of CPU pages, so smaller sizes are reported as PAGE_SIZE.
+ * PAGE_SIZE is always included: every domain of an IOAS can map single pages.
+ * It is also the page size of dirty bitmaps.
  */
 static unsigned long info_page_sizes(struct io_pagetable *iopt)
 {
@@ -154,7 +155,9 @@ static int info_collect(const struct type1_call *call, struct info_buffer *buf)
 	return 0;
 }
 
-/* Copy the capabilities, for which the buffer has room. Returns 0 or -EFAULT. */
+/*
+ * Copy the capabilities, for which the buffer has room. Returns 0 or -EFAULT.
+ */
 static int info_put_caps(const struct info_buffer *buf)
 {
 	size_t size = buf->has_ranges ? sizeof(struct info_caps) :
@@ -183,7 +186,9 @@ static int info_put_caps(const struct info_buffer *buf)
 	return 0;
 }
 
-/* Copy the structure, and the capabilities if they fit. Returns 0 or -EFAULT. */
+/*
+ * Copy the structure, and the capabilities if they fit. Returns 0 or -EFAULT.
+ */
 static int info_put(const struct type1_call *call,
 		    const struct info_buffer *buf)
 {
@@ -209,12 +214,12 @@ static int info_put(const struct type1_call *call,
 /**
  * type1_get_info() - handle VFIO_IOMMU_GET_INFO
  * @call: the arguments. @call->arg is a struct vfio_iommu_type1_info, of which
- *	argsz covers at least iova_pgsizes, and optionally cap_offset and room for
- *	capabilities.
+ *	argsz covers at least iova_pgsizes, and optionally cap_offset and room
+ *	for capabilities.
  *
- * If the buffer is too small for all capabilities, argsz is set to the required size
- * and cap_offset to 0. If &type1_flavour.strict is not set, argsz is always set to
- * the required size.
+ * If the buffer is too small for all capabilities, argsz is set to the required
+ * size and cap_offset to 0. If &type1_flavour.strict is not set, argsz is
+ * always set to the required size.
  *
  * Return:
  * * 0: success, even if the buffer is too small for the capabilities

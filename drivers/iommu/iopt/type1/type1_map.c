@@ -5,15 +5,15 @@
  * VFIO_IOMMU_MAP_DMA maps like IOMMU_IOAS_MAP. VFIO_IOMMU_UNMAP_DMA treats a
  * mapping that only partly lies in the range as follows:
  *  - Version 2 fails.
- *  - Version 1 in VFIO's container unmaps the whole mapping if its first byte is in
- *    the range. If the range begins within a mapping, version 1 unmaps nothing and
- *    succeeds.
+ *  - Version 1 in VFIO's container unmaps the whole mapping if its first byte
+ *    is in the range. If the range begins within a mapping, version 1 unmaps
+ *    nothing and succeeds.
  *  - The compat container of /dev/iommu splits the mapping if huge pages are
- *    disabled in the IOAS. VFIO_SET_IOMMU disables them for version 1. With huge
- *    pages, the call fails.
+ *    disabled in the IOAS. VFIO_SET_IOMMU disables them for version 1. With
+ *    huge pages, the call fails.
  *
- * ABI: if several errors apply, the errno is that of the earlier VFIO type1 driver,
- * except where this would need a check inside the engine.
+ * ABI: if several errors apply, the errno is that of the earlier VFIO type1
+ * driver, except where this would need a check inside the engine.
  */
 #include <linux/array_size.h>
 #include <linux/capability.h>
@@ -38,7 +38,9 @@
 #define UNMAP_FLAGS	(VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP |	\
 			 VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR)
 
-/* Check that @val, the bitwise OR of user values, fits into an unsigned long. */
+/*
+ * Check that @val, the bitwise OR of user values, fits into an unsigned long.
+ */
 static bool fits_long(u64 val)
 {
 	return val == (unsigned long)val;
@@ -55,8 +57,8 @@ static bool map_is_strict(const struct vfio_iommu_type1_dma_map *req)
 }
 
 /*
- * Convert the engine's errno of a failed map to that of VFIO's container, which makes
- * its checks in another order. Nothing is left mapped by the failed call.
+ * Convert the engine's errno of a failed map to that of VFIO's container, which
+ * makes its checks in another order. Nothing is left mapped by the failed call.
  */
 static int map_strict_errno(const struct type1_call *call, unsigned long iova,
 			    unsigned long last, int rc)
@@ -130,7 +132,9 @@ static int map_locked(const struct type1_call *call,
 	unsigned long last;
 	int rc;
 
-	/* The engine rejects an empty or wrapping range, so one byte suffices. */
+	/*
+	 * The engine rejects an empty or wrapping range, so one byte suffices.
+	 */
 	if (!req->size ||
 	    check_add_overflow((unsigned long)req->iova,
 			       (unsigned long)req->size - 1, &last))
@@ -155,9 +159,9 @@ static int map_locked(const struct type1_call *call,
  * Return:
  * * 0: success
  * * -EFAULT: the structure cannot be read
- * * -EINVAL: argsz is too small; a flag is unknown; there is neither a protection nor
- *   VFIO_DMA_MAP_FLAG_VADDR, or both; a value does not fit into an unsigned long; or
- *   &type1_flavour.strict forbids the range
+ * * -EINVAL: argsz is too small; a flag is unknown; there is neither a
+ *   protection nor VFIO_DMA_MAP_FLAG_VADDR, or both; a value does not fit into
+ *   an unsigned long; or &type1_flavour.strict forbids the range
  * * -ENODEV: the container has no IOVA space
  * * -ENOSPC: there are &type1_flavour.max_mappings already
  * * -EINTR: the task was killed
@@ -205,7 +209,9 @@ static int unmap_split_at_ends(struct io_pagetable *iopt, unsigned long iova,
 	return iopt_split_areas(iopt, ends, iova ? ARRAY_SIZE(ends) : 1);
 }
 
-/* Check the range of an unmap. Returns 0 with @last set, -EINVAL or -EOVERFLOW. */
+/*
+ * Check the range of an unmap. Returns 0 with @last set, -EINVAL or -EOVERFLOW.
+ */
 static int unmap_range(const struct type1_call *call,
 		       const struct vfio_iommu_type1_dma_unmap *req,
 		       unsigned long *last)
@@ -224,9 +230,9 @@ static int unmap_range(const struct type1_call *call,
 }
 
 /*
- * Lock the range of an unmap of version 1 in VFIO's container. Extends the range to
- * the end of the mapping that it ends in. Returns 1 if the range is locked, 0 if it
- * begins within a mapping, or -EINTR.
+ * Lock the range of an unmap of version 1 in VFIO's container. Extends the
+ * range to the end of the mapping that it ends in. Returns 1 if the range is
+ * locked, 0 if it begins within a mapping, or -EINTR.
  */
 static int unmap_lock_v1(const struct type1_call *call, unsigned long iova,
 			 unsigned long *last, struct type1_range *range)
@@ -251,8 +257,8 @@ static int unmap_lock_v1(const struct type1_call *call, unsigned long iova,
 
 /*
  * Lock the range of an unmap. Ensures that it covers mappings only as a whole,
- * unless @split is set. Returns 1 if the range is locked, 0 if there is nothing to
- * unmap, or a negative errno.
+ * unless @split is set. Returns 1 if the range is locked, 0 if there is nothing
+ * to unmap, or a negative errno.
  */
 static int unmap_lock(const struct type1_call *call, unsigned long iova,
 		      unsigned long *last, bool split,
@@ -346,7 +352,10 @@ static bool unmap_has_emulated(const struct type1_call *call)
 		       READ_ONCE(call->type1->emulated);
 }
 
-/* Read the user's struct vfio_bitmap. Returns 0 with @query filled in, or an errno. */
+/*
+ * Read the user's struct vfio_bitmap. Returns 0 with @query filled in, or an
+ * errno.
+ */
 static int unmap_get_query(const struct type1_call *call,
 			   const struct vfio_iommu_type1_dma_unmap *req,
 			   struct iopt_dirty_query *query)
@@ -367,24 +376,24 @@ static int unmap_get_query(const struct type1_call *call,
  * @call: the arguments. @call->arg is a struct vfio_iommu_type1_dma_unmap. For
  *	VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, a struct vfio_bitmap follows it.
  *
- * Sets size to the number of bytes that were unmapped, or whose user addresses were
- * invalidated, also after an error.
+ * Sets size to the number of bytes that were unmapped, or whose user addresses
+ * were invalidated, also after an error.
  *
  * Return:
  * * 0: success, even if nothing was mapped in the range
  * * -EFAULT: the structure cannot be read or written
- * * -EINVAL: argsz is too small; a flag is unknown, or excludes another one; a value
- *   does not fit into an unsigned long; the range is empty, or is given along with
- *   VFIO_DMA_UNMAP_FLAG_ALL; &type1_flavour.strict forbids the range;
- *   type1_bitmap_query() fails; or the call is for a bitmap of version 1
+ * * -EINVAL: argsz is too small; a flag is unknown, or excludes another one; a
+ *   value does not fit into an unsigned long; the range is empty, or is given
+ *   along with VFIO_DMA_UNMAP_FLAG_ALL; &type1_flavour.strict forbids the
+ *   range; type1_bitmap_query() fails; or the call is for a bitmap of version 1
  * * -EOVERFLOW: the range wraps, if &type1_flavour.strict is not set
- * * -ENOENT: the range covers a mapping only in part, if &type1_flavour.strict is not
- *   set
+ * * -ENOENT: the range covers a mapping only in part, if &type1_flavour.strict
+ *   is not set
  * * -EBUSY: the call has VFIO_DMA_UNMAP_FLAG_VADDR, and an access may pin pages
  * * -ENODEV: the container has no IOVA space
  * * -EINTR: the task was killed
- * * or another errno of iopt_split_areas(), iopt_unmap_iova(), iopt_unmap_dirty() or
- *   iopt_invalidate_vaddr()
+ * * or another errno of iopt_split_areas(), iopt_unmap_iova(),
+ *   iopt_unmap_dirty() or iopt_invalidate_vaddr()
  *
  * Context: waits for calls that map or unmap in the range; may sleep.
  */

@@ -2,10 +2,10 @@
 /**
  * DOC: type1 mappings
  *
- * In the type1 ABI, each call of VFIO_IOMMU_MAP_DMA creates one mapping. The engine
- * creates several areas for a call if its memory is of several kinds, for instance
- * a PFNMAP behind anonymous memory. All of these areas but the first have
- * &iopt_area.joined set.
+ * In the type1 ABI, each call of VFIO_IOMMU_MAP_DMA creates one mapping. The
+ * engine creates several areas for a call if its memory is of several kinds,
+ * for instance a PFNMAP behind anonymous memory. All of these areas but the
+ * first have &iopt_area.joined set.
  */
 #include <linux/lockdep.h>
 #include <linux/sched.h>
@@ -14,7 +14,9 @@
 #include "space/iopt_area.h"
 #include "type1/type1.h"
 
-/* Check whether an area belongs to the same mapping as the area in front of it. */
+/*
+ * Check whether an area belongs to the same mapping as the area in front of it.
+ */
 static bool type1_is_joined(struct io_pagetable *iopt,
 			    const struct iopt_area *area)
 {
@@ -28,8 +30,8 @@ static bool type1_is_joined(struct io_pagetable *iopt,
  * type1_num_mappings() - count the mappings of an IOVA space
  * @iopt: the IOVA space
  *
- * Return: the number of mappings, without those whose first area was unmapped by
- * IOMMU_IOAS_UNMAP.
+ * Return: the number of mappings, without those whose first area was unmapped
+ * by IOMMU_IOAS_UNMAP.
  * Context: &io_pagetable.iova_rwsem is held.
  */
 unsigned int type1_num_mappings(const struct io_pagetable *iopt)
@@ -51,7 +53,8 @@ static struct iopt_area *type1_find_area(struct io_pagetable *iopt,
  * type1_widen() - extend a range to the end of its last mapping
  * @iopt: the IOVA space
  * @iova: first byte
- * @last: last byte; if it is in a mapping, it becomes the last byte of the mapping
+ * @last: last byte; if it is in a mapping, it becomes the last byte of the
+ *	mapping
  * @published: ignore areas that are being mapped or unmapped
  *
  * Return:

@@ -4,12 +4,12 @@
  *
  * Calls that map or unmap run concurrently unless their IOVA ranges overlap. A
  * call locks its range before it examines the IOVA space, and unlocks the range
- * when it is done. So mappings that a call has found in its range stay until the
- * call unmaps them. And a call never finds the mapping of another call that has not
- * finished, and may fail.
+ * when it is done. So mappings that a call has found in its range stay until
+ * the call unmaps them. And a call never finds the mapping of another call that
+ * has not finished, and may fail.
  *
- * A call may keep its range locked for an unlimited time, since pinning waits for
- * page faults. A task that waits for a range can be killed.
+ * A call may keep its range locked for an unlimited time, since pinning waits
+ * for page faults. A task that waits for a range can be killed.
  */
 #include <linux/cleanup.h>
 #include <linux/errno.h>
@@ -55,8 +55,8 @@ static bool type1_try_lock_range(struct type1 *type1,
  * @iova: first byte
  * @last: last byte
  *
- * Waiting tasks have no order: a call with a large range does not delay later calls
- * with small ranges.
+ * Waiting tasks have no order: a call with a large range does not delay later
+ * calls with small ranges.
  *
  * Return:
  * * 0: the range is locked
@@ -90,7 +90,9 @@ void type1_unlock_range(struct type1 *type1, struct type1_range *range)
 		else
 			interval_tree_remove(&range->node, &type1->ranges);
 	}
-	/* A waiting task adds itself to the queue before it checks the ranges. */
+	/*
+	 * A waiting task adds itself to the queue before it checks the ranges.
+	 */
 	if (wq_has_sleeper(&type1->range_wait))
 		wake_up_all(&type1->range_wait);
 }

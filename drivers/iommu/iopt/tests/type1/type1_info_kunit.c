@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of VFIO_IOMMU_GET_INFO: see type1_kunit.c. The tests pass every buffer size
- * up to more than is needed. The page behind the buffer is not mapped.
+ * Tests of VFIO_IOMMU_GET_INFO: see type1_kunit.c. The tests pass every buffer
+ * size up to more than is needed. The page behind the buffer is not mapped.
  */
 #include <linux/iommu.h>
 
@@ -185,7 +185,10 @@ static void info_reports_common_page_sizes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, t1_ioctl(test, VFIO_IOMMU_GET_INFO, &info,
 					  sizeof(info)));
 	KUNIT_EXPECT_EQ(test, info.iova_pgsizes, c->reported);
-		/* VFIO's container reports the ranges as soon as it has a domain. */
+		/*
+		 * VFIO's container reports the ranges as soon as it has a
+		 * domain.
+		 */
 	KUNIT_EXPECT_EQ(test, info.argsz, RANGE(1));
 	for (unsigned int i = 0; i < 2; i++)
 		iopt_table_remove_domain(&t1->iopt, &kd[i].domain);

@@ -2,10 +2,11 @@
 /**
  * DOC: tests of the type1 ABI
  *
- * Each row of these tests changes one field of a valid call. It gives the errno of
- * each of the two containers. A call that fails must change neither the IOVA space nor
- * the structure. The structure ends where a mapped page ends, so an access behind it
- * faults. type1_unmap_kunit.c tests the effects of valid calls.
+ * Each row of these tests changes one field of a valid call. It gives the errno
+ * of each of the two containers. A call that fails must change neither the IOVA
+ * space nor the structure. The structure ends where a mapped page ends, so an
+ * access behind it faults. type1_unmap_kunit.c tests the effects of valid
+ * calls.
  */
 #include <linux/mm.h>
 #include <linux/uaccess.h>
@@ -39,7 +40,9 @@ int t1_kunit_init(struct kunit *test)
 	t1->ik = *(struct iopt_kunit *)test->priv;
 	test->priv = t1;
 	t1->memory = iopt_kunit_mmap(test, T1_MEMORY);
-	/* Keep a page in front of an unmapped range of the largest bitmap size. */
+	/*
+	 * Keep a page in front of an unmapped range of the largest bitmap size.
+	 */
 	t1->page = iopt_kunit_mmap(test, 1 + SZ_256M / PAGE_SIZE);
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(t1->page + PAGE_SIZE, SZ_256M));
 	return 0;
@@ -85,7 +88,8 @@ void t1_end(struct kunit *test)
  * @test: the test
  * @cmd: VFIO_IOMMU_*
  * @arg: the structure; updated with what the ioctl wrote
- * @size: number of bytes to copy, at most a page; memory behind them is not mapped
+ * @size: number of bytes to copy, at most a page; memory behind them is not
+ *	mapped
  *
  * Return: the result of the ioctl.
  */

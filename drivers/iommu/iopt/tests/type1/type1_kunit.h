@@ -20,7 +20,9 @@
 #define T1_MEMORY	16UL
 #define T1_PAGES	4UL
 
-/* Indices of &t1_arg.word: for VFIO_IOMMU_MAP_DMA, and for unmaps and queries. */
+/*
+ * Indices of &t1_arg.word: for VFIO_IOMMU_MAP_DMA, and for unmaps and queries.
+ */
 #define T1_MAP_VADDR	0
 #define T1_MAP_IOVA	1
 #define T1_MAP_SIZE	2

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of the effects of valid type1 calls: see type1_kunit.c. They check which
- * mappings an unmap of each version affects, what a failed call leaves, and which
- * pages are reported dirty.
+ * Tests of the effects of valid type1 calls: see type1_kunit.c. They check
+ * which mappings an unmap of each version affects, what a failed call leaves,
+ * and which pages are reported dirty.
  */
 #include <linux/err.h>
 #include <linux/file.h>
@@ -28,7 +28,10 @@ static void t1_expect(struct kunit *test, u32 flags, unsigned long iova,
 	struct t1 *t1 = test->priv;
 	u64 unmapped, expect = PAGES(pages);
 
-	/* ABI: after an error, only /dev/iommu sets size, unless the range is invalid. */
+	/*
+	 * ABI: after an error, only /dev/iommu sets size, unless the range is
+	 * invalid.
+	 */
 	if (rc && (t1->type1.flavour->strict || rc == -EINVAL))
 		expect = size;
 	KUNIT_EXPECT_EQ(test, rc, t1_unmap(test, flags, iova, size, &unmapped));
@@ -102,7 +105,10 @@ static void v2_rejects_range_that_splits_mapping(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, t1_map(test, BASE + PAGES(6), PAGES(2)));
 		KUNIT_EXPECT_EQ(test, 0, t1_map(test, -PAGES(4), PAGES(4)));
 		t1_expect(test, 0, BASE + PAGES(4), PAGES(2), 0, 0);
-		/* The range covers the last mapping in part: nothing is unmapped. */
+		/*
+		 * The range covers the last mapping in part: nothing is
+		 * unmapped.
+		 */
 		t1_expect(test, 0, 0, BASE + PAGES(7),
 			  strict ? -EINVAL : -ENOENT, 0);
 		KUNIT_EXPECT_EQ(test, t1->iopt.num_areas, 4);
@@ -157,7 +163,9 @@ static void vaddr_update_needs_whole_invalid_mapping(struct kunit *test)
 				t1_set_vaddr(test, BASE, PAGES(4)));
 		t1_expect(test, INVALID, BASE, PAGES(4), 0, 4);
 		KUNIT_EXPECT_EQ(test, t1->iopt.num_invalid, 1);
-		/* One mapping is invalid already, so the other one stays valid. */
+		/*
+		 * One mapping is invalid already, so the other one stays valid.
+		 */
 		KUNIT_EXPECT_EQ(test, -EINVAL,
 				t1_unmap(test, INVALID | ALL, 0, 0, &size));
 		KUNIT_EXPECT_EQ(test, t1->iopt.num_invalid, 1);
@@ -263,7 +271,9 @@ static void unmap_fails_if_size_cannot_be_written(struct kunit *test)
 	t1_end(test);
 }
 
-/* Without an IOVA space, -ENODEV is reported after all errors of the structure. */
+/*
+ * Without an IOVA space, -ENODEV is reported after all errors of the structure.
+ */
 static void valid_ioctl_without_iova_space_gives_enodev(struct kunit *test)
 {
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
@@ -336,7 +346,10 @@ static void query_reports_writes_since_start(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, -EINVAL,
 				t1_get(test, VFIO_IOMMU_DIRTY_PAGES, GET, 3,
 				       bits));
-		/* Bits of mapped pages are overwritten, other words do not change. */
+		/*
+		 * Bits of mapped pages are overwritten, other words do not
+		 * change.
+		 */
 		KUNIT_EXPECT_EQ(test, 0, t1_get(test, VFIO_IOMMU_DIRTY_PAGES,
 						GET, 70, bits));
 		KUNIT_EXPECT_EQ(test, bits[0], BIT_ULL(1));
