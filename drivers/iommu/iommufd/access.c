@@ -152,8 +152,9 @@ static const struct iommufd_object_ops access_ops = {
  * iommufd_access_replace(), iommufd_access_detach() or
  * iommufd_access_destroy().
  *
- * Return: the access, not attached to an IOAS. Userspace cannot destroy it
- * before iommufd_access_destroy(). Or
+ * Return:
+ * * the access, not attached to an IOAS. Userspace cannot destroy it before
+ *   iommufd_access_destroy()
  * * -ENOMEM: out of memory
  * * -EBUSY: the context has no free ID
  *

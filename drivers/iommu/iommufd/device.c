@@ -102,8 +102,8 @@ static struct iommufd_device *idev_claim(struct iommufd_ctx *ictx,
  * Afterwards, DMA of the device is blocked until iommufd_device_attach(). No
  * other context can own the DMA of any device in its group.
  *
- * Return: the device. Userspace cannot destroy it before
- * iommufd_device_unbind(). Or
+ * Return:
+ * * the device. Userspace cannot destroy it before iommufd_device_unbind()
  * * -EINVAL: DMA of the device is not cache coherent
  * * -ENODEV: the device has no group
  * * -EPERM: the device can send any interrupt to the host, and the module

@@ -86,8 +86,9 @@ static struct iommufd_group *group_publish(struct iommufd_ctx *ictx,
  * @ictx: the context
  * @dev: the device
  *
- * Return: the group with a reference, which the caller must drop by
- * iommufd_put_group(), or
+ * Return:
+ * * the group with a reference, which the caller must drop by
+ *   iommufd_put_group()
  * * -ENODEV: the device has no group
  * * -ENOMEM: out of memory
  *
@@ -354,8 +355,9 @@ static void group_move_users(struct iommufd_group *igroup,
  * All devices of the group move. If the IOMMU driver supports it, their DMA is
  * never blocked. On failure nothing has changed.
  *
- * Return: the old page table, with a reference that the caller puts as for
- * iommufd_hwpt_detach(); NULL if it is @hwpt; or
+ * Return:
+ * * the old page table, with a reference that the caller puts as for
+ *   iommufd_hwpt_detach(); NULL if it is @hwpt
  * * -EINVAL: the device is not attached, or the page table is not compatible
  *   with a device of the group
  * * -EADDRINUSE: a device reserves IOVAs that are mapped or allowed

@@ -139,8 +139,9 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
  * and outlives the device that it was allocated for. So the caller may put
  * @idev before it fills the page table.
  *
- * Return: the page table, for iommufd_hwpt_paging_fill(). Its ID cannot be
- * looked up before iommufd_object_finalize(). Or
+ * Return:
+ * * the page table, for iommufd_hwpt_paging_fill(). Its ID cannot be looked up
+ *   before iommufd_object_finalize()
  * * -EOPNOTSUPP: a flag is unknown, or the device's IOMMU does not support it
  * * -ENOMEM: out of memory
  * * -EBUSY: the context has no free ID

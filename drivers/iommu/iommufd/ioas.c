@@ -406,7 +406,8 @@ static int ioas_map_file(struct iommufd_ucmd *ucmd, struct iommufd_ioas *ioas,
  * iommufd_ioas_map_file() - handle IOMMU_IOAS_MAP_FILE
  * @ucmd: the ioctl, with a struct iommu_ioas_map_file
  *
- * Return: as iommufd_ioas_map(), or
+ * Return:
+ * * as iommufd_ioas_map()
  * * -EBADF: the descriptor is not open
  * * or another errno of iopt_map_file_pages()
  *

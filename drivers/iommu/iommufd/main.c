@@ -248,8 +248,9 @@ EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_file, IOMMUFD);
  * iommufd_ctx_from_fd() - get the context of a file descriptor
  * @fd: a descriptor of the calling process
  *
- * Return: the context with a reference, which the caller must drop by
- * iommufd_ctx_put(), or
+ * Return:
+ * * the context with a reference, which the caller must drop by
+ *   iommufd_ctx_put()
  * * -EBADF: @fd is not open
  * * -EBADFD: @fd is not an open /dev/iommu
  *

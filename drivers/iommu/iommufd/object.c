@@ -45,8 +45,8 @@
  * must do all that can fail before, and call iommufd_object_abort() if it
  * fails.
  *
- * Return: the object, zeroed except for the members that this file initialises,
- * or
+ * Return:
+ * * the object, zeroed except for the members that this file initialises
  * * -ENOMEM: out of memory
  * * -EBUSY: no ID is free
  *
@@ -200,8 +200,9 @@ static struct iommufd_object *object_find(struct iommufd_ctx *ictx, u32 id,
  * @id: the ID
  * @type: required type, or IOMMUFD_OBJ_ANY
  *
- * Return: the object, which the caller must pass to iommufd_put_object() before
- * the ioctl ends, or
+ * Return:
+ * * the object, which the caller must pass to iommufd_put_object() before the
+ *   ioctl ends
  * * -ENOENT: there is no object of this ID and type, or it is being destroyed
  *
  * Context: takes the lock of @ictx->objects.

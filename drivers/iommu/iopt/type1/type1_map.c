@@ -4,6 +4,7 @@
  *
  * VFIO_IOMMU_MAP_DMA maps like IOMMU_IOAS_MAP. VFIO_IOMMU_UNMAP_DMA treats a
  * mapping that only partly lies in the range as follows:
+ *
  *  - Version 2 fails.
  *  - Version 1 in VFIO's container unmaps the whole mapping if its first byte
  *    is in the range. If the range begins within a mapping, version 1 unmaps
