@@ -2,13 +2,16 @@
 /**
  * DOC: tests of the engine
  *
- * A test's thread is made a process with memory of its own, so that there is
- * something to pin. When the test has ended everything must be unpinned and
- * uncharged. An IOMMU is an array, which knows for each granule what is mapped
- * there and for each leaf where it began, and minds what hardware would: a map
- * over a map, a leaf that is cut.
+ * The thread of a test case gets an mm of its own, whose memory the test maps and
+ * pins. After each test case, no page may be left pinned or charged.
+ *
+ * struct iopt_kunit_domain is an IOMMU domain whose page table is an array with one
+ * entry for each granule. It counts calls that hardware does not support: a map of
+ * mapped granules, an unmap of unmapped granules or of a part of a leaf.
  */
 #include <kunit/pins.h>
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
@@ -16,14 +19,18 @@
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
 
+#include "iopt.h"
 #include "test_hooks.h"
 #include "tests/iopt_kunit.h"
 
 /**
- * iopt_kunit_check_pins() - count pins, fast where there is nothing to find
- * @expected: how many there should be
+ * iopt_kunit_check_pins() - compare the number of pins of the system
+ * @expected: the expected number
  *
- * Return: @expected, or how many there are.
+ * The exact count, which is slow, is taken only if a sum that is cheap differs from
+ * @expected.
+ *
+ * Return: @expected if it is right, otherwise the number of pins.
  * Context: may sleep.
  */
 long iopt_kunit_check_pins(long expected)
@@ -32,17 +39,30 @@ long iopt_kunit_check_pins(long expected)
 }
 
 /**
- * iopt_kunit_init() - init function of a suite
- * @test: its priv becomes a struct iopt_kunit
+ * iopt_kunit_expect_pins() - check the number of pages that a test has pinned
+ * @test: the test; its priv begins with a struct iopt_kunit
+ * @npages: expected number of pages
+ */
+void iopt_kunit_expect_pins(struct kunit *test, unsigned long npages)
+{
+	struct iopt_kunit *ik = test->priv;
+	long pins = ik->pins + npages;
+
+	KUNIT_EXPECT_EQ(test, iopt_kunit_check_pins(pins), pins);
+}
+
+/**
+ * iopt_kunit_init() - set up a test case; for &kunit_suite.init
+ * @test: the test; its priv is set to a struct iopt_kunit
  *
- * Return: 0.
+ * Return: 0. An assertion of @test fails without memory.
  */
 int iopt_kunit_init(struct kunit *test)
 {
 	struct iopt_kunit *ik = kunit_kzalloc(test, sizeof(*ik), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, ik);
-	/* The first map makes the thread a process. */
+	/* kunit_vm_mmap() gives the thread an mm if it has none. */
 	iopt_kunit_mmap(test, 1);
 	ik->mm = current->mm;
 	mmgrab(ik->mm);
@@ -54,8 +74,8 @@ int iopt_kunit_init(struct kunit *test)
 }
 
 /**
- * iopt_kunit_exit() - exit function of a suite
- * @test: fails where it left something pinned or charged
+ * iopt_kunit_exit() - check for leaked pins and charges; for &kunit_suite.exit
+ * @test: the test; its priv begins with a struct iopt_kunit
  */
 void iopt_kunit_exit(struct kunit *test)
 {
@@ -64,7 +84,7 @@ void iopt_kunit_exit(struct kunit *test)
 	iopt_test_memory_limit = SZ_64K;
 	if (!ik)
 		return;
-	KUNIT_EXPECT_EQ(test, iopt_kunit_check_pins(ik->pins), ik->pins);
+	iopt_kunit_expect_pins(test, 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&current_user()->locked_vm),
 			ik->user_locked);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&ik->mm->pinned_vm), 0);
@@ -75,11 +95,11 @@ void iopt_kunit_exit(struct kunit *test)
 KUNIT_DEFINE_ACTION_WRAPPER(iopt_kunit_vfree, vfree, const void *);
 
 /**
- * iopt_kunit_vzalloc() - memory for as long as the test runs
- * @test: the test
- * @bytes: how much
+ * iopt_kunit_vzalloc() - allocate zeroed memory for the time of a test
+ * @test: the test; it frees the memory when it ends
+ * @bytes: size of the memory
  *
- * Return: the memory, zeroed.
+ * Return: the memory. An assertion of @test fails without memory.
  */
 void *iopt_kunit_vzalloc(struct kunit *test, size_t bytes)
 {
@@ -93,11 +113,11 @@ void *iopt_kunit_vzalloc(struct kunit *test, size_t bytes)
 }
 
 /**
- * iopt_kunit_mmap() - memory that a process has
- * @test: the test
- * @npages: how much; pages of their own, not shared with anything
+ * iopt_kunit_mmap() - mmap anonymous, private memory
+ * @test: the test; the memory is mapped in the mm of its thread
+ * @npages: length of the memory in pages
  *
- * Return: its address.
+ * Return: the address of the memory.
  */
 unsigned long iopt_kunit_mmap(struct kunit *test, unsigned long npages)
 {
@@ -112,9 +132,9 @@ unsigned long iopt_kunit_mmap(struct kunit *test, unsigned long npages)
 }
 
 /**
- * iopt_kunit_pfn() - the page frame behind an address
+ * iopt_kunit_pfn() - look up the page frame that is mapped at an address
  * @test: the test
- * @address: of the process; faulted in
+ * @address: address in the mm of the test; the page is faulted in for writing
  *
  * Return: the PFN.
  */
@@ -132,11 +152,95 @@ unsigned long iopt_kunit_pfn(struct kunit *test, unsigned long address)
 static const struct iopt_pages_ops iopt_kunit_no_ops;
 
 /**
- * iopt_kunit_pages() - an iopt_pages without memory
- * @test: the test
- * @npages: its length
+ * iopt_kunit_map() - map memory of the test for reading and writing
+ * @iopt: the IOVA space
+ * @iova: first IOVA
+ * @address: address of the memory in the mm of the test
+ * @length: length in bytes
+ * @mode: counter that pages are charged to
  *
- * Return: the iopt_pages, with one count, for which nothing can be pinned.
+ * Return: what iopt_map_user_pages() returns.
+ */
+int iopt_kunit_map(struct io_pagetable *iopt, unsigned long iova,
+		   unsigned long address, unsigned long length,
+		   enum iopt_account_mode mode)
+{
+	struct iopt_map map = {
+		.iova = iova,
+		.length = length,
+		.prot = IOMMU_READ | IOMMU_WRITE,
+		.account_mode = mode,
+	};
+
+	return iopt_map_user_pages(iopt, &map, (void __user *)address);
+}
+
+/**
+ * iopt_kunit_allow() - allow one range of IOVAs, and no other
+ * @test: the test
+ * @iopt: the IOVA space
+ * @start: first IOVA of the range
+ * @last: last IOVA of the range
+ */
+void iopt_kunit_allow(struct kunit *test, struct io_pagetable *iopt,
+		      unsigned long start, unsigned long last)
+{
+	struct iopt_allowed *allowed = kzalloc(sizeof(*allowed), GFP_KERNEL);
+	struct rb_root_cached tree = RB_ROOT_CACHED;
+
+	KUNIT_ASSERT_NOT_NULL(test, allowed);
+	allowed->node.start = start;
+	allowed->node.last = last;
+	interval_tree_insert(&allowed->node, &tree);
+	KUNIT_ASSERT_EQ(test, iopt_set_allow_iova(iopt, &tree), 0);
+	/* iopt_set_allow_iova() leaves the previous ranges in the tree. */
+	iopt_free_allowed(&tree);
+}
+
+/**
+ * iopt_kunit_drop_ipc_lock() - drop CAP_IPC_LOCK of the test's thread
+ * @test: the test; it is skipped if the kernel cannot drop capabilities
+ *
+ * The thread is without the capability until it ends, that is, until the test case
+ * ends.
+ */
+void iopt_kunit_drop_ipc_lock(struct kunit *test)
+{
+	struct cred *cred;
+
+	if (!IS_ENABLED(CONFIG_MULTIUSER))
+		kunit_skip(test, "no capabilities without CONFIG_MULTIUSER");
+	cred = prepare_creds();
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	cap_lower(cred->cap_effective, CAP_IPC_LOCK);
+	commit_creds(cred);
+}
+
+/**
+ * iopt_kunit_access_get() - &iopt_access_ops.get of an access that always exists
+ * @access: the access
+ *
+ * Return: true.
+ */
+bool iopt_kunit_access_get(struct iopt_access *access)
+{
+	return true;
+}
+
+/**
+ * iopt_kunit_access_put() - undo iopt_kunit_access_get()
+ * @access: the access
+ */
+void iopt_kunit_access_put(struct iopt_access *access)
+{
+}
+
+/**
+ * iopt_kunit_pages() - allocate an iopt_pages without memory
+ * @test: the test
+ * @npages: its length in pages
+ *
+ * Return: the iopt_pages, with one reference; it has no pin operation.
  */
 struct iopt_pages *iopt_kunit_pages(struct kunit *test, unsigned long npages)
 {
@@ -173,7 +277,7 @@ static int iopt_kunit_map_pages(struct iommu_domain *domain, unsigned long iova,
 
 	if (!iopt_kunit_domain_has(kd, iova, pgsize * pgcount) ||
 	    (iova | paddr) & (pgsize - 1)) {
-		kd->broken++;
+		kd->misuses++;
 		return -EINVAL;
 	}
 	if (fail)
@@ -182,7 +286,7 @@ static int iopt_kunit_map_pages(struct iommu_domain *domain, unsigned long iova,
 	for (size_t n = 0; n < *mapped >> kd->shift; n++) {
 		size_t offset = n << kd->shift;
 
-		kd->broken += kd->phys[granule + n] != 0;
+		kd->misuses += kd->phys[granule + n] != 0;
 		kd->phys[granule + n] = (paddr + offset) | IOPT_KUNIT_MAPPED;
 		kd->leaf[granule + n] = offset & (pgsize - 1) ? 0 :
 								__ffs(pgsize);
@@ -208,18 +312,18 @@ static size_t iopt_kunit_unmap_pages(struct iommu_domain *domain,
 	unsigned long leaf_end = granule;
 
 	if (!iopt_kunit_domain_has(kd, iova, pgsize * pgcount)) {
-		kd->broken++;
+		kd->misuses++;
 		return 0;
 	}
 	for (unsigned long i = granule; i < granule + n; i++) {
 		if (kd->leaf[i])
 			leaf_end = i + (BIT(kd->leaf[i]) >> kd->shift);
-		kd->broken += !kd->phys[i] || i >= leaf_end;
+		kd->misuses += !kd->phys[i] || i >= leaf_end;
 		kd->phys[i] = 0;
 		kd->leaf[i] = 0;
 	}
-	/* As hardware: a leaf that is cut goes as a whole. */
-	kd->broken += leaf_end > granule + n;
+	/* Hardware cannot unmap a part of a leaf: unmap the last leaf as a whole. */
+	kd->misuses += leaf_end > granule + n;
 	for (; n < kd->nr - granule && granule + n < leaf_end; n++) {
 		kd->phys[granule + n] = 0;
 		kd->leaf[granule + n] = 0;
@@ -250,12 +354,12 @@ static const struct iommu_domain_ops iopt_kunit_domain_ops = {
 };
 
 /**
- * iopt_kunit_domain_init() - an empty domain
- * @test: it goes when this test ends
+ * iopt_kunit_domain_init() - initialise an empty domain
+ * @test: the test; it frees the page table when it ends
  * @kd: the domain
  * @pgsizes: bitmap of its leaf sizes
- * @base: first IOVA that can be mapped
- * @bytes: how many can be
+ * @base: first IOVA that it can map
+ * @bytes: number of IOVAs that it can map
  */
 void iopt_kunit_domain_init(struct kunit *test, struct iopt_kunit_domain *kd,
 			    unsigned long pgsizes, unsigned long base,
@@ -274,10 +378,10 @@ void iopt_kunit_domain_init(struct kunit *test, struct iopt_kunit_domain *kd,
 }
 
 /**
- * iopt_kunit_domain_mapped() - count what is mapped
+ * iopt_kunit_domain_mapped() - count the mapped granules of a domain
  * @kd: the domain
  *
- * Return: how many granules are.
+ * Return: the number of mapped granules.
  */
 unsigned long iopt_kunit_domain_mapped(const struct iopt_kunit_domain *kd)
 {
@@ -286,4 +390,18 @@ unsigned long iopt_kunit_domain_mapped(const struct iopt_kunit_domain *kd)
 	for (unsigned long i = 0; i < kd->nr; i++)
 		n += kd->phys[i] != 0;
 	return n;
+}
+
+/**
+ * iopt_kunit_domain_check() - check the size of a page table and its use
+ * @test: the test
+ * @kd: the domain
+ * @mapped: expected number of mapped granules
+ */
+void iopt_kunit_domain_check(struct kunit *test,
+			     const struct iopt_kunit_domain *kd,
+			     unsigned long mapped)
+{
+	KUNIT_EXPECT_EQ(test, iopt_kunit_domain_mapped(kd), mapped);
+	KUNIT_EXPECT_EQ(test, kd->misuses, 0);
 }

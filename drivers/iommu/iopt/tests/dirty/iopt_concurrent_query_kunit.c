@@ -31,7 +31,7 @@ static const struct model_config concurrent_model = {
 static const struct model_config concurrent_far_model = {
 	"query lock, windows", 1, 0, 2 * CONCURRENT_WINDOW, SZ_4M,
 	{ SZ_4K, SZ_4K, SZ_4K, SZ_4K },
-	.flags = MODEL_HUGE | MODEL_FAR,
+	.flags = MODEL_HUGE | MODEL_LONG_QUERY,
 };
 
 /**

@@ -18,7 +18,7 @@ static const struct model_config track_configs[] = {
 	  { SZ_4K, SZ_4K, SZ_4K, SZ_4K } },
 	{ "long queries", 3, 600, SZ_512G, SZ_4M,
 	  { SZ_4K | SZ_64K | SZ_2M, SZ_4K | SZ_16K, SZ_4K, SZ_4K },
-	  .flags = MODEL_HUGE | MODEL_FAR },
+	  .flags = MODEL_HUGE | MODEL_LONG_QUERY },
 };
 
 KUNIT_ARRAY_PARAM_DESC(track_configs, track_configs, name);
@@ -170,7 +170,7 @@ static void track_step_query(struct track *t)
 	query.iova = round_down(iova, query.page_size);
 	query.length = round_up(iova - query.iova + n * PAGE_SIZE,
 				query.page_size);
-	if (t->run->cfg->flags & MODEL_FAR && !model_below(t->run, 4)) {
+	if (t->run->cfg->flags & MODEL_LONG_QUERY && !model_below(t->run, 4)) {
 		/* A window of bitmap ends somewhere in ours. */
 		query.page_size = SZ_4K;
 		bits = (SZ_2M - offset_in_page(t->run->bitmap + at)) * 8;

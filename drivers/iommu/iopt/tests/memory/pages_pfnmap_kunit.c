@@ -152,7 +152,7 @@ static void bar_end(struct bar_run *run, unsigned int domain)
 	for (unsigned int i = 0; i < ARRAY_SIZE(run->kd); i++) {
 		KUNIT_EXPECT_EQ(run->test, 0,
 				iopt_kunit_domain_mapped(&run->kd[i]));
-		KUNIT_EXPECT_EQ(run->test, run->kd[i].broken, 0);
+		KUNIT_EXPECT_EQ(run->test, run->kd[i].misuses, 0);
 	}
 	iopt_table_remove_domain(&run->iopt, &run->kd[domain].domain);
 	iopt_destroy_table(&run->iopt);

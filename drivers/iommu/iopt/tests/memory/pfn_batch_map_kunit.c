@@ -185,7 +185,7 @@ static void map_check(struct map_run *run)
 	KUNIT_EXPECT_EQ(run->test, wrong, 0);
 	KUNIT_EXPECT_EQ(run->test, iopt_kunit_domain_mapped(&run->kd),
 			run->bytes / granule);
-	KUNIT_EXPECT_EQ(run->test, run->kd.broken, 0);
+	KUNIT_EXPECT_EQ(run->test, run->kd.misuses, 0);
 }
 
 /* How many calls it takes: a giant run is one, up to 32 others are one. */
@@ -249,7 +249,7 @@ static void mapped_batch_translates_each_granule(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, run->kd.maps, fail);
 	}
 	KUNIT_EXPECT_EQ(test, iopt_kunit_domain_mapped(&run->kd), 0);
-	KUNIT_EXPECT_EQ(test, run->kd.broken, 0);
+	KUNIT_EXPECT_EQ(test, run->kd.misuses, 0);
 	map_free(run);
 }
 
@@ -291,7 +291,7 @@ static void random_batches_translate_each_granule(struct kunit *test)
 		run->kd.fail = 1 + iopt_kunit_below(&rnd, run->kd.maps);
 		KUNIT_EXPECT_EQ(test, map_batch(run), IOPT_KUNIT_ERRNO);
 		KUNIT_EXPECT_EQ(test, iopt_kunit_domain_mapped(&run->kd), 0);
-		KUNIT_EXPECT_EQ(test, run->kd.broken, 0);
+		KUNIT_EXPECT_EQ(test, run->kd.misuses, 0);
 		map_free(run);
 	}
 }

@@ -116,7 +116,7 @@ static void frame_start(struct frame_run *run, struct kunit *test)
 static void frame_end(struct frame_run *run)
 {
 	KUNIT_EXPECT_EQ(run->test, iopt_kunit_domain_mapped(&run->kd), 0);
-	KUNIT_EXPECT_EQ(run->test, run->kd.broken, 0);
+	KUNIT_EXPECT_EQ(run->test, run->kd.misuses, 0);
 	iopt_table_remove_domain(&run->iopt, &run->kd.domain);
 	iopt_destroy_table(&run->iopt);
 }

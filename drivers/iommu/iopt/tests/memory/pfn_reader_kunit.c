@@ -126,7 +126,7 @@ static void reader_free(struct reader_run *run)
 {
 	KUNIT_EXPECT_EQ(run->test, 0, iopt_unmap_all(&run->plain, NULL));
 	iopt_table_remove_domain(&run->filled, &run->kd.domain);
-	KUNIT_EXPECT_EQ(run->test, run->kd.broken, 0);
+	KUNIT_EXPECT_EQ(run->test, run->kd.misuses, 0);
 	iopt_destroy_table(&run->plain);
 	iopt_destroy_table(&run->filled);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of old bugs share: see iopt_bugs_kunit.c.
+ * Fixtures of the regression tests: see iopt_bugs_kunit.c.
  */
 #ifndef __BUGS_KUNIT_H
 #define __BUGS_KUNIT_H
@@ -14,21 +14,21 @@
 #define BASE		((unsigned long)SZ_1G)
 #define PAGES(n)	((n) * PAGE_SIZE)
 
-struct bug_driver;
+struct bug_pinner;
 
 /**
- * struct bug - what a test begins with, as its priv
- * @ik: what the suite's init and exit functions look at; the first member
- * @run: memory and domains
- * @iopt: a table
- * @other: another one, for a test that wants one
- * @domain: the first domain
- * @access: an in-kernel user of the table
- * @unmapped: how often that was told of an unmap
- * @on_unmap: called then
- * @driver: for one that wants to call a driver then
+ * struct bug_test - state of a regression test, in &kunit.priv
+ * @ik: for iopt_kunit_exit(), which requires it to be the first member
+ * @run: memory objects and domains
+ * @iopt: the IOVA space
+ * @other: a second IOVA space, which the test initialises if it uses it
+ * @domain: domain 0 of @run
+ * @access: an access of @iopt, which the test adds if it uses it
+ * @unmapped: number of calls of the unmap callback of @access
+ * @on_unmap: called by the unmap callback of @access
+ * @pinner: for @on_unmap: the thread that has pages pinned
  */
-struct bug {
+struct bug_test {
 	struct iopt_kunit ik;
 	struct model_run *run;
 	struct io_pagetable iopt;
@@ -38,13 +38,13 @@ struct bug {
 	unsigned int unmapped;
 	void (*on_unmap)(struct kunit *test, unsigned long iova,
 			 unsigned long length);
-	struct bug_driver *driver;
+	struct bug_pinner *pinner;
 };
 
-long iopt_bug_pins(const struct bug *bug);
-struct bug *iopt_bug_begin(struct kunit *test);
+long iopt_bug_pins(const struct bug_test *bug);
+struct bug_test *iopt_bug_begin(struct kunit *test);
 void iopt_bug_end(struct kunit *test);
-int iopt_bug_try_map(struct bug *bug, unsigned long iova, unsigned int mem,
+int iopt_bug_try_map(struct bug_test *bug, unsigned long iova, unsigned int mem,
 		     unsigned long offset, unsigned long length);
 void iopt_bug_map(struct kunit *test, unsigned long iova, unsigned int mem,
 		  unsigned long offset, unsigned long length);

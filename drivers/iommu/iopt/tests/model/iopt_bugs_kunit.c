@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: bugs that others had
+ * DOC: regression tests
  *
- * Each test is the input that once broke an implementation of this interface,
- * under the number that the project's list of such bugs gives it. The table, its
- * domains and the memory are those of the random test, so that a page that is
- * mapped while nobody has it pinned, or a leaf that is cut, is noticed where it
- * happens.
+ * Each test repeats calls that earlier versions of iommufd or type1 got wrong. Domains
+ * and memory objects are those of the random test: a page that is mapped without being
+ * pinned, and a leaf that is split, fail the test where they occur.
  */
 #include <kunit/pins.h>
 #include <linux/mm.h>
@@ -20,39 +18,30 @@ static const struct model_config bug_config = {
 	.flags = MODEL_HUGE,
 };
 
-static bool bug_access_get(struct iopt_access *access)
-{
-	return true;
-}
-
-static void bug_access_put(struct iopt_access *access)
-{
-}
-
 static void bug_access_unmap(struct iopt_access *access, unsigned long iova,
 			     unsigned long length)
 {
-	struct bug *bug = container_of(access, struct bug, access);
+	struct bug_test *bug = container_of(access, struct bug_test, access);
 
 	bug->unmapped++;
 	bug->on_unmap(bug->run->test, iova, length);
 }
 
 static const struct iopt_access_ops bug_access_ops = {
-	.get = bug_access_get,
-	.put = bug_access_put,
+	.get = iopt_kunit_access_get,
+	.put = iopt_kunit_access_put,
 	.unmap = bug_access_unmap,
 };
 
 /**
- * iopt_bug_begin() - an empty table, memory and domains
- * @test: the test; its priv becomes the struct bug
+ * iopt_bug_begin() - initialise an empty IOVA space, memory objects and domains
+ * @test: the test; its priv is set to the struct bug_test
  *
- * Return: what there is.
+ * Return: the state of the test.
  */
-struct bug *iopt_bug_begin(struct kunit *test)
+struct bug_test *iopt_bug_begin(struct kunit *test)
 {
-	struct bug *bug = kunit_kzalloc(test, sizeof(*bug), GFP_KERNEL);
+	struct bug_test *bug = kunit_kzalloc(test, sizeof(*bug), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, bug);
 	bug->ik = *(struct iopt_kunit *)test->priv;
@@ -66,23 +55,23 @@ struct bug *iopt_bug_begin(struct kunit *test)
 }
 
 /**
- * iopt_bug_pins() - count pins
- * @bug: the test
+ * iopt_bug_pins() - count the pins of the test
+ * @bug: state of the test
  *
- * Return: how many there are since the test began.
+ * Return: the number of pins.
  */
-long iopt_bug_pins(const struct bug *bug)
+long iopt_bug_pins(const struct bug_test *bug)
 {
 	return pins_count() - bug->run->pins;
 }
 
 /**
- * iopt_bug_end() - see that nothing is left
- * @test: has unmapped everything and removed all domains
+ * iopt_bug_end() - check that all pages are unpinned and unmapped
+ * @test: the test, which has unmapped every area and detached every domain
  */
 void iopt_bug_end(struct kunit *test)
 {
-	struct bug *bug = test->priv;
+	struct bug_test *bug = test->priv;
 
 	KUNIT_EXPECT_EQ(test, iopt_bug_pins(bug), 0);
 	for (unsigned int i = 0; i < MODEL_DOMAINS; i++)
@@ -91,32 +80,30 @@ void iopt_bug_end(struct kunit *test)
 }
 
 /**
- * iopt_bug_try_map() - map memory for reading and writing
- * @bug: the test
- * @iova: to where
- * @mem: index of the memory
- * @offset: where in that
- * @length: bytes
+ * iopt_bug_try_map() - map a memory object for reading and writing
+ * @bug: state of the test
+ * @iova: first IOVA
+ * @mem: index of the memory object
+ * @offset: offset in the memory object
+ * @length: length in bytes
  *
- * Return: what iopt_map_user_pages() gives.
+ * Return: what iopt_map_user_pages() returns.
  */
-int iopt_bug_try_map(struct bug *bug, unsigned long iova, unsigned int mem,
+int iopt_bug_try_map(struct bug_test *bug, unsigned long iova, unsigned int mem,
 		     unsigned long offset, unsigned long length)
 {
-	struct iopt_map map = { .iova = iova, .length = length, .prot = RW };
-
-	return iopt_map_user_pages(&bug->iopt, &map,
-				   (void __user *)bug->run->mems[mem].address +
-					   offset);
+	return iopt_kunit_map(&bug->iopt, iova,
+			      bug->run->mems[mem].address + offset, length,
+			      IOPT_PAGES_ACCOUNT_NONE);
 }
 
 /**
- * iopt_bug_map() - the same where it has to succeed
+ * iopt_bug_map() - map a memory object, and assert success
  * @test: the test
- * @iova: to where
- * @mem: index of the memory
- * @offset: where in that
- * @length: bytes
+ * @iova: first IOVA
+ * @mem: index of the memory object
+ * @offset: offset in the memory object
+ * @length: length in bytes
  */
 void iopt_bug_map(struct kunit *test, unsigned long iova, unsigned int mem,
 		  unsigned long offset, unsigned long length)
@@ -127,15 +114,15 @@ void iopt_bug_map(struct kunit *test, unsigned long iova, unsigned int mem,
 }
 
 /**
- * iopt_bug_unmap() - unmap what is mapped without a gap
+ * iopt_bug_unmap() - unmap a range that whole areas cover without a gap
  * @test: the test
- * @iova: from where on
- * @length: bytes
+ * @iova: first IOVA
+ * @length: length in bytes
  */
 void iopt_bug_unmap(struct kunit *test, unsigned long iova,
 		    unsigned long length)
 {
-	struct bug *bug = test->priv;
+	struct bug_test *bug = test->priv;
 	unsigned long bytes = 1;
 
 	KUNIT_EXPECT_EQ(test, 0,
@@ -144,13 +131,13 @@ void iopt_bug_unmap(struct kunit *test, unsigned long iova,
 }
 
 /**
- * iopt_bug_add_domain() - put a domain into the table
+ * iopt_bug_add_domain() - attach a domain
  * @test: the test
  * @nr: index of the domain
  */
 void iopt_bug_add_domain(struct kunit *test, unsigned int nr)
 {
-	struct bug *bug = test->priv;
+	struct bug_test *bug = test->priv;
 
 	KUNIT_ASSERT_EQ(test, 0,
 			iopt_table_add_domain(&bug->iopt,
@@ -158,13 +145,13 @@ void iopt_bug_add_domain(struct kunit *test, unsigned int nr)
 }
 
 /**
- * iopt_bug_remove_domain() - take a domain out of the table
+ * iopt_bug_remove_domain() - detach a domain
  * @test: the test
  * @nr: index of the domain
  */
 void iopt_bug_remove_domain(struct kunit *test, unsigned int nr)
 {
-	struct bug *bug = test->priv;
+	struct bug_test *bug = test->priv;
 
 	iopt_table_remove_domain(&bug->iopt, &bug->run->domains[nr].domain);
 }
@@ -172,12 +159,12 @@ void iopt_bug_remove_domain(struct kunit *test, unsigned int nr)
 /**
  * iopt_bug_pin() - pin pages for writing
  * @test: the test
- * @iova: from where on
- * @length: bytes
+ * @iova: first IOVA
+ * @length: length in bytes
  */
 void iopt_bug_pin(struct kunit *test, unsigned long iova, unsigned long length)
 {
-	struct bug *bug = test->priv;
+	struct bug_test *bug = test->priv;
 
 	KUNIT_ASSERT_EQ(test, 0,
 			iopt_pin_pages(&bug->iopt, NULL, iova, length,
@@ -185,8 +172,8 @@ void iopt_bug_pin(struct kunit *test, unsigned long iova, unsigned long length)
 				       IOMMUFD_ACCESS_RW_WRITE));
 }
 
-/* Number 12: an address and a length that together wrap. */
-static void iopt_bug_12_wrapping_user_range_fails(struct kunit *test)
+/* Bug: a user address plus length that wraps was accepted. */
+static void wrapping_user_range_fails(struct kunit *test)
 {
 	static const struct {
 		unsigned long address;
@@ -202,7 +189,7 @@ static void iopt_bug_12_wrapping_user_range_fails(struct kunit *test)
 		{ 0, ULONG_MAX, -EINVAL },
 		{ PAGE_SIZE, 0, -EINVAL },
 	};
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	int rc;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -216,7 +203,7 @@ static void iopt_bug_12_wrapping_user_range_fails(struct kunit *test)
 					 (void __user *)cases[i].address);
 		KUNIT_EXPECT_EQ_MSG(test, rc, cases[i].rc, "row %u", i);
 	}
-	/* The same for IOVAs, of which the last one is as good as any. */
+	/* An IOVA plus length that wraps fails, too; the last page can be mapped. */
 	KUNIT_EXPECT_EQ(test, -EOVERFLOW,
 			iopt_bug_try_map(bug, -PAGE_SIZE, 0, 0, PAGES(2)));
 	iopt_bug_map(test, -PAGE_SIZE, 0, 0, PAGES(1));
@@ -224,10 +211,10 @@ static void iopt_bug_12_wrapping_user_range_fails(struct kunit *test)
 	iopt_bug_end(test);
 }
 
-/* Number 13: pages within an area are held, and then its domain goes. */
-static void iopt_bug_13_pins_survive_removal_of_domain(struct kunit *test)
+/* Bug: detaching the domain unpinned pages that an access had pinned. */
+static void pins_survive_removal_of_domain(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 
 	iopt_bug_map(test, BASE, 1, 0, PAGES(16));
 	iopt_bug_add_domain(test, 0);
@@ -249,10 +236,10 @@ static void iopt_bug_13_pins_survive_removal_of_domain(struct kunit *test)
 	iopt_bug_end(test);
 }
 
-/* Number 14: a batch that has room for one run, and pages here and there. */
-static void iopt_bug_14_batch_of_one_run_maps_scattered_pages(struct kunit *test)
+/* Bug: a batch with room for one run overwrote a PFN that was not yet mapped. */
+static void batch_of_one_run_maps_scattered_pages(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	const struct model_domain *md = &bug->run->domains[0];
 	const struct model_mem *mem = &bug->run->mems[2];
 
@@ -273,10 +260,10 @@ static void iopt_bug_14_batch_of_one_run_maps_scattered_pages(struct kunit *test
 	iopt_bug_end(test);
 }
 
-/* Number 15: a huge page that is more than a batch can take at a time. */
-static void iopt_bug_15_huge_page_in_small_batches_unpins_all(struct kunit *test)
+/* Bug: some pages of a huge page that is larger than a batch stayed pinned. */
+static void huge_page_in_small_batches_unpins_all(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	unsigned long length = SZ_2M + PAGES(16);
 
 	for (unsigned int limit = 1; limit <= 256; limit *= 16) {
@@ -294,22 +281,25 @@ static void iopt_bug_15_huge_page_in_small_batches_unpins_all(struct kunit *test
 	iopt_bug_end(test);
 }
 
-/* Number 18: an area is cut while a domain has it, then the halves go. */
-static void iopt_bug_18_split_in_domain_keeps_other_parts(struct kunit *test)
+/*
+ * Bug: after a split, &iopt_pages.domains_itree still had the area that was split, so an
+ * unmap of one part used a freed area.
+ */
+static void split_in_domain_keeps_other_parts(struct kunit *test)
 {
-	unsigned long cut[] = { BASE + PAGES(5) - 1, BASE + PAGES(11) - 1 };
-	struct bug *bug = iopt_bug_begin(test);
+	unsigned long iovas[] = { BASE + PAGES(5) - 1, BASE + PAGES(11) - 1 };
+	struct bug_test *bug = iopt_bug_begin(test);
 
 	KUNIT_ASSERT_EQ(test, 0, iopt_disable_large_pages(&bug->iopt));
 	iopt_bug_add_domain(test, 0);
 	iopt_bug_add_domain(test, 1);
 	iopt_bug_map(test, BASE, 0, 0, PAGES(16));
 	KUNIT_ASSERT_EQ(test, 0,
-			iopt_split_areas(&bug->iopt, cut, ARRAY_SIZE(cut)));
+			iopt_split_areas(&bug->iopt, iovas, ARRAY_SIZE(iovas)));
 	KUNIT_EXPECT_EQ(test, iopt_bug_pins(bug), 16);
 	iopt_bug_unmap(test, BASE + PAGES(5), PAGES(6));
 	KUNIT_EXPECT_EQ(test, iopt_bug_pins(bug), 10);
-	/* The others still lead to what they led to. */
+	/* The other parts still map the same pages. */
 	iopt_bug_pin(test, BASE, PAGES(5));
 	KUNIT_EXPECT_PTR_EQ(test, bug->run->out_pages[4],
 			    bug->run->mems[0].page[4]);
@@ -324,11 +314,11 @@ static void iopt_bug_18_split_in_domain_keeps_other_parts(struct kunit *test)
 }
 
 static struct kunit_case iopt_bugs_cases[] = {
-	KUNIT_CASE(iopt_bug_12_wrapping_user_range_fails),
-	KUNIT_CASE(iopt_bug_13_pins_survive_removal_of_domain),
-	KUNIT_CASE(iopt_bug_14_batch_of_one_run_maps_scattered_pages),
-	KUNIT_CASE(iopt_bug_15_huge_page_in_small_batches_unpins_all),
-	KUNIT_CASE(iopt_bug_18_split_in_domain_keeps_other_parts),
+	KUNIT_CASE(wrapping_user_range_fails),
+	KUNIT_CASE(pins_survive_removal_of_domain),
+	KUNIT_CASE(batch_of_one_run_maps_scattered_pages),
+	KUNIT_CASE(huge_page_in_small_batches_unpins_all),
+	KUNIT_CASE(split_in_domain_keeps_other_parts),
 	{}
 };
 

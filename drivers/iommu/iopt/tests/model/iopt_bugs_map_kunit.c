@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Bugs that others had with mapping and unmapping: see iopt_bugs_kunit.c.
+ * Regression tests of map and unmap: see iopt_bugs_kunit.c.
  */
 #include <linux/cleanup.h>
 #include <linux/completion.h>
@@ -9,11 +9,11 @@
 
 #include "tests/model/bugs_kunit.h"
 
-/* Unmaps itself what it is told to let go of, and maps something else there. */
+/* Unpin the pages, then unmap the range that the caller is about to unmap. */
 static void bug_unmap_again(struct kunit *test, unsigned long iova,
 			    unsigned long length)
 {
-	struct bug *bug = test->priv;
+	struct bug_test *bug = test->priv;
 
 	if (bug->unmapped > 1)
 		return;
@@ -21,10 +21,10 @@ static void bug_unmap_again(struct kunit *test, unsigned long iova,
 	iopt_bug_unmap(test, iova, length);
 }
 
-/* Number 16: the area is gone when everybody was told. */
-static void iopt_bug_16_area_unmapped_by_notification_is_skipped(struct kunit *test)
+/* Bug: unmap used an area that was freed while it called the unmap callbacks. */
+static void area_unmapped_by_notification_is_skipped(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	unsigned long bytes = 1;
 
 	bug->on_unmap = bug_unmap_again;
@@ -42,72 +42,73 @@ static void iopt_bug_16_area_unmapped_by_notification_is_skipped(struct kunit *t
 }
 
 /**
- * struct bug_driver - an in-kernel user with a thread of its own
- * @bug: the test
+ * struct bug_pinner - a thread that pins and unpins pages
+ * @bug: state of the test
  * @lock: guards @pinned
- * @pinned: it holds pages
- * @rounds: how often it is to pin and unpin
- * @done: it has
+ * @pinned: pages are pinned
+ * @rounds: number of rounds of pin and unpin that are left
+ * @done: no round is left
  */
-struct bug_driver {
-	struct bug *bug;
-	/* guards what follows */
+struct bug_pinner {
+	struct bug_test *bug;
+	/* guards @pinned */
 	struct mutex lock;
 	bool pinned;
 	unsigned int rounds;
 	struct completion done;
 };
 
-static void bug_driver_unpin(struct bug_driver *driver)
+static void bug_pinner_unpin(struct bug_pinner *pinner)
 {
-	guard(mutex)(&driver->lock);
-	if (driver->pinned)
-		iopt_unpin_pages(&driver->bug->iopt, NULL, BASE + PAGES(3), PAGES(6));
-	driver->pinned = false;
+	guard(mutex)(&pinner->lock);
+	if (pinner->pinned)
+		iopt_unpin_pages(&pinner->bug->iopt, NULL, BASE + PAGES(3),
+				 PAGES(6));
+	pinner->pinned = false;
 }
 
-static int bug_driver_thread(void *data)
+static int bug_pinner_thread(void *data)
 {
-	struct bug_driver *driver = data;
+	struct bug_pinner *pinner = data;
 	int rc;
 
-	while (driver->rounds--) {
-		scoped_guard(mutex, &driver->lock)
+	while (pinner->rounds--) {
+		scoped_guard(mutex, &pinner->lock)
 		{
-			rc = iopt_pin_pages(&driver->bug->iopt, NULL, BASE + PAGES(3),
+			rc = iopt_pin_pages(&pinner->bug->iopt, NULL, BASE + PAGES(3),
 					    PAGES(6),
-					    driver->bug->run->out_pages, 0);
-			driver->pinned = !rc;
+					    pinner->bug->run->out_pages, 0);
+			pinner->pinned = !rc;
 		}
-		schedule_timeout_uninterruptible(driver->rounds % 2);
-		bug_driver_unpin(driver);
+		schedule_timeout_uninterruptible(pinner->rounds % 2);
+		bug_pinner_unpin(pinner);
 	}
-	complete(&driver->done);
+	complete(&pinner->done);
 	return 0;
 }
 
-static void bug_unpin_driver(struct kunit *test, unsigned long iova,
+static void bug_unpin_on_unmap(struct kunit *test, unsigned long iova,
 			     unsigned long length)
 {
-	bug_driver_unpin(((struct bug *)test->priv)->driver);
+	bug_pinner_unpin(((struct bug_test *)test->priv)->pinner);
 }
 
-/* Number 17: pages are unpinned while the areas are being unmapped. */
-static void iopt_bug_17_unpin_races_unmap(struct kunit *test)
+/* Bug: unpin used an area after it had dropped the lock, while unmap freed it. */
+static void unpin_races_unmap(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
-	struct bug_driver driver = { .bug = bug, .rounds = 100 };
+	struct bug_test *bug = iopt_bug_begin(test);
+	struct bug_pinner pinner = { .bug = bug, .rounds = 100 };
 	struct task_struct *thread;
 
-	mutex_init(&driver.lock);
-	init_completion(&driver.done);
-	bug->driver = &driver;
-	bug->on_unmap = bug_unpin_driver;
+	mutex_init(&pinner.lock);
+	init_completion(&pinner.done);
+	bug->pinner = &pinner;
+	bug->on_unmap = bug_unpin_on_unmap;
 	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&bug->iopt, &bug->access));
 	iopt_bug_add_domain(test, 0);
-	thread = kthread_run(bug_driver_thread, &driver, "iopt_bug_17");
+	thread = kthread_run(bug_pinner_thread, &pinner, "iopt_bug_pinner");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(thread));
-	while (!completion_done(&driver.done)) {
+	while (!completion_done(&pinner.done)) {
 		KUNIT_EXPECT_EQ(test, 0,
 				iopt_bug_try_map(bug, BASE, 1, 0, PAGES(6)));
 		KUNIT_EXPECT_EQ(test, 0,
@@ -116,14 +117,14 @@ static void iopt_bug_17_unpin_races_unmap(struct kunit *test)
 		schedule_timeout_uninterruptible(1);
 		iopt_bug_unmap(test, BASE, PAGES(14));
 	}
-	wait_for_completion(&driver.done);
+	wait_for_completion(&pinner.done);
 	iopt_bug_remove_domain(test, 0);
 	iopt_remove_access(&bug->iopt, &bug->access);
 	iopt_bug_end(test);
 }
 
-/* Number 19: an enormous length, for which an IOVA is to be chosen. */
-static void iopt_bug_19_no_iova_for_enormous_length(struct kunit *test)
+/* Bug: the alignment of an allocated IOVA overflowed for an enormous length. */
+static void no_iova_for_enormous_length(struct kunit *test)
 {
 	static const unsigned long lengths[] = {
 		BIT(62),
@@ -136,7 +137,7 @@ static void iopt_bug_19_no_iova_for_enormous_length(struct kunit *test)
 		ULONG_MAX - PAGE_SIZE,
 		ULONG_MAX,
 	};
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	int rc;
 
 	iopt_bug_add_domain(test, 0);
@@ -155,11 +156,11 @@ static void iopt_bug_19_no_iova_for_enormous_length(struct kunit *test)
 	iopt_bug_end(test);
 }
 
-/* Have IOVAs chosen until there are none; none may wrap or meet another. */
-static void bug_choose_until_full(struct kunit *test, unsigned long first,
+/* Map at allocated IOVAs until none is free. No range may wrap or begin too low. */
+static void bug_map_until_full(struct kunit *test, unsigned long first,
 				  unsigned long length)
 {
-	struct bug *bug = test->priv;
+	struct bug_test *bug = test->priv;
 	void __user *memory = (void __user *)bug->run->mems[1].address;
 	struct iopt_map map;
 	int rc;
@@ -178,39 +179,29 @@ static void bug_choose_until_full(struct kunit *test, unsigned long first,
 		KUNIT_EXPECT_GE(test, map.iova, first);
 		KUNIT_EXPECT_GE(test, map.iova + length - 1, map.iova);
 	}
-	KUNIT_FAIL(test, "there is no end of IOVAs");
+	KUNIT_FAIL(test, "more IOVAs allocated than are allowed");
 }
 
-/* Number 20: the IOVAs to choose from end with the last one. */
-static void iopt_bug_20_iovas_near_the_last_do_not_wrap(struct kunit *test)
+/* Bug: an IOVA allocated near ULONG_MAX wrapped, and overlapped another area. */
+static void iovas_near_the_last_do_not_wrap(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	unsigned long bytes;
 
 	for (unsigned int pages = 1; pages <= 17; pages++) {
-		struct rb_root_cached tree = RB_ROOT_CACHED;
-		struct iopt_allowed *allowed;
-
-		allowed = kzalloc(sizeof(*allowed), GFP_KERNEL);
-		KUNIT_ASSERT_NOT_NULL(test, allowed);
-		allowed->node.start = -PAGES(16);
-		allowed->node.last = ULONG_MAX;
-		interval_tree_insert(&allowed->node, &tree);
-		KUNIT_ASSERT_EQ(test, 0,
-				iopt_set_allow_iova(&bug->iopt, &tree));
-		iopt_free_allowed(&tree);
+		iopt_kunit_allow(test, &bug->iopt, -PAGES(16), ULONG_MAX);
 		iopt_bug_map(test, 0, 0, 0, PAGES(8));
 		iopt_bug_map(test, -PAGES(9), 0, 0, PAGES(1));
-		bug_choose_until_full(test, -PAGES(16), PAGES(pages));
+		bug_map_until_full(test, -PAGES(16), PAGES(pages));
 		KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&bug->iopt, &bytes));
 	}
 	iopt_bug_end(test);
 }
 
-/* Number 22: how much was unmapped is told whatever happens. */
-static void iopt_bug_22_failed_unmap_reports_unmapped_bytes(struct kunit *test)
+/* Bug: an unmap that failed left the number of unmapped bytes unset. */
+static void failed_unmap_reports_unmapped_bytes(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	struct io_pagetable *iopt = &bug->iopt;
 	unsigned long bytes = 1;
 
@@ -227,7 +218,7 @@ static void iopt_bug_22_failed_unmap_reports_unmapped_bytes(struct kunit *test)
 			iopt_unmap_iova(iopt, BASE + PAGES(1), PAGES(5),
 					&bytes));
 	KUNIT_EXPECT_EQ(test, bytes, 0);
-	/* What lies in front of the error is unmapped. */
+	/* Areas in front of the error are unmapped. */
 	KUNIT_EXPECT_EQ(test, -ENOENT,
 			iopt_unmap_iova(iopt, BASE, PAGES(3), &bytes));
 	KUNIT_EXPECT_EQ(test, bytes, PAGES(2));
@@ -235,10 +226,10 @@ static void iopt_bug_22_failed_unmap_reports_unmapped_bytes(struct kunit *test)
 	iopt_bug_end(test);
 }
 
-/* Number 23: a copy that has nothing to copy gives an error, not just a value. */
-static void iopt_bug_23_rw_of_unmapped_or_no_bytes_fails(struct kunit *test)
+/* Bug: a copy of an unmapped range returned an uninitialised value. */
+static void rw_of_unmapped_or_no_bytes_fails(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	struct io_pagetable *iopt = &bug->iopt;
 	u8 *data = bug->run->data;
 
@@ -261,10 +252,10 @@ static void iopt_bug_23_rw_of_unmapped_or_no_bytes_fails(struct kunit *test)
 	iopt_bug_end(test);
 }
 
-/* Number 24: to unmap where nothing is mapped is no error. */
-static void iopt_bug_24_unmap_of_nothing_succeeds(struct kunit *test)
+/* Bug: unmap of a range without an area failed with -ENOENT. */
+static void unmap_of_nothing_succeeds(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	unsigned long bytes = 1;
 
 	iopt_bug_add_domain(test, 0);
@@ -285,24 +276,24 @@ static void iopt_bug_24_unmap_of_nothing_succeeds(struct kunit *test)
 	iopt_bug_end(test);
 }
 
-/* Maps where the unmap that it is told of has been already. */
-static void bug_map_behind(struct kunit *test, unsigned long iova,
+/* Map again the part of the range that the caller has already unmapped. */
+static void bug_map_on_unmap(struct kunit *test, unsigned long iova,
 			   unsigned long length)
 {
-	struct bug *bug = test->priv;
+	struct bug_test *bug = test->priv;
 
 	iopt_unpin_pages(&bug->iopt, NULL, BASE + PAGES(4), PAGES(4));
 	iopt_bug_map(test, BASE, 1, PAGES(1), PAGES(3));
 	iopt_bug_map(test, BASE + PAGES(3), 1, PAGES(1), PAGES(1));
 }
 
-/* Number 25: a map comes in between when several areas are unmapped. */
-static void iopt_bug_25_map_during_notification_is_kept(struct kunit *test)
+/* Bug: unmap of several areas also unmapped an area mapped in the meantime. */
+static void map_during_notification_is_kept(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	unsigned long bytes;
 
-	bug->on_unmap = bug_map_behind;
+	bug->on_unmap = bug_map_on_unmap;
 	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&bug->iopt, &bug->access));
 	iopt_bug_add_domain(test, 0);
 	iopt_bug_map(test, BASE, 1, 0, PAGES(4));
@@ -311,7 +302,7 @@ static void iopt_bug_25_map_during_notification_is_kept(struct kunit *test)
 	iopt_bug_pin(test, BASE + PAGES(4), PAGES(4));
 	iopt_bug_unmap(test, BASE, PAGES(12));
 	KUNIT_EXPECT_EQ(test, bug->unmapped, 1);
-	/* The new ones are there, and lead where they should. */
+	/* The new areas are mapped to the right pages. */
 	KUNIT_EXPECT_EQ(test, iopt_bug_pins(bug), 4);
 	KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(bug->domain, BASE),
 			page_to_phys(bug->run->mems[1].page[1]));
@@ -322,7 +313,14 @@ static void iopt_bug_25_map_during_notification_is_kept(struct kunit *test)
 	iopt_bug_end(test);
 }
 
-/* A driver of an IOMMU during whose unmap somebody else maps. */
+/**
+ * struct bug_unmap_hook - an IOMMU driver that maps from another thread during unmap
+ * @ops: domain operations that replace @real
+ * @real: domain operations of the model
+ * @test: the test
+ * @mapped: the other thread has mapped
+ * @ran: the other thread was started
+ */
 struct bug_unmap_hook {
 	struct iommu_domain_ops ops;
 	const struct iommu_domain_ops *real;
@@ -336,7 +334,7 @@ static struct bug_unmap_hook bug_unmap_hook;
 static int bug_map_thread(void *data)
 {
 	struct kunit *test = data;
-	struct bug *bug = test->priv;
+	struct bug_test *bug = test->priv;
 
 	kthread_use_mm(bug->ik.mm);
 	KUNIT_EXPECT_EQ(test, 0, iopt_bug_try_map(bug, BASE, 1, PAGES(1),
@@ -355,7 +353,7 @@ static size_t bug_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 
 	if (iova == BASE + PAGES(4) && !hook->ran) {
 		hook->ran = true;
-		thread = kthread_run(bug_map_thread, hook->test, "iopt_bug_25");
+		thread = kthread_run(bug_map_thread, hook->test, "iopt_bug_map");
 		KUNIT_EXPECT_FALSE(hook->test, IS_ERR(thread));
 		if (!IS_ERR(thread))
 			wait_for_completion(&hook->mapped);
@@ -363,10 +361,13 @@ static size_t bug_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 	return hook->real->unmap_pages(domain, iova, pgsize, pgcount, gather);
 }
 
-/* The same where nobody has to be told, so that the unmap does not look up. */
-static void iopt_bug_25_map_during_driver_unmap_is_kept(struct kunit *test)
+/*
+ * The bug of map_during_notification_is_kept(), without an access: unmap does not drop
+ * its locks to call unmap callbacks, so the map runs while the driver unmaps.
+ */
+static void map_during_driver_unmap_is_kept(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	struct bug_unmap_hook *hook = &bug_unmap_hook;
 	unsigned long bytes;
 
@@ -393,11 +394,11 @@ static void iopt_bug_25_map_during_driver_unmap_is_kept(struct kunit *test)
 	iopt_bug_end(test);
 }
 
-/* Lets go of the pages when told to, and wants them back at once. */
+/* Unpin the pages, then try to pin and to read the range that is being unmapped. */
 static void bug_pin_again(struct kunit *test, unsigned long iova,
 			  unsigned long length)
 {
-	struct bug *bug = test->priv;
+	struct bug_test *bug = test->priv;
 
 	iopt_unpin_pages(&bug->iopt, NULL, BASE + PAGES(2), PAGES(3));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
@@ -407,10 +408,10 @@ static void bug_pin_again(struct kunit *test, unsigned long iova,
 			iopt_rw(&bug->iopt, BASE, bug->run->data, 1, 0));
 }
 
-/* What is being unmapped cannot be held anew, or it would never end. */
-static void iopt_bug_pin_during_notification_fails(struct kunit *test)
+/* If an area that is being unmapped could be pinned again, unmap might never end. */
+static void pin_during_notification_fails(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 
 	bug->on_unmap = bug_pin_again;
 	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&bug->iopt, &bug->access));
@@ -422,10 +423,10 @@ static void iopt_bug_pin_during_notification_fails(struct kunit *test)
 	iopt_bug_end(test);
 }
 
-/* A map that fails says no IOVA, chosen though it was. */
-static void iopt_bug_failed_map_returns_no_iova(struct kunit *test)
+/* A map at an allocated IOVA that fails does not return the IOVA. */
+static void failed_map_returns_no_iova(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	struct iopt_map map = {
 		.flags = IOPT_ALLOC_IOVA,
 		.iova = 0x1234,
@@ -443,19 +444,19 @@ static void iopt_bug_failed_map_returns_no_iova(struct kunit *test)
 }
 
 /*
- * Pieces of which only the sum is aligned. Their IOVAs have to be as well, or a
- * domain gets what it cannot map.
+ * The range to copy is aligned, but the two areas that it consists of are not: a domain
+ * could not map their copies.
  */
-static void iopt_bug_copy_of_misaligned_areas_fails(struct kunit *test)
+static void copy_of_misaligned_areas_fails(struct kunit *test)
 {
-	struct bug *bug = iopt_bug_begin(test);
+	struct bug_test *bug = iopt_bug_begin(test);
 	struct iopt_map map = {
 		.iova = 2 * BASE,
 		.length = 2 * PAGE_SIZE,
 		.prot = RW,
 	};
 
-	/* The second piece begins with a page, at an IOVA that does not. */
+	/* The second area begins with a page, at an IOVA that is not page-aligned. */
 	iopt_bug_map(test, BASE, 1, 0, SZ_1K);
 	iopt_bug_map(test, BASE + SZ_1K, 1, PAGES(2), 2 * PAGE_SIZE - SZ_1K);
 	iopt_init_table(&bug->other);
@@ -470,18 +471,18 @@ static void iopt_bug_copy_of_misaligned_areas_fails(struct kunit *test)
 }
 
 static struct kunit_case iopt_bugs_map_cases[] = {
-	KUNIT_CASE(iopt_bug_16_area_unmapped_by_notification_is_skipped),
-	KUNIT_CASE(iopt_bug_17_unpin_races_unmap),
-	KUNIT_CASE(iopt_bug_19_no_iova_for_enormous_length),
-	KUNIT_CASE(iopt_bug_20_iovas_near_the_last_do_not_wrap),
-	KUNIT_CASE(iopt_bug_22_failed_unmap_reports_unmapped_bytes),
-	KUNIT_CASE(iopt_bug_23_rw_of_unmapped_or_no_bytes_fails),
-	KUNIT_CASE(iopt_bug_24_unmap_of_nothing_succeeds),
-	KUNIT_CASE(iopt_bug_25_map_during_notification_is_kept),
-	KUNIT_CASE(iopt_bug_25_map_during_driver_unmap_is_kept),
-	KUNIT_CASE(iopt_bug_pin_during_notification_fails),
-	KUNIT_CASE(iopt_bug_failed_map_returns_no_iova),
-	KUNIT_CASE(iopt_bug_copy_of_misaligned_areas_fails),
+	KUNIT_CASE(area_unmapped_by_notification_is_skipped),
+	KUNIT_CASE(unpin_races_unmap),
+	KUNIT_CASE(no_iova_for_enormous_length),
+	KUNIT_CASE(iovas_near_the_last_do_not_wrap),
+	KUNIT_CASE(failed_unmap_reports_unmapped_bytes),
+	KUNIT_CASE(rw_of_unmapped_or_no_bytes_fails),
+	KUNIT_CASE(unmap_of_nothing_succeeds),
+	KUNIT_CASE(map_during_notification_is_kept),
+	KUNIT_CASE(map_during_driver_unmap_is_kept),
+	KUNIT_CASE(pin_during_notification_fails),
+	KUNIT_CASE(failed_map_returns_no_iova),
+	KUNIT_CASE(copy_of_misaligned_areas_fails),
 	{}
 };
 

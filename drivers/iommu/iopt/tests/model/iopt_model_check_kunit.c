@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: the engine against its model
+ * DOC: comparison of the engine with its model
  *
- * After every step all of it: every granule of every domain, every page's pins,
- * every counter, every area in the trees, and now and then every dirty bit.
+ * iopt_model_check() runs after every step, and compares every granule of every domain,
+ * the pins of every page, every counter, and every area. iopt_model_query() compares the
+ * dirty bits of one query.
  */
 #include <linux/mm.h>
 #include <linux/sched/user.h>
@@ -12,7 +13,7 @@
 #include "space/iopt_area.h"
 #include "tests/model/random_kunit.h"
 
-/* Bytes around a bitmap that must not change. */
+/* Bytes on each side of a bitmap that a query must not change. */
 #define MODEL_MARGIN	64
 
 static void model_check_folios(struct model_run *run)
@@ -26,7 +27,7 @@ static void model_check_folios(struct model_run *run)
 			iopt_model_fail(run, "folio %u of %lu pages pinned %u times, not %u",
 					i, folio_nr_pages(mf->folio), pins,
 					mf->pins);
-		/* Who may have written is gone: nobody else knows. */
+		/* The writes of an access are in no page table: unpinning dirties. */
 		if (mf->written < mf->were_written &&
 		    !folio_test_clear_dirty(mf->folio))
 			iopt_model_fail(run, "folio %u was unpinned and is clean",
@@ -63,7 +64,7 @@ static void model_check_counters(struct model_run *run,
 			    need->mode[IOPT_PAGES_ACCOUNT_MM]);
 }
 
-/* What the engine keeps for an iopt_pages. */
+/* Compare an iopt_pages with its model. */
 static void model_check_pages(struct model_run *run, unsigned int nr,
 			      struct iopt_pages *pages)
 {
@@ -119,7 +120,7 @@ static void model_check_area(struct model_run *run, unsigned int ioas,
 	    ma->prot != area->prot || !area->pages || area->prevent_access ||
 	    area->iopt != &run->iopts[ioas] ||
 	    ma->start_byte != iopt_area_start_byte(area, iova)) {
-		iopt_model_fail(run, "table %u: area %#lx-%#lx is wrong", ioas,
+		iopt_model_fail(run, "IOAS %u: area %#lx-%#lx is wrong", ioas,
 				iova, iopt_area_last_iova(area));
 		return;
 	}
@@ -127,15 +128,15 @@ static void model_check_area(struct model_run *run, unsigned int ioas,
 		if (&run->now.areas[run->now.pages_accesses[i].area] == ma)
 			accesses += run->now.pages_accesses[i].users;
 	if (accesses != area->num_accesses)
-		iopt_model_fail(run, "table %u: area %#lx has %u accesses, not %u",
+		iopt_model_fail(run, "IOAS %u: area %#lx has %u accesses, not %u",
 				ioas, iova, area->num_accesses, accesses);
 	if (!model_has_domain(run, ioas, area->storage_domain))
-		iopt_model_fail(run, "table %u: area %#lx has a wrong storage domain",
+		iopt_model_fail(run, "IOAS %u: area %#lx has a wrong storage domain",
 				ioas, iova);
 	if (!run->used_pages[ma->pages])
 		run->used_pages[ma->pages] = area->pages;
 	if (run->used_pages[ma->pages] != area->pages)
-		iopt_model_fail(run, "table %u: area %#lx has other pages",
+		iopt_model_fail(run, "IOAS %u: area %#lx has other pages",
 				ioas, iova);
 }
 
@@ -238,7 +239,7 @@ static void model_expect_bits(struct model_run *run,
 	}
 }
 
-/* What is to be told of an area. */
+/* Compute the bits of one area that a query must or may set, and clear dirty bits. */
 static void model_expect_area(struct model_run *run, struct model_domain *md,
 			      const struct model_area *area,
 			      const struct iopt_dirty_query *query)
@@ -283,7 +284,7 @@ static void model_check_bitmap(struct model_run *run, size_t offset,
 			iopt_model_fail(run, "dirty bits lost: byte %zd is %#x, needs %#x",
 					i - offset, is, must);
 		if ((was ^ is) & ~may)
-			iopt_model_fail(run, "bits invented: byte %zd was %#x, is %#x, may get %#x",
+			iopt_model_fail(run, "clean reported as dirty: byte %zd was %#x, is %#x, may get %#x",
 					i - offset, was, is, may);
 		if (run->failed)
 			return;
@@ -303,13 +304,13 @@ static bool model_query_allowed(struct model_run *run, struct model_domain *md,
 }
 
 /**
- * iopt_model_query() - ask for dirty bits, and check them
+ * iopt_model_query() - query dirty bits, and check the result
  * @run: the run
- * @md: of this domain
- * @query: what; the address of the bitmap is chosen here
- * @offset: where the bitmap begins in the run's, at least MODEL_MARGIN
+ * @md: the domain
+ * @query: the query; its data is set to &model_run.bitmap + @offset
+ * @offset: offset of the bitmap, at least MODEL_MARGIN
  *
- * Whatever is told is not dirty any more in the model.
+ * Clears the dirty bits of the range in the model, unless @query has no_clear set.
  */
 void iopt_model_query(struct model_run *run, struct model_domain *md,
 		      struct iopt_dirty_query *query, size_t offset)
@@ -330,14 +331,14 @@ void iopt_model_query(struct model_run *run, struct model_domain *md,
 				    min(bytes + 2 * MODEL_MARGIN, SZ_4K));
 	if (copy_to_user(bitmap + from, run->before + from,
 			 bytes + 2 * MODEL_MARGIN))
-		iopt_model_fail(run, "no bitmap");
+		iopt_model_fail(run, "copying the bitmap failed");
 	query->data = bitmap + offset;
 	iopt_model_begin(run);
 	rc = iopt_read_and_clear_dirty(&run->iopts[ioas], &md->domain, query);
 	iopt_model_end(run, rc, allowed ? MODEL_OK : MODEL_EINVAL);
 	if (copy_from_user(run->after + from, bitmap + from,
 			   bytes + 2 * MODEL_MARGIN))
-		iopt_model_fail(run, "no bitmap");
+		iopt_model_fail(run, "copying the bitmap failed");
 
 	memset(run->must, 0, bytes);
 	memset(run->may, 0, bytes);

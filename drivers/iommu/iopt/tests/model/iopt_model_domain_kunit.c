@@ -2,11 +2,12 @@
 /**
  * DOC: the model test's IOMMU
  *
- * A page table that is an array, strict about everything that hardware would
- * suffer in silence: mapping over a mapping, cutting a leaf, a page that is
- * mapped while it is not pinned, a query that begins within a leaf. Its IOTLB
- * remembers leaves that are dirty: until it is flushed a device's write leaves
- * no mark in them, so a flush that is forgotten loses dirty bits.
+ * The page table is an array. The test fails if the engine maps a granule that is
+ * mapped, unmaps a part of a leaf, maps or unmaps a page that is not pinned, or begins
+ * a query within a leaf. Most hardware does not report any of these.
+ *
+ * The IOTLB caches leaves that a device has written: until it is flushed, further
+ * writes do not set their dirty bits. A missing flush thereby loses dirty bits.
  */
 #include <linux/mm.h>
 
@@ -23,7 +24,7 @@ static unsigned long model_granule_iova(const struct model_domain *md,
 	return md->run->cfg->base + ((unsigned long)i << md->shift);
 }
 
-/* Granules of a range, false where it is not inside of the window. */
+/* Convert a range to granules; fail the test if it is not inside of the window. */
 static bool model_domain_range(struct model_domain *md, unsigned long iova,
 			       size_t size, unsigned int *first,
 			       unsigned int *n)
@@ -114,12 +115,12 @@ static size_t model_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 		struct model_granule *g = &md->granules[i];
 
 		if (!g->n) {
-			iopt_model_fail(md->run, "unmap of iova %#lx, where nothing is",
+			iopt_model_fail(md->run, "unmap of iova %#lx, which is not mapped",
 					model_granule_iova(md, i));
 			continue;
 		}
 		if (g->leaf < first || g->leaf + g->n > first + n)
-			iopt_model_fail(md->run, "unmap cuts a leaf at iova %#lx",
+			iopt_model_fail(md->run, "unmap splits a leaf at iova %#lx",
 					model_granule_iova(md, i));
 		model_check_pinned(md, i, "when unmapped");
 		g->n = 0;
@@ -163,7 +164,7 @@ static int model_set_dirty_tracking(struct iommu_domain *domain, bool enabled)
 	return 0;
 }
 
-/* As drivers do: whole leaves, from where the query begins. */
+/* Like drivers: report whole leaves, even if only a part is in the range. */
 static int model_read_and_clear_dirty(struct iommu_domain *domain,
 				      unsigned long iova, size_t size,
 				      unsigned long flags,
@@ -174,7 +175,7 @@ static int model_read_and_clear_dirty(struct iommu_domain *domain,
 
 	if (!md->tracking && dirty->bitmap)
 		return -EINVAL;
-	/* Bits may be smaller than granules, and so may ends of a query. */
+	/* A bit of a query may cover less than a granule, so the end may be misaligned. */
 	size = ALIGN(iova + size, BIT(md->shift)) - iova;
 	if (!model_domain_range(md, iova, size, &first, &n))
 		return 0;
@@ -182,13 +183,13 @@ static int model_read_and_clear_dirty(struct iommu_domain *domain,
 		struct model_granule *g = &md->granules[i];
 
 		if (!g->n) {
-			iopt_model_fail(md->run, "asked for iova %#lx, where nothing is",
+			iopt_model_fail(md->run, "query of iova %#lx, which is not mapped",
 					model_granule_iova(md, i));
 			return 0;
 		}
 		if (i != g->leaf) {
 			if (i == first)
-				iopt_model_fail(md->run, "asked from within a leaf at iova %#lx",
+				iopt_model_fail(md->run, "query begins within a leaf at iova %#lx",
 						iova);
 			continue;
 		}
@@ -214,9 +215,9 @@ static const struct iommu_dirty_ops model_dirty_ops = {
 };
 
 /**
- * iopt_model_domain_init() - an empty domain
- * @run: whose it is, and for how long
- * @nr: which one
+ * iopt_model_domain_init() - initialise an empty domain
+ * @run: the run; its test frees the page table when it ends
+ * @nr: index of the domain
  */
 void iopt_model_domain_init(struct model_run *run, unsigned int nr)
 {
@@ -245,14 +246,14 @@ void iopt_model_domain_init(struct model_run *run, unsigned int nr)
 }
 
 /**
- * iopt_model_domain_write() - a device writes
- * @md: its domain
- * @iova: to where, in the window
- * @start: set to the first IOVA that is dirty because of it
+ * iopt_model_domain_write() - simulate a write by a device
+ * @md: the domain of the device
+ * @iova: IOVA in the window of the run
+ * @start: set to the first IOVA of the leaf that becomes dirty
  * @last: set to the last one
  *
- * Return: whether the domain has to tell of it: somewhere to write, and
- * tracking is on.
+ * Return: true if the leaf becomes dirty: it is mapped for writing, and tracking is
+ * enabled.
  */
 bool iopt_model_domain_write(struct model_domain *md, unsigned long iova,
 			     unsigned long *start, unsigned long *last)

@@ -2,21 +2,24 @@
 /**
  * DOC: the engine's model
  *
- * What the engine should do, in plain arrays and without a thought of speed:
- * areas in a table, each knows by number what it maps; what is pinned follows
- * from that alone. A call that can fail is done in a copy of the arrays, and
- * what it may fail with comes out as a set.
+ * The model keeps the expected state of the engine in plain arrays, struct
+ * model_state, and is not written for speed. Each area refers to its memory by index;
+ * the pages that must be pinned follow from areas, domains and accesses.
+ *
+ * The functions for calls that can fail change a copy of the state, and return the set
+ * of errors that the engine may return. If the engine's call succeeds, the copy becomes
+ * the state.
  */
 #include <linux/mm.h>
 
 #include "tests/model/random_kunit.h"
 
 /**
- * iopt_model_domains_of() - count the domains of a table
+ * iopt_model_domains_of() - count the domains of an IOAS
  * @state: the model
- * @ioas: the table
+ * @ioas: index of the IOAS
  *
- * Return: how many.
+ * Return: the number of domains.
  */
 unsigned int iopt_model_domains_of(const struct model_state *state,
 				   unsigned int ioas)
@@ -31,9 +34,9 @@ unsigned int iopt_model_domains_of(const struct model_state *state,
 /**
  * iopt_model_pinned() - find the pages of an iopt_pages that are pinned
  * @state: the model
- * @pages: the number of the iopt_pages
- * @pinned: set to its pages that are pinned
- * @accessed: set to those that an access has pinned
+ * @pages: index of the struct model_pages
+ * @pinned: set to the bitmap of pages that are pinned
+ * @accessed: set to the bitmap of pages that accesses have pinned
  */
 void iopt_model_pinned(const struct model_state *state, unsigned int pages,
 		       unsigned long *pinned, unsigned long *accessed)
@@ -83,10 +86,10 @@ static void model_count_pages(struct model_run *run,
 }
 
 /**
- * iopt_model_count_pins() - count what is pinned in a model
- * @run: the run; the counts of its folios are set
+ * iopt_model_count_pins() - count the pages that must be pinned
+ * @run: the run; the pin counts of its folios are set
  * @state: the model
- * @need: set to pages by mode, and whether there are some that cannot be pinned
+ * @need: set to the result
  */
 void iopt_model_count_pins(struct model_run *run, const struct model_state *state,
 			   struct model_need *need)
@@ -106,12 +109,12 @@ void iopt_model_count_pins(struct model_run *run, const struct model_state *stat
 }
 
 /**
- * iopt_model_align() - what IOVAs of a table are aligned to
+ * iopt_model_align() - compute the alignment of IOVAs and lengths in an IOAS
  * @run: the run
  * @state: the model
- * @ioas: the table
+ * @ioas: index of the IOAS
  *
- * Return: bytes.
+ * Return: the alignment in bytes.
  */
 unsigned long iopt_model_align(const struct model_run *run,
 			       const struct model_state *state,
@@ -127,11 +130,11 @@ unsigned long iopt_model_align(const struct model_run *run,
 }
 
 /**
- * iopt_model_find_area() - the first area of a range
+ * iopt_model_find_area() - find the first area that overlaps a range
  * @state: the model
- * @ioas: the table
- * @iova: first byte
- * @last: last byte
+ * @ioas: index of the IOAS
+ * @iova: first IOVA
+ * @last: last IOVA
  *
  * Return: the area, or NULL.
  */
@@ -149,10 +152,10 @@ struct model_area *iopt_model_find_area(struct model_state *state,
 }
 
 /**
- * iopt_model_room() - how many more areas there can be
+ * iopt_model_room() - count the unused elements of &model_state.areas
  * @state: the model
  *
- * Return: how many.
+ * Return: the number of areas that can be added.
  */
 unsigned int iopt_model_room(const struct model_state *state)
 {
@@ -164,10 +167,10 @@ unsigned int iopt_model_room(const struct model_state *state)
 }
 
 /**
- * iopt_model_add_pages() - a number for new pages
- * @state: the model, which has room for an area
+ * iopt_model_add_pages() - find an unused struct model_pages
+ * @state: the model; at least one more area can be added
  *
- * Return: one that no area knows.
+ * Return: an index that no area refers to.
  */
 unsigned int iopt_model_add_pages(struct model_state *state)
 {
@@ -180,12 +183,14 @@ unsigned int iopt_model_add_pages(struct model_state *state)
 }
 
 /**
- * iopt_model_add_area() - map
+ * iopt_model_add_area() - check an area and add a copy of it
  * @run: the run
- * @state: where to
- * @area: what; an area is made of it if there is no error
+ * @state: the model; unchanged on error
+ * @area: the area
  *
- * Return: the errors there are, none of which has to do with pinning.
+ * Errors of pinning and charging pages are those of iopt_model_resources().
+ *
+ * Return: the set of errors that the engine may return, or 0.
  */
 unsigned int iopt_model_add_area(struct model_run *run, struct model_state *state,
 				 const struct model_area *area)
@@ -211,14 +216,16 @@ unsigned int iopt_model_add_area(struct model_run *run, struct model_state *stat
 }
 
 /**
- * iopt_model_copy() - map what is mapped
- * @run: the run, whose areas are the source
- * @state: where to
- * @to: what; only the pages and where they begin come from the source
- * @src: table to copy from
- * @src_iova: first byte
+ * iopt_model_copy() - map memory that another IOAS or another IOVA maps
+ * @run: the run; the source is in &model_run.now
+ * @state: the model to add areas to
+ * @to: the range to map; pages and start_byte come from the source
+ * @src: index of the IOAS to copy from
+ * @src_iova: first IOVA to copy from
  *
- * Return: the errors there are, none of which has to do with pinning.
+ * Errors of pinning and charging pages are those of iopt_model_resources().
+ *
+ * Return: the set of errors that the engine may return, or 0.
  */
 unsigned int iopt_model_copy(struct model_run *run, struct model_state *state,
 			     const struct model_area *to, unsigned int src,
@@ -229,7 +236,10 @@ unsigned int iopt_model_copy(struct model_run *run, struct model_state *state,
 	unsigned int errors = 0;
 	struct model_area *area;
 
-	/* Not of pieces, so they come one by one, whatever their lengths are. */
+	/*
+	 * Check the range as a whole: iopt_model_add_area() checks each segment, but the
+	 * segments that precede an IOVA without an area may all be aligned.
+	 */
 	align = iopt_model_align(run, state, to->ioas);
 	if ((to->iova | to->length) & (align - 1))
 		errors |= MODEL_EINVAL;
@@ -250,11 +260,11 @@ unsigned int iopt_model_copy(struct model_run *run, struct model_state *state,
 }
 
 /**
- * iopt_model_resources() - see whether what has to be pinned can be
+ * iopt_model_resources() - check that all required pages can be pinned and charged
  * @run: the run
  * @state: the model after the call
  *
- * Return: the errors there are, or MODEL_OK.
+ * Return: the set of errors that the engine may return, or MODEL_OK.
  */
 unsigned int iopt_model_resources(struct model_run *run,
 				  const struct model_state *state)
@@ -309,14 +319,17 @@ static void model_pages_out(struct model_run *run,
 }
 
 /**
- * iopt_model_pin() - pin pages
+ * iopt_model_pin() - pin the pages of a range for an access
  * @run: the run
- * @state: where
- * @pin: what
- * @write: for writing
- * @out: takes the pages
+ * @state: the model; changed in part on error
+ * @pin: the range
+ * @write: pin for writing
+ * @out: set to the pages
  *
- * Return: the errors there are, none of which has to do with pinning.
+ * Errors of pinning and charging pages are those of iopt_model_resources().
+ *
+ * Return: the set of errors that the engine may return, or 0. MODEL_EOTHER if
+ * &model_state.pages_accesses is full.
  */
 unsigned int iopt_model_pin(struct model_run *run, struct model_state *state,
 			    const struct model_pin *pin, bool write,
@@ -354,10 +367,10 @@ unsigned int iopt_model_pin(struct model_run *run, struct model_state *state,
 }
 
 /**
- * iopt_model_pages_access_range() - the IOVAs of what is held
+ * iopt_model_pages_access_range() - convert pages that accesses have pinned to IOVAs
  * @state: the model
- * @pa: what is held
- * @iova: set to the first byte
+ * @pa: the pages
+ * @iova: set to the first IOVA of the area that is in the pages
  * @last: set to the last one
  */
 void iopt_model_pages_access_range(const struct model_state *state,
@@ -374,11 +387,11 @@ void iopt_model_pages_access_range(const struct model_state *state,
 }
 
 /**
- * iopt_model_unpin() - let go of pages
+ * iopt_model_unpin() - unpin the pages of a range
  * @run: the run
- * @pin: what; not there any more afterwards
+ * @pin: the range; unused afterwards
  *
- * What was held for writing is dirty.
+ * Pages with a pin for writing become dirty.
  */
 void iopt_model_unpin(struct model_run *run, struct model_pin *pin)
 {
@@ -411,11 +424,11 @@ void iopt_model_unpin(struct model_run *run, struct model_pin *pin)
 }
 
 /**
- * iopt_model_mark_dirty() - something is dirty
+ * iopt_model_mark_dirty() - mark a range as dirty in all domains with tracking enabled
  * @run: the run
- * @ioas: in the domains of this table that track
- * @iova: first byte
- * @last: last byte
+ * @ioas: index of the IOAS
+ * @iova: first IOVA
+ * @last: last IOVA
  * @mark: MODEL_MUST | MODEL_MAY, or MODEL_MAY
  */
 void iopt_model_mark_dirty(struct model_run *run, unsigned int ioas,
@@ -431,11 +444,11 @@ void iopt_model_mark_dirty(struct model_run *run, unsigned int ioas,
 }
 
 /**
- * iopt_model_clear_dirty() - nothing is dirty any more
+ * iopt_model_clear_dirty() - mark a range as clean in all domains
  * @run: the run
- * @ioas: in the domains of this table
- * @iova: first byte
- * @last: last byte
+ * @ioas: index of the IOAS
+ * @iova: first IOVA
+ * @last: last IOVA
  */
 void iopt_model_clear_dirty(struct model_run *run, unsigned int ioas,
 			    unsigned long iova, unsigned long last)

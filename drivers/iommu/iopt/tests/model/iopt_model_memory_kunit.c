@@ -2,10 +2,10 @@
 /**
  * DOC: the model test's memory
  *
- * Whose pages are known beforehand: folios of several sizes, in one piece,
- * shuffled, or cut into pages that lie in any order, all of it mapped by a file
- * that hands out what it is told to; anonymous memory; a shmem file. Some of it
- * has holes, some must not be written.
+ * A run has MODEL_MEMS memory objects, with a list of the pages of each: folios of
+ * several sizes, as a whole or as pages in any order; anonymous memory; a shmem file. One
+ * object has holes, one is read-only. A file whose mmap operation inserts the given pages
+ * maps the folios in the test's mm.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -16,17 +16,17 @@
 
 #include "tests/model/random_kunit.h"
 
-/* Where the first memory is mapped; each begins at a multiple of it. */
+/* Address of the first memory object; each one begins at a multiple of it. */
 #define MODEL_ADDRESS		SZ_32M
 
-/* As in the kernel's own count of pins, of folios that have a single page. */
-#define MODEL_PIN_BIAS		1024
-
 /**
- * iopt_model_page_pins() - count the pins of a page
+ * iopt_model_page_pins() - count the pins of a page's folio
  * @page: the page
  *
- * Return: how many its folio has; nobody else's folio is small.
+ * Pins of a small folio are part of its refcount: the result is right only as long as
+ * the folio has fewer than GUP_PIN_COUNTING_BIAS references.
+ *
+ * Return: the number of pins.
  */
 unsigned int iopt_model_page_pins(struct page *page)
 {
@@ -34,7 +34,7 @@ unsigned int iopt_model_page_pins(struct page *page)
 
 	if (folio_test_large(folio))
 		return atomic_read(&folio->_pincount);
-	return folio_ref_count(folio) / MODEL_PIN_BIAS;
+	return folio_ref_count(folio) / GUP_PIN_COUNTING_BIAS;
 }
 
 static void model_put_page(void *page)
@@ -61,7 +61,7 @@ static unsigned int model_folio_of(struct model_run *run, struct page *page)
 	return i;
 }
 
-/* A page of the memory, whose reference is the run's from now on. */
+/* Append a page to a memory object. Consumes a reference on @page. */
 static void model_add_page(struct model_run *run, struct model_mem *mem,
 			   struct page *page)
 {
@@ -122,7 +122,7 @@ static void model_map_mem(struct model_run *run, struct model_mem *mem,
 	KUNIT_ASSERT_EQ(run->test, mem->address, address);
 }
 
-/* Have the process map the pages that the memory was given. */
+/* Map the pages of a memory object in the test's mm. */
 static void model_map_pages_of(struct model_run *run, struct model_mem *mem)
 {
 	struct file *file = anon_inode_getfile("[iopt_model]", &model_fops, mem,
@@ -154,24 +154,24 @@ static void model_init_whole(struct model_run *run, struct model_mem *mem)
 	model_map_pages_of(run, mem);
 }
 
-/* Pages of those folios, out of order, twice, some left out. */
+/* Pages of the folios of memory object 1, out of order, some twice, some not at all. */
 static void model_init_split(struct model_run *run, struct model_mem *mem)
 {
 	const struct model_mem *from = &run->mems[1];
 	unsigned int at = 0, n;
-	bool back;
+	bool backwards;
 
 	mem->name = "split";
 	while (mem->npages < 96) {
 		if (!model_below(run, 2))
 			at = model_below(run, from->npages);
 		n = 1 + model_below(run, 12);
-		back = model_below(run, 2);
+		backwards = model_below(run, 2);
 		while (n-- && mem->npages < 96) {
 			get_page(from->page[at]);
 			model_add_page(run, mem, from->page[at]);
-			at = (at + (back ? from->npages - 1 : 1)) %
-			     from->npages;
+			at += backwards ? from->npages - 1 : 1;
+			at %= from->npages;
 		}
 	}
 	model_map_pages_of(run, mem);
@@ -234,10 +234,10 @@ static void model_init_readonly(struct model_run *run, struct model_mem *mem)
 }
 
 /**
- * iopt_model_memory_init() - make all memories of a run
- * @run: the run; they go with its test
+ * iopt_model_memory_init() - allocate and map all memory objects of a run
+ * @run: the run; its test frees them when it ends
  *
- * Context: the test's thread, which is the process that has them mapped.
+ * Context: the test's thread, in whose mm they are mapped.
  */
 void iopt_model_memory_init(struct model_run *run)
 {

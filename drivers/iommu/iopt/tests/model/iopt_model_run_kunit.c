@@ -11,10 +11,10 @@
 #include "tests/model/random_kunit.h"
 
 /**
- * iopt_model_outcome() - what a call gave, as a bit
+ * iopt_model_outcome() - convert the result of a call to a set
  * @rc: 0 or a negative errno
  *
- * Return: one of the bits.
+ * Return: the bit of @rc, or MODEL_EOTHER.
  */
 unsigned int iopt_model_outcome(int rc)
 {
@@ -42,23 +42,23 @@ unsigned int iopt_model_outcome(int rc)
 }
 
 /**
- * iopt_model_describe() - tell what the step is going to do
+ * iopt_model_describe() - set the description of the current step
  * @run: the run
- * @fmt: as for printk()
+ * @fmt: printf() format
  */
 void iopt_model_describe(struct model_run *run, const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(run->what, sizeof(run->what), fmt, args);
+	vsnprintf(run->description, sizeof(run->description), fmt, args);
 	va_end(args);
 }
 
 /**
- * iopt_model_fail() - something is wrong
- * @run: the run, which ends
- * @fmt: as for printk()
+ * iopt_model_fail() - report a failure, and make the run end
+ * @run: the run
+ * @fmt: printf() format
  */
 void iopt_model_fail(struct model_run *run, const char *fmt, ...)
 {
@@ -68,16 +68,18 @@ void iopt_model_fail(struct model_run *run, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
-	/* One shows where to look, twenty do not show more. */
+	/* Most failures after the first are consequences of it: print four. */
 	if (run->failed++ < 4)
 		KUNIT_FAIL(run->test, "%s: seed %u, step %u: %s: %s",
-			   run->cfg->name, run->seed, run->step, run->what,
+			   run->cfg->name, run->seed, run->step, run->description,
 			   message);
 }
 
 /**
- * iopt_model_begin() - the engine is called
+ * iopt_model_begin() - prepare a call of the engine
  * @run: the run
+ *
+ * With MODEL_FAULTS, select an allocation that fails.
  */
 void iopt_model_begin(struct model_run *run)
 {
@@ -91,10 +93,10 @@ void iopt_model_begin(struct model_run *run)
 }
 
 /**
- * iopt_model_end() - the engine was called
+ * iopt_model_end() - check the result of a call of the engine
  * @run: the run
- * @rc: what it gave
- * @allowed: what it may give if nothing was made to fail
+ * @rc: the result
+ * @allowed: the set of results that are right if no failure was injected
  */
 void iopt_model_end(struct model_run *run, int rc, unsigned int allowed)
 {
@@ -107,13 +109,15 @@ void iopt_model_end(struct model_run *run, int rc, unsigned int allowed)
 	if (run->injected && !(allowed & MODEL_ALWAYS))
 		allowed |= MODEL_ENOMEM | MODEL_EFAULT;
 	if (!(iopt_model_outcome(rc) & allowed))
-		iopt_model_fail(run, "gave %d%s", rc,
-				run->injected ? " with a failure" : "");
+		iopt_model_fail(run, "returned %d%s", rc,
+				run->injected ? " with an injected failure" : "");
 }
 
 /**
- * iopt_model_allow_dirty() - dirty bits may be invented from now on
- * @run: the run, in which an allocation failed
+ * iopt_model_allow_dirty() - allow the next query to report any IOVA as dirty
+ * @run: the run
+ *
+ * For calls in which an allocation failed: the engine then reports more than is dirty.
  */
 void iopt_model_allow_dirty(struct model_run *run)
 {

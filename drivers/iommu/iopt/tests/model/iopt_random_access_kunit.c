@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Random steps of in-kernel users: see iopt_random_kunit.c.
+ * Random steps of accesses: see iopt_random_kunit.c.
  */
 #include <linux/highmem.h>
 #include <linux/iommufd.h>
@@ -13,22 +13,16 @@ static struct model_access *to_model_access(struct iopt_access *access)
 	return container_of(access, struct model_access, access);
 }
 
-static bool model_access_get(struct iopt_access *access)
-{
-	return true;
-}
-
-static void model_access_put(struct iopt_access *access)
-{
-}
-
 static void model_unpin(struct model_run *run, struct model_pin *pin)
 {
 	iopt_unpin_pages(&run->iopts[pin->ioas], NULL, pin->iova, pin->length);
 	iopt_model_unpin(run, pin);
 }
 
-/* Told of an unmap: let go of what lies there, if not at once. */
+/*
+ * Unpin the pages of a range that is unmapped. In some cases, leave a pin to the next
+ * notification.
+ */
 static void model_access_unmap(struct iopt_access *access, unsigned long iova,
 			       unsigned long length)
 {
@@ -37,11 +31,11 @@ static void model_access_unmap(struct iopt_access *access, unsigned long iova,
 	struct model_run *run = ma->run;
 
 	if (!down_write_trylock(&iopt->domains_rwsem))
-		iopt_model_fail(run, "told of an unmap with a lock held");
+		iopt_model_fail(run, "unmap callback called with a lock held");
 	else
 		up_write(&iopt->domains_rwsem);
 	if (!down_write_trylock(&iopt->iova_rwsem))
-		iopt_model_fail(run, "told of an unmap with a lock held");
+		iopt_model_fail(run, "unmap callback called with a lock held");
 	else
 		up_write(&iopt->iova_rwsem);
 	for (unsigned int i = 0; i < MODEL_PINS; i++) {
@@ -55,15 +49,15 @@ static void model_access_unmap(struct iopt_access *access, unsigned long iova,
 }
 
 static const struct iopt_access_ops model_access_ops = {
-	.get = model_access_get,
-	.put = model_access_put,
+	.get = iopt_kunit_access_get,
+	.put = iopt_kunit_access_put,
 	.unmap = model_access_unmap,
 };
 
 /**
- * iopt_random_access_init() - an in-kernel user for each table
+ * iopt_random_access_init() - initialise the access of an IOAS
  * @run: the run
- * @ioas: index of the table
+ * @ioas: index of the IOAS
  */
 void iopt_random_access_init(struct model_run *run, unsigned int ioas)
 {
@@ -83,15 +77,15 @@ static bool model_is_pinned(struct model_run *run, unsigned int ioas)
 }
 
 /**
- * iopt_random_remove_access() - have the in-kernel user leave, if there is one
+ * iopt_random_remove_access() - remove the access of an IOAS, if it has one
  * @run: the run
- * @ioas: index of the table; nothing is pinned there
+ * @ioas: index of the IOAS; its access has no pages pinned
  */
 void iopt_random_remove_access(struct model_run *run, unsigned int ioas)
 {
 	if (!run->now.access[ioas])
 		return;
-	iopt_model_describe(run, "table %u: remove access", ioas);
+	iopt_model_describe(run, "IOAS %u: remove access", ioas);
 	iopt_model_begin(run);
 	iopt_remove_access(&run->iopts[ioas], &run->accesses[ioas].access);
 	iopt_model_end(run, 0, MODEL_OK);
@@ -99,7 +93,7 @@ void iopt_random_remove_access(struct model_run *run, unsigned int ioas)
 }
 
 /**
- * iopt_random_access() - have an in-kernel user come or leave
+ * iopt_random_access() - add or remove the access of an IOAS
  * @run: the run
  */
 void iopt_random_access(struct model_run *run)
@@ -120,7 +114,7 @@ void iopt_random_access(struct model_run *run)
 		if ((area->iova | area->length | area->start_byte) &
 		    (ma->access.iova_alignment - 1))
 			allowed = MODEL_EADDRINUSE;
-	iopt_model_describe(run, "table %u: add access", ioas);
+	iopt_model_describe(run, "IOAS %u: add access", ioas);
 	iopt_model_begin(run);
 	rc = iopt_add_access(&run->iopts[ioas], &ma->access);
 	iopt_model_end(run, rc, allowed);
@@ -136,7 +130,10 @@ static struct model_pin *model_free_pin(struct model_state *state)
 	return NULL;
 }
 
-/* A range that begins where an area is, mostly, and mostly ends with one. */
+/*
+ * Pick a range that in most cases begins in an area, and ends in it or in one of the
+ * areas that follow it without a gap. Return its length.
+ */
 static unsigned long model_pick_range(struct model_run *run, unsigned int ioas,
 				      unsigned long max, unsigned long *iova)
 {
@@ -160,7 +157,7 @@ static unsigned long model_pick_range(struct model_run *run, unsigned int ioas,
 	return 1 + model_below(run, min(room - *iova + 1, max));
 }
 
-/* As before, so that an access has more than one user. */
+/* Pin a range again, so that an iopt_pages_access has more than one pin. */
 static void model_repeat_pin(struct model_run *run, struct model_pin *pin)
 {
 	const struct model_pin *other =
@@ -192,14 +189,14 @@ void iopt_random_pin(struct model_run *run)
 	if (!pin || run->now.access[new.ioas] != PAGE_SIZE ||
 	    new.length - 1 > model_window_last(run) - new.iova)
 		return;
-	iopt_model_describe(run, "table %u: pin %#lx, %#lx bytes%s", new.ioas,
+	iopt_model_describe(run, "IOAS %u: pin %#lx, %#lx bytes%s", new.ioas,
 			    new.iova, new.length, write ? " for writing" : "");
 	run->next = run->now;
 	run->next.pins[pin - run->now.pins] = new;
 	allowed = iopt_model_pin(run, &run->next, &new, write, expected);
 	if (allowed & MODEL_EOTHER)
 		return;
-	/* What lies in front of an error is pinned already. */
+	/* The engine pins the areas in front of an error, which may fail, too. */
 	resources = iopt_model_resources(run, &run->next);
 	allowed = allowed ? allowed | (resources & ~MODEL_OK) : resources;
 	memset(out, 0, MODEL_MAX_OUT * sizeof(*out));
@@ -209,12 +206,12 @@ void iopt_random_pin(struct model_run *run)
 			    write ? IOMMUFD_ACCESS_RW_WRITE : 0);
 	iopt_model_end(run, rc, allowed);
 	iopt_random_use_mm(mm);
-	/* Not a page of what failed is dirty. */
+	/* A call that fails leaves every page clean, so the model is unchanged. */
 	if (rc)
 		return;
 	run->now = run->next;
 	if (memcmp(out, expected, new.length / PAGE_SIZE * sizeof(*out)))
-		iopt_model_fail(run, "gave other pages");
+		iopt_model_fail(run, "returned other pages");
 }
 
 /**
@@ -227,7 +224,7 @@ void iopt_random_unpin(struct model_run *run)
 
 	if (!pin->length)
 		return;
-	iopt_model_describe(run, "table %u: unpin %#lx, %#lx bytes", pin->ioas,
+	iopt_model_describe(run, "IOAS %u: unpin %#lx, %#lx bytes", pin->ioas,
 			    pin->iova, pin->length);
 	iopt_model_begin(run);
 	model_unpin(run, pin);
@@ -236,9 +233,12 @@ void iopt_random_unpin(struct model_run *run)
 		iopt_model_allow_dirty(run);
 }
 
-/* What is in memory, or is put there, up to the first byte that is not there. */
-static size_t model_peek(struct model_run *run, unsigned int ioas,
-			 unsigned long iova, size_t length, u8 *data, bool poke)
+/*
+ * Copy between @data and the pages of the model, up to the first byte without a page.
+ * Return the number of bytes.
+ */
+static size_t model_copy_bytes(struct model_run *run, unsigned int ioas,
+			 unsigned long iova, size_t length, u8 *data, bool write)
 {
 	size_t done, n;
 
@@ -259,7 +259,7 @@ static size_t model_peek(struct model_run *run, unsigned int ioas,
 						  byte / PAGE_SIZE];
 		if (!page)
 			break;
-		if (poke)
+		if (write)
 			memcpy_to_page(page, offset_in_page(byte), data + done,
 				       n);
 		else
@@ -269,7 +269,10 @@ static size_t model_peek(struct model_run *run, unsigned int ioas,
 	return done;
 }
 
-/* What copying within an area must fail with, and in @perhaps what it may. */
+/*
+ * Return the set of errors that iopt_rw() must return for a range of one area. Add those
+ * that it may return to @perhaps.
+ */
 static unsigned int model_rw_area(struct model_run *run,
 				  const struct model_area *area,
 				  unsigned long iova, size_t length, bool write,
@@ -281,7 +284,7 @@ static unsigned int model_rw_area(struct model_run *run,
 
 	if (!(area->prot & (write ? IOMMU_WRITE : IOMMU_READ)))
 		errors |= MODEL_EPERM;
-	if (model_peek(run, area->ioas, iova, length, run->data, false) !=
+	if (model_copy_bytes(run, area->ioas, iova, length, run->data, false) !=
 	    length || (mem->readonly && write))
 		errors |= MODEL_EFAULT | MODEL_EINVAL;
 	else if (mem->readonly && pages->writable)
@@ -289,7 +292,7 @@ static unsigned int model_rw_area(struct model_run *run,
 	return errors;
 }
 
-/* What iopt_rw() may give. */
+/* Return the set of results that iopt_rw() may return. */
 static unsigned int model_rw(struct model_run *run, unsigned int ioas,
 			     unsigned long iova, size_t length, bool write)
 {
@@ -350,17 +353,20 @@ void iopt_random_rw(struct model_run *run)
 		iova += skip;
 		length = 1 + model_below(run, length - skip);
 	}
-	iopt_model_describe(run, "table %u: %s %#lx, %#zx bytes", ioas,
+	iopt_model_describe(run, "IOAS %u: %s %#lx, %#zx bytes", ioas,
 			    write ? "write" : "read", iova, length);
 	allowed = model_rw(run, ioas, iova, length, write);
 	prandom_bytes_state(&run->rnd, run->data, length);
-	/* Where pages are there twice the last byte wins: try it out. */
-	model_peek(run, ioas, iova, length, old, false);
+	/*
+	 * If the range maps a page twice, the last write to a byte of it wins. Write to
+	 * the pages to compute the expected contents, then restore them.
+	 */
+	model_copy_bytes(run, ioas, iova, length, old, false);
 	if (write && allowed & MODEL_OK)
-		model_peek(run, ioas, iova, length, run->data, true);
-	model_peek(run, ioas, iova, length, expected, false);
+		model_copy_bytes(run, ioas, iova, length, run->data, true);
+	model_copy_bytes(run, ioas, iova, length, expected, false);
 	if (write && allowed & MODEL_OK)
-		model_peek(run, ioas, iova, length, old, true);
+		model_copy_bytes(run, ioas, iova, length, old, true);
 
 	rc = model_call_rw(run, ioas, iova, length, write, allowed);
 	if (write)
@@ -371,7 +377,7 @@ void iopt_random_rw(struct model_run *run)
 	if (rc)
 		return;
 	if (write)
-		model_peek(run, ioas, iova, length, run->data, false);
+		model_copy_bytes(run, ioas, iova, length, run->data, false);
 	if (memcmp(run->data, expected, length))
-		iopt_model_fail(run, "copied something else");
+		iopt_model_fail(run, "copied other bytes");
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Random steps that have to do with domains: see iopt_random_kunit.c.
+ * Random steps of domains and dirty tracking: see iopt_random_kunit.c.
  */
 #include <linux/mm.h>
 
 #include "tests/model/random_kunit.h"
 
-/* Bytes in front of the bitmap, at least; whatever it is aligned to. */
+/* Minimum offset of a query's bitmap in &model_run.bitmap. */
 #define MODEL_BITMAP_AT		SZ_4K
 
-/* A domain that is in a table, or one that is in none. */
+/* Pick a domain that is attached to an IOAS, or one that is not. */
 static struct model_domain *model_pick_domain(struct model_run *run, bool attached)
 {
 	struct model_domain *picked = NULL;
@@ -24,7 +24,7 @@ static struct model_domain *model_pick_domain(struct model_run *run, bool attach
 	return picked;
 }
 
-/* Mostly one that tracks, if there is one. */
+/* Pick an attached domain, preferably one with tracking enabled. */
 static struct model_domain *model_tracking_domain(struct model_run *run)
 {
 	struct model_domain *md = model_pick_domain(run, true);
@@ -50,7 +50,7 @@ static bool model_areas_aligned(struct model_run *run, unsigned int ioas,
 }
 
 /**
- * iopt_random_add_domain() - put a domain into a table
+ * iopt_random_add_domain() - attach a domain to an IOAS
  * @run: the run
  */
 void iopt_random_add_domain(struct model_run *run)
@@ -64,7 +64,7 @@ void iopt_random_add_domain(struct model_run *run)
 	if (!md)
 		return;
 	nr = md - run->domains;
-	iopt_model_describe(run, "table %u: add domain %u", ioas, nr);
+	iopt_model_describe(run, "IOAS %u: add domain %u", ioas, nr);
 	run->next = run->now;
 	run->next.ioas[nr] = ioas;
 	run->next.tracked[nr] = false;
@@ -90,7 +90,7 @@ static void model_remove_domain(struct model_run *run, struct model_domain *md)
 {
 	unsigned int nr = md - run->domains;
 
-	iopt_model_describe(run, "table %u: remove domain %u", run->now.ioas[nr],
+	iopt_model_describe(run, "IOAS %u: remove domain %u", run->now.ioas[nr],
 			    nr);
 	iopt_model_begin(run);
 	iopt_table_remove_domain(&run->iopts[run->now.ioas[nr]],
@@ -102,7 +102,7 @@ static void model_remove_domain(struct model_run *run, struct model_domain *md)
 }
 
 /**
- * iopt_random_remove_domain() - take a domain out of a table
+ * iopt_random_remove_domain() - detach a domain from its IOAS
  * @run: the run
  */
 void iopt_random_remove_domain(struct model_run *run)
@@ -114,9 +114,9 @@ void iopt_random_remove_domain(struct model_run *run)
 }
 
 /**
- * iopt_random_remove_domains() - take all domains out of a table
+ * iopt_random_remove_domains() - detach all domains from an IOAS
  * @run: the run
- * @ioas: the table
+ * @ioas: index of the IOAS
  */
 void iopt_random_remove_domains(struct model_run *run, unsigned int ioas)
 {
@@ -137,7 +137,7 @@ void iopt_random_large_pages(struct model_run *run)
 	struct model_area *area;
 	int rc = 0;
 
-	iopt_model_describe(run, "table %u: %s large pages", ioas,
+	iopt_model_describe(run, "IOAS %u: %s large pages", ioas,
 			    small ? "disable" : "enable");
 	model_for_each_area(area, &run->now, ioas)
 		empty = false;
@@ -158,7 +158,7 @@ void iopt_random_large_pages(struct model_run *run)
 }
 
 /**
- * iopt_random_track() - turn dirty tracking on or off
+ * iopt_random_track() - enable or disable dirty tracking of a domain
  * @run: the run
  */
 void iopt_random_track(struct model_run *run)
@@ -171,8 +171,8 @@ void iopt_random_track(struct model_run *run)
 	if (!md)
 		return;
 	nr = md - run->domains;
-	iopt_model_describe(run, "domain %u: turn tracking %s", nr,
-			    enable ? "on" : "off");
+	iopt_model_describe(run, "domain %u: %s tracking", nr,
+			    enable ? "enable" : "disable");
 	iopt_model_begin(run);
 	rc = iopt_set_dirty_tracking(&run->iopts[run->now.ioas[nr]],
 				     &md->domain, enable);
@@ -181,11 +181,11 @@ void iopt_random_track(struct model_run *run)
 		memset(md->expected, 0, run->cfg->bytes / MODEL_UNIT);
 	run->now.tracked[nr] = enable;
 	if (md->tracking != enable)
-		iopt_model_fail(run, "the driver does not know");
+		iopt_model_fail(run, "set_dirty_tracking() was not called");
 }
 
 /**
- * iopt_random_write() - have devices write
+ * iopt_random_write() - simulate writes by devices
  * @run: the run
  */
 void iopt_random_write(struct model_run *run)
@@ -209,7 +209,10 @@ void iopt_random_write(struct model_run *run)
 	}
 }
 
-/* A query that ends a window of bitmap somewhere in the window of the run. */
+/*
+ * Set the range of a query so that the first window of its bitmap ends in the window of
+ * the run.
+ */
 static size_t model_far_query(struct model_run *run,
 			      struct iopt_dirty_query *query)
 {
@@ -226,7 +229,7 @@ static size_t model_far_query(struct model_run *run,
 }
 
 /**
- * iopt_random_query() - ask for dirty bits
+ * iopt_random_query() - query the dirty bits of a random range
  * @run: the run
  */
 void iopt_random_query(struct model_run *run)
@@ -253,19 +256,19 @@ void iopt_random_query(struct model_run *run)
 		query.iova = round_down(query.iova, query.page_size);
 		query.length = round_up(query.length + 1, query.page_size);
 	}
-	/* Not even half of a bit behind the last IOVA. */
+	/* Do not wrap: end with the last IOVA. */
 	if (query.iova + query.length < query.iova)
 		query.length = -query.iova;
-	if (run->cfg->flags & MODEL_FAR && !model_below(run, 8))
+	if (run->cfg->flags & MODEL_LONG_QUERY && !model_below(run, 8))
 		at = model_far_query(run, &query);
 	iopt_model_describe(run, "domain %u: %s %#lx, %#lx bytes, %#lx a bit", nr,
-			    query.no_clear ? "look at" : "ask for", query.iova,
+			    query.no_clear ? "read" : "read and clear", query.iova,
 			    query.length, query.page_size);
 	iopt_model_query(run, md, &query, at);
 }
 
 /**
- * iopt_random_faulting_query() - ask for dirty bits where there is no bitmap
+ * iopt_random_faulting_query() - query dirty bits with a bitmap that faults
  * @run: the run
  */
 void iopt_random_faulting_query(struct model_run *run)
@@ -285,22 +288,23 @@ void iopt_random_faulting_query(struct model_run *run)
 	nr = md - run->domains;
 	switch (model_below(run, 3)) {
 	case 0:
-		/* Nothing is mapped there. */
+		/* Not mapped. */
 		data = PAGE_SIZE;
 		break;
 	case 1:
-		/* All but the first byte is not. */
+		/* Only the first byte is mapped. */
 		data = run->bitmap + run->bitmap_bytes - 1;
 		break;
 	default:
+		/* Mapped read-only. */
 		data = run->mems[MODEL_MEMS - 1].address;
 	}
-	/* Behind the bitmap there may be something else that is mapped. */
+	/* The page after the bitmap may be mapped: then the query does not fault. */
 	if (!copy_from_user(&unused, (void __user *)data + 1, 8) &&
 	    data == run->bitmap + run->bitmap_bytes - 1)
 		return;
 	query.data = (void __user *)data;
-	iopt_model_describe(run, "domain %u: ask for all with a bad bitmap", nr);
+	iopt_model_describe(run, "domain %u: query with a bitmap that faults", nr);
 	iopt_model_begin(run);
 	rc = iopt_read_and_clear_dirty(&run->iopts[run->now.ioas[nr]],
 				       &md->domain, &query);
@@ -309,7 +313,7 @@ void iopt_random_faulting_query(struct model_run *run)
 }
 
 /**
- * iopt_random_check_dirty() - look at all dirty bits
+ * iopt_random_check_dirty() - check all dirty bits, without clearing them
  * @run: the run
  */
 void iopt_random_check_dirty(struct model_run *run)

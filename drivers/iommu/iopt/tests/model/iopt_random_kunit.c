@@ -2,15 +2,12 @@
 /**
  * DOC: random steps
  *
- * Three tables, four domains and seven memories are put through random
- * sequences of everything that io_pagetable.h offers, with failures, and after
- * each step the engine is held against its model. What a step does is made from
- * a fixed seed, so that a row always takes the same course; a failure tells the
- * step.
+ * The test makes random calls of the engine's interface, iopt.h, on three IOASes, four
+ * domains and seven memory objects, and makes some of them fail. After each step it
+ * compares the engine with its model. The seed of each parameter is fixed, so a run can
+ * be repeated; the message of a failure names the seed and the step.
  */
 #include <kunit/pins.h>
-#include <linux/capability.h>
-#include <linux/cred.h>
 #include <linux/debugfs.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
@@ -34,7 +31,7 @@ static const struct model_config model_configs[] = {
 	  { SZ_2K | SZ_1M, SZ_1K | SZ_8K | SZ_64K, SZ_4K, SZ_2K } },
 	{ "up to the last iova", 5, 2500, -(unsigned long)MODEL_WINDOW,
 	  MODEL_WINDOW, { SZ_4K | SZ_64K, SZ_2K | SZ_16K, SZ_4K, SZ_64K } },
-	{ "one domain for each table", 6, 2500, SZ_1G, MODEL_WINDOW,
+	{ "apertures", 6, 2500, SZ_1G, MODEL_WINDOW,
 	  { SZ_4K | SZ_32K, SZ_2K | SZ_32K, SZ_4K, 0 },
 	  .flags = MODEL_APERTURE },
 	{ "batches of one run", 7, 2500, SZ_1G, MODEL_WINDOW,
@@ -43,10 +40,10 @@ static const struct model_config model_configs[] = {
 	{ "batches of three runs", 8, 2500, SZ_1G, MODEL_WINDOW,
 	  { SZ_4K | SZ_16K | SZ_64K, SZ_4K, SZ_4K | SZ_64K, SZ_2K | SZ_64K },
 	  .memory_limit = 48 },
-	{ "accounts", 9, 2500, SZ_1G, MODEL_WINDOW,
+	{ "accounting", 9, 2500, SZ_1G, MODEL_WINDOW,
 	  { SZ_4K | SZ_64K, SZ_2K | SZ_16K, SZ_4K, SZ_4K },
 	  .flags = MODEL_ACCOUNT },
-	{ "accounts with a limit", 10, 2500, SZ_1G, MODEL_WINDOW,
+	{ "accounting with a limit", 10, 2500, SZ_1G, MODEL_WINDOW,
 	  { SZ_4K | SZ_64K, SZ_2K | SZ_16K, SZ_4K, SZ_4K },
 	  .limit = 150, .flags = MODEL_ACCOUNT },
 	{ "failures", 11, 2500, SZ_1G, MODEL_WINDOW,
@@ -61,18 +58,18 @@ static const struct model_config model_configs[] = {
 	  .flags = MODEL_HUGE | MODEL_FAULTS },
 	{ "long queries", 14, 400, SZ_512G, MODEL_WINDOW,
 	  { SZ_4K | SZ_64K, SZ_2K | SZ_16K, SZ_4K | SZ_64K, SZ_4K },
-	  .flags = MODEL_FAR },
+	  .flags = MODEL_LONG_QUERY },
 };
 
 KUNIT_ARRAY_PARAM_DESC(model_configs, model_configs, name);
 
-/* The first round is always the same, and so is each of the others. */
+/* Each round has a seed of its own, which depends on its number only. */
 static unsigned int random_rounds = 1;
 module_param(random_rounds, uint, 0444);
 MODULE_PARM_DESC(random_rounds,
-		 "How often each random test runs, with other numbers each time");
+		 "Number of rounds of each random test; each round has another seed");
 
-/* What the file of a failure attribute in debugfs shows. */
+/* Return the variable that a debugfs file of a fault attribute sets, or NULL. */
 static void *model_fault_attr(const char *dir, const char *name)
 {
 	struct dentry *parent = debugfs_lookup(dir, NULL), *file;
@@ -89,7 +86,7 @@ static void *model_fault_attr(const char *dir, const char *name)
 	return value;
 }
 
-/* Let any allocation fail, and say nothing of it. */
+/* Let fail_nth select any allocation, and do not log the failures. */
 static void model_set_faults(bool on)
 {
 	static const char * const dirs[] = { "failslab", "fail_iommufd" };
@@ -110,41 +107,24 @@ static void model_unset_faults(void *unused)
 	model_set_faults(false);
 }
 
-/* Nobody who may lock any amount of memory is counted. */
-static void model_drop_caps(struct model_run *run)
+static void model_set_limit(struct model_run *run)
 {
-	struct cred *cred;
-
 	if (run->cfg->limit)
 		current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur =
 			run->cfg->limit * PAGE_SIZE;
-	if (!(run->cfg->flags & MODEL_ACCOUNT))
-		return;
-	cred = prepare_creds();
-	KUNIT_ASSERT_NOT_NULL(run->test, cred);
-	cap_lower(cred->cap_effective, CAP_IPC_LOCK);
-	commit_creds(cred);
-}
-
-/* Choose from the window only. */
-static void model_allow_window(struct model_run *run, struct io_pagetable *iopt)
-{
-	struct rb_root_cached tree = RB_ROOT_CACHED;
-	struct iopt_allowed *allowed = kzalloc(sizeof(*allowed), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(run->test, allowed);
-	allowed->node.start = run->cfg->base;
-	allowed->node.last = model_window_last(run);
-	interval_tree_insert(&allowed->node, &tree);
-	KUNIT_ASSERT_EQ(run->test, iopt_set_allow_iova(iopt, &tree), 0);
+	/* The engine does not charge pages of a thread with CAP_IPC_LOCK. */
+	if (run->cfg->flags & MODEL_ACCOUNT)
+		iopt_kunit_drop_ipc_lock(run->test);
 }
 
 /**
- * iopt_model_alloc() - everything that a run has, but for tables
- * @test: the test
- * @cfg: what the run is like
+ * iopt_model_alloc() - allocate a run with memory objects and domains
+ * @test: the test; it frees the run when it ends
+ * @cfg: parameters of the run
  *
- * Return: the run; it goes with the test.
+ * The caller initialises the IOASes and their accesses.
+ *
+ * Return: the run.
  */
 struct model_run *iopt_model_alloc(struct kunit *test,
 				   const struct model_config *cfg)
@@ -156,7 +136,7 @@ struct model_run *iopt_model_alloc(struct kunit *test,
 	run->seed = run->cfg->seed;
 	prandom_seed_state(&run->rnd, run->seed);
 	run->bitmap_bytes = SZ_64K;
-	if (run->cfg->flags & MODEL_FAR)
+	if (run->cfg->flags & MODEL_LONG_QUERY)
 		run->bitmap_bytes += SZ_2M;
 	run->bitmap = iopt_kunit_mmap(test, run->bitmap_bytes / PAGE_SIZE);
 	run->before = iopt_kunit_vzalloc(test, run->bitmap_bytes);
@@ -169,7 +149,7 @@ struct model_run *iopt_model_alloc(struct kunit *test,
 		iopt_model_domain_init(run, i);
 		run->now.ioas[i] = -1;
 	}
-	model_drop_caps(run);
+	model_set_limit(run);
 	run->pins = pins_count();
 	run->user_locked = atomic_long_read(&current_user()->locked_vm);
 	if (run->cfg->memory_limit)
@@ -190,13 +170,15 @@ static void model_run_begin(struct model_run *run, unsigned int round)
 	prandom_seed_state(&run->rnd, run->seed);
 	for (unsigned int i = 0; i < MODEL_IOASES; i++) {
 		iopt_init_table(&run->iopts[i]);
-		model_allow_window(run, &run->iopts[i]);
+		/* The engine then allocates IOVAs from the window only. */
+		iopt_kunit_allow(run->test, &run->iopts[i], run->cfg->base,
+				 model_window_last(run));
 		iopt_random_access_init(run, i);
 		run->now.small[i] = false;
 	}
 }
 
-/* Everything goes, in any order; the suite sees whether something is left. */
+/* Unmap and detach everything, in random order. */
 static void model_run_end(struct model_run *run)
 {
 	for (unsigned int i = 0; i < MODEL_IOASES; i++) {
@@ -244,7 +226,7 @@ static void model_step(struct model_run *run)
 	pick = model_below(run, sum);
 	for (i = 0; pick >= model_steps[i].weight; i++)
 		pick -= model_steps[i].weight;
-	iopt_model_describe(run, "nothing");
+	iopt_model_describe(run, "no call");
 	model_steps[i].step(run);
 }
 

@@ -9,11 +9,11 @@
 #include "tests/model/random_kunit.h"
 
 /**
- * iopt_random_area() - one of a table's areas
+ * iopt_random_area() - pick an area of an IOAS
  * @run: the run
- * @ioas: the table
+ * @ioas: index of the IOAS
  *
- * Return: the area, or NULL where there is none.
+ * Return: the area, or NULL if the IOAS has none.
  */
 struct model_area *iopt_random_area(struct model_run *run, unsigned int ioas)
 {
@@ -26,7 +26,10 @@ struct model_area *iopt_random_area(struct model_run *run, unsigned int ioas)
 	return picked;
 }
 
-/* A multiple of a page, or of less if that is enough, or nearly so. */
+/*
+ * Round down to a page or to the IOAS's alignment if that is smaller, and rarely to
+ * MODEL_UNIT, which may be too little.
+ */
 static unsigned long model_align_some(struct model_run *run, unsigned int ioas,
 				      unsigned long value)
 {
@@ -40,11 +43,12 @@ static unsigned long model_align_some(struct model_run *run, unsigned int ioas,
 }
 
 /**
- * iopt_random_iova() - an IOVA of the window
+ * iopt_random_iova() - pick an IOVA of the window
  * @run: the run
- * @ioas: in this table
+ * @ioas: index of the IOAS
  *
- * Return: often one where an area begins, ends, or is; mostly aligned.
+ * Return: any IOVA, or the first one of an area, or the first one after an area, or one
+ * in an area; aligned in most cases.
  */
 unsigned long iopt_random_iova(struct model_run *run, unsigned int ioas)
 {
@@ -70,10 +74,12 @@ unsigned long iopt_random_iova(struct model_run *run, unsigned int ioas)
 }
 
 /**
- * iopt_random_unuse_mm() - be no process any more, or stay one
+ * iopt_random_unuse_mm() - drop the mm of the test's thread, in some cases
  * @run: the run
  *
- * Return: for iopt_random_attach().
+ * Calls that do not access the mm of the current thread must work without one.
+ *
+ * Return: the mm for iopt_random_use_mm(), or NULL if the thread has kept it.
  */
 struct mm_struct *iopt_random_unuse_mm(struct model_run *run)
 {
@@ -86,8 +92,8 @@ struct mm_struct *iopt_random_unuse_mm(struct model_run *run)
 }
 
 /**
- * iopt_random_use_mm() - be the test's process again
- * @mm: what iopt_random_detach() gave
+ * iopt_random_use_mm() - undo iopt_random_unuse_mm()
+ * @mm: what iopt_random_unuse_mm() returned
  */
 void iopt_random_use_mm(struct mm_struct *mm)
 {
@@ -95,7 +101,7 @@ void iopt_random_use_mm(struct mm_struct *mm)
 		kthread_use_mm(mm);
 }
 
-/* Have a map in a domain of the table fail, perhaps. */
+/* With MODEL_FAULTS, make a map in a domain of the IOAS fail, in some cases. */
 static void model_fail_maps(struct model_run *run, unsigned int ioas)
 {
 	if (!(run->cfg->flags & MODEL_FAULTS))
@@ -117,7 +123,7 @@ static unsigned int model_random_mode(struct model_run *run)
 						 IOPT_PAGES_ACCOUNT_NONE;
 }
 
-/* Choose what to map: the byte of the memory where it begins is returned. */
+/* Pick the memory of a new area. Return its offset in the memory object. */
 static unsigned long model_pick_memory(struct model_run *run,
 				       struct model_area *area)
 {
@@ -125,7 +131,7 @@ static unsigned long model_pick_memory(struct model_run *run,
 	unsigned int mem = model_below(run, MODEL_PINNABLE_MEMS);
 	unsigned long offset, max;
 
-	/* What cannot be pinned keeps domains out as long as it is mapped. */
+	/* As long as an area maps memory that cannot be pinned, attaching fails. */
 	if (!model_below(run, 16))
 		mem = model_below(run, MODEL_MEMS);
 	max = run->mems[mem].npages * PAGE_SIZE;
@@ -154,7 +160,7 @@ static unsigned long model_pick_memory(struct model_run *run,
 	return offset;
 }
 
-/* Where to map it: often so that large leaves are possible, and it is free. */
+/* Pick the IOVA of a new area: in most cases a free one, often one for large leaves. */
 static void model_pick_iova(struct model_run *run, struct model_area *area,
 			    unsigned long offset)
 {
@@ -218,7 +224,7 @@ void iopt_random_map(struct model_run *run)
 	offset = model_pick_memory(run, &area);
 	model_pick_iova(run, &area, offset);
 	map.iova = area.iova;
-	iopt_model_describe(run, "table %u: map %#lx, %#lx bytes of %s from %#lx on",
+	iopt_model_describe(run, "IOAS %u: map %#lx, %#lx bytes of %s at offset %#lx",
 			    area.ioas, area.iova, area.length,
 			    run->mems[run->next.pages[area.pages].mem].name, offset);
 	allowed = iopt_model_add_area(run, &run->next, &area);
@@ -229,7 +235,7 @@ void iopt_random_map(struct model_run *run)
 		run->now = run->next;
 }
 
-/* Whether there is room for an area, aligned as its memory is. */
+/* Check if the window has a free range for an area at the alignment of its memory. */
 static bool model_has_room(struct model_run *run, const struct model_area *area,
 			   unsigned long address)
 {
@@ -249,7 +255,7 @@ static bool model_has_room(struct model_run *run, const struct model_area *area,
 	return false;
 }
 
-/* The last one is in the way of all of them, if there is no better place. */
+/* The IOVA is not yet known, and does not matter for the pages to pin and charge. */
 static unsigned int model_resources_anywhere(struct model_run *run,
 					     const struct model_area *area)
 {
@@ -263,7 +269,7 @@ static unsigned int model_resources_anywhere(struct model_run *run,
 }
 
 /**
- * iopt_random_map_anywhere() - map memory and have the IOVA chosen
+ * iopt_random_map_anywhere() - map memory at an IOVA that the engine allocates
  * @run: the run
  */
 void iopt_random_map_anywhere(struct model_run *run)
@@ -282,7 +288,7 @@ void iopt_random_map_anywhere(struct model_run *run)
 	area.pages = pages;
 	offset = model_pick_memory(run, &area);
 	mem = &run->mems[run->next.pages[pages].mem];
-	iopt_model_describe(run, "table %u: map %#lx bytes of %s from %#lx on",
+	iopt_model_describe(run, "IOAS %u: map %#lx bytes of %s at offset %#lx",
 			    area.ioas, area.length, mem->name, offset);
 	align = iopt_model_align(run, &run->now, area.ioas);
 	if ((area.length | offset) & (align - 1))
@@ -299,18 +305,20 @@ void iopt_random_map_anywhere(struct model_run *run)
 	if (area.iova < max(run->cfg->base, PAGE_SIZE) ||
 	    model_last(&area) > model_window_last(run) ||
 	    model_last(&area) < area.iova)
-		iopt_model_fail(run, "chose iova %#lx", area.iova);
+		iopt_model_fail(run, "allocated iova %#lx, which is not allowed",
+				area.iova);
+	/* Remove what model_resources_anywhere() has added. */
 	for (unsigned int i = 0; i < MODEL_AREAS; i++)
 		if (!run->now.areas[i].length)
 			run->next.areas[i].length = 0;
 	if (iopt_model_add_area(run, &run->next, &area))
-		iopt_model_fail(run, "chose iova %#lx, which cannot be",
+		iopt_model_fail(run, "allocated iova %#lx, which cannot be mapped",
 				area.iova);
 	run->now = run->next;
 }
 
 /**
- * iopt_random_copy() - map what is mapped, in the same table or another one
+ * iopt_random_copy() - map memory of an IOAS again, in any IOAS
  * @run: the run
  */
 void iopt_random_copy(struct model_run *run)
@@ -341,7 +349,7 @@ void iopt_random_copy(struct model_run *run)
 				model_window_last(run) - src_iova + 1);
 	}
 	model_pick_iova(run, &to, src_iova - run->cfg->base);
-	iopt_model_describe(run, "table %u: copy %#lx, %#lx bytes, to table %u, %#lx",
+	iopt_model_describe(run, "IOAS %u: copy %#lx, %#lx bytes, to IOAS %u, %#lx",
 			    src, src_iova, to.length, to.ioas, to.iova);
 	allowed = iopt_model_copy(run, &run->next, &to, src, src_iova);
 	allowed = allowed ?: iopt_model_resources(run, &run->next);
@@ -360,7 +368,7 @@ void iopt_random_copy(struct model_run *run)
 		run->now = run->next;
 }
 
-/* Unmap in the model what was unmapped, and see how far that has to go. */
+/* Unmap a range in the model, and compare the results with those of the engine. */
 static void model_unmap(struct model_run *run, unsigned int ioas,
 			unsigned long iova, unsigned long last, int rc,
 			unsigned long bytes)
@@ -386,7 +394,7 @@ static void model_unmap(struct model_run *run, unsigned int ioas,
 	if (run->injected)
 		iopt_model_allow_dirty(run);
 	if (rc != expected || bytes != done)
-		iopt_model_fail(run, "gave %d and %#lx bytes, not %d and %#lx",
+		iopt_model_fail(run, "returned %d and %#lx bytes, not %d and %#lx",
 				rc, bytes, expected, done);
 }
 
@@ -397,7 +405,7 @@ static void model_call_unmap(struct model_run *run, unsigned int ioas,
 	struct mm_struct *mm;
 	int rc;
 
-	iopt_model_describe(run, "table %u: unmap %#lx-%#lx", ioas, iova, last);
+	iopt_model_describe(run, "IOAS %u: unmap %#lx-%#lx", ioas, iova, last);
 	mm = iopt_random_unuse_mm(run);
 	iopt_model_begin(run);
 	rc = iopt_unmap_iova(&run->iopts[ioas], iova, last - iova + 1,
@@ -408,16 +416,16 @@ static void model_call_unmap(struct model_run *run, unsigned int ioas,
 }
 
 /**
- * iopt_random_unmap_all() - unmap everything
+ * iopt_random_unmap_all() - unmap every area of an IOAS
  * @run: the run
- * @ioas: of this table
+ * @ioas: index of the IOAS
  */
 void iopt_random_unmap_all(struct model_run *run, unsigned int ioas)
 {
 	unsigned long bytes = 1;
 	int rc;
 
-	iopt_model_describe(run, "table %u: unmap all", ioas);
+	iopt_model_describe(run, "IOAS %u: unmap all", ioas);
 	iopt_model_begin(run);
 	rc = iopt_unmap_all(&run->iopts[ioas], &bytes);
 	iopt_model_end(run, rc, MODEL_OK | MODEL_ALWAYS);
@@ -425,7 +433,7 @@ void iopt_random_unmap_all(struct model_run *run, unsigned int ioas)
 }
 
 /**
- * iopt_random_unmap() - unmap areas, nothing, or what cannot be unmapped
+ * iopt_random_unmap() - unmap a range of whole areas, or any range
  * @run: the run
  */
 void iopt_random_unmap(struct model_run *run)
@@ -455,7 +463,7 @@ void iopt_random_unmap(struct model_run *run)
 	model_call_unmap(run, ioas, iova, last);
 }
 
-/* Cut in the model, and tell what that may give. */
+/* Split after @iova in the model. Return the set of results that are right. */
 static unsigned int model_split(struct model_run *run, unsigned int ioas,
 				unsigned long iova)
 {
@@ -485,7 +493,7 @@ static unsigned int model_split(struct model_run *run, unsigned int ioas,
 }
 
 /**
- * iopt_random_split() - make two areas of one
+ * iopt_random_split() - split up to two areas
  * @run: the run
  */
 void iopt_random_split(struct model_run *run)
@@ -497,7 +505,7 @@ void iopt_random_split(struct model_run *run)
 
 	if (iopt_model_room(&run->now) < 6)
 		return;
-	/* With failures it could not be told how many were done. */
+	/* After an injected failure it is unknown how many areas are split. */
 	if (!(run->cfg->flags & MODEL_FAULTS))
 		n += model_below(run, 2);
 	run->next = run->now;
@@ -508,8 +516,8 @@ void iopt_random_split(struct model_run *run)
 		if (allowed == MODEL_OK)
 			allowed = model_split(run, ioas, iovas[i]);
 	}
-	iopt_model_describe(run, "table %u: cut behind %#lx%s", ioas, iovas[0],
-			    n == 2 ? " and another" : "");
+	iopt_model_describe(run, "IOAS %u: split after %#lx%s", ioas, iovas[0],
+			    n == 2 ? " and another IOVA" : "");
 	iopt_model_begin(run);
 	rc = iopt_split_areas(&run->iopts[ioas], iovas, n);
 	iopt_model_end(run, rc, allowed);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the engine's model test share: see iopt_random_kunit.c.
+ * The model of the engine, and the random test that compares both: see
+ * iopt_model_kunit.c and iopt_random_kunit.c.
  */
 #ifndef __RANDOM_KUNIT_H
 #define __RANDOM_KUNIT_H
@@ -13,39 +14,39 @@
 #include "iopt.h"
 #include "tests/iopt_kunit.h"
 
-/* Bytes of IOVA that the model's arrays have an element for. */
+/* Bytes of IOVA for each element of &model_domain.expected. */
 #define MODEL_UNIT		SZ_1K
 
 #define MODEL_IOASES		3
 #define MODEL_DOMAINS		4
 #define MODEL_MEMS		7
-/* Those in front have no holes, but for the end of the file. */
+/* Memory objects from 0 on without holes, except at the end of the file. */
 #define MODEL_PINNABLE_MEMS		5
 #define MODEL_FILE_HOLE		8
 #define MODEL_AREAS		48
 #define MODEL_PINS		10
 #define MODEL_PAGES_ACCESSES		64
-/* Pages that a memory has at most. */
+/* Maximum pages of a memory object. */
 #define MODEL_MAX_PAGES		576
-/* Bytes that are copied at a time at most. */
+/* Maximum bytes of one iopt_rw(). */
 #define MODEL_MAX_DATA		SZ_32K
-/* Pages that are pinned at a time at most. */
+/* Maximum pages of one iopt_pin_pages(). */
 #define MODEL_MAX_OUT		64
-/* Folios that there are at most. */
+/* Maximum folios of all memory objects. */
 #define MODEL_FOLIOS		512
 
-/* What a map that fails because the test wants it fails with. */
+/* Error of the call that &model_domain.fail selects. */
 #define MODEL_MAP_ERRNO		(-EXDEV)
 
 /**
- * struct model_mem - memory that can be mapped
- * @name: for messages
- * @npages: its length
- * @page: its pages, each with a reference; NULL where there is none
- * @address: where the test's process has it, or 0
- * @file: the file that it is, or NULL
- * @readonly: the process must not write it
- * @folio: of each page the index of its folio
+ * struct model_mem - a memory object, which areas can map
+ * @name: name for messages
+ * @npages: length in pages
+ * @page: its pages, each with a reference; NULL for a hole
+ * @address: address in the mm of the test, or 0 for a file that is not mapped there
+ * @file: the file to map, or NULL for user memory
+ * @readonly: the test's mm maps the memory without write permission
+ * @folio: by page: index of its folio in &model_run.folios
  */
 struct model_mem {
 	const char *name;
@@ -58,11 +59,11 @@ struct model_mem {
 };
 
 /**
- * struct model_folio - what pages belong to, in any memory
+ * struct model_folio - a folio of any memory object
  * @folio: the folio
- * @pins: how often the model has it pinned, by all of its pages
- * @written: how often of these by somebody who may write
- * @were_written: what that was a step ago
+ * @pins: expected pins of the folio: the sum of the pins of its pages
+ * @written: expected pins of the folio that are for writing
+ * @were_written: @written before the current step
  */
 struct model_folio {
 	struct folio *folio;
@@ -72,14 +73,14 @@ struct model_folio {
 };
 
 /**
- * struct model_pages - an iopt_pages
- * @mem: index of the memory
- * @first: page of that where it begins
- * @npages: its length
- * @writable: pinned for writing
- * @mode: how it is counted
+ * struct model_pages - model of an iopt_pages
+ * @mem: index of the memory object
+ * @first: first page, in the memory object
+ * @npages: length in pages
+ * @writable: pages are pinned for writing
+ * @mode: enum iopt_account_mode
  *
- * Its index is what areas know it by. It is there as long as one does.
+ * Areas refer to it by its index. An element that no area refers to is unused.
  */
 struct model_pages {
 	u8 mem;
@@ -90,12 +91,12 @@ struct model_pages {
 };
 
 /**
- * struct model_area - an area
- * @length: bytes, or 0 where there is no area
- * @iova: first byte
- * @start_byte: where it begins in the pages
- * @ioas: index of the table
- * @pages: index of the pages
+ * struct model_area - model of an area
+ * @length: length in bytes, or 0 if the element is unused
+ * @iova: first IOVA
+ * @start_byte: offset of the area in its pages, in bytes
+ * @ioas: index of the IOAS
+ * @pages: index of the struct model_pages
  * @prot: IOMMU_READ and IOMMU_WRITE
  */
 struct model_area {
@@ -108,12 +109,12 @@ struct model_area {
 };
 
 /**
- * struct model_hold - pages that are pinned through an area
- * @users: how often, or 0 where nothing is held
- * @area: index of the area
+ * struct model_pages_access - model of an iopt_pages_access
+ * @users: number of pins of the range, or 0 if the element is unused
+ * @area: index of the area that the pages are pinned through
  * @first: first page index
  * @last: last page index
- * @writable: by one who writes
+ * @writable: at least one of the pins was for writing
  */
 struct model_pages_access {
 	unsigned int users;
@@ -124,10 +125,10 @@ struct model_pages_access {
 };
 
 /**
- * struct model_pin - a call of iopt_pin_pages() that has not been undone
- * @length: bytes, or 0 where there is none
- * @iova: first byte
- * @ioas: index of the table
+ * struct model_pin - a call of iopt_pin_pages() that is still to be undone
+ * @length: length in bytes, or 0 if the element is unused
+ * @iova: first IOVA
+ * @ioas: index of the IOAS
  */
 struct model_pin {
 	unsigned long length;
@@ -136,17 +137,17 @@ struct model_pin {
 };
 
 /**
- * struct model_state - what the engine should have
- * @areas: all areas
- * @pages: what they map
- * @pages_accesses: what in-kernel users hold
- * @pins: the calls it comes from
- * @small: by table: large pages are disabled
- * @access: by table: alignment of its access, or 0 where it has none
- * @ioas: by domain: index of the table that it is in, or -1
- * @tracked: by domain: tracking is on
+ * struct model_state - expected state of the engine
+ * @areas: the areas of every IOAS
+ * @pages: the memory that @areas map
+ * @pages_accesses: ranges of pages that accesses have pinned
+ * @pins: the calls of iopt_pin_pages() that pinned @pages_accesses
+ * @small: by IOAS: large pages are disabled
+ * @access: by IOAS: alignment of its access, or 0 if it has none
+ * @ioas: by domain: index of the IOAS that it is attached to, or -1
+ * @tracked: by domain: dirty tracking is enabled
  *
- * Can be copied: a step that may fail works on a copy.
+ * A step that may fail works on a copy of the state.
  */
 struct model_state {
 	struct model_area areas[MODEL_AREAS];
@@ -161,13 +162,13 @@ struct model_state {
 
 /**
  * struct model_granule - an entry of a domain's page table
- * @phys: what it translates to
+ * @phys: physical address
  * @leaf: index of the first granule of its leaf
- * @n: granules of the leaf, or 0 where nothing is mapped
- * @prot: what a device may do
- * @dirty: of the first granule of a leaf: a device wrote the leaf
- * @cached: of the first granule: the IOTLB knows that it is dirty, and will
- *	not set @dirty again until it is flushed
+ * @n: number of granules of its leaf, or 0 if the granule is unmapped
+ * @prot: IOMMU_READ and IOMMU_WRITE
+ * @dirty: dirty bit of the leaf; valid in its first granule
+ * @cached: the IOTLB has cached the leaf as dirty, so a write does not set @dirty
+ *	until the IOTLB is flushed; valid in the first granule of the leaf
  */
 struct model_granule {
 	phys_addr_t phys;
@@ -178,21 +179,26 @@ struct model_granule {
 	bool cached;
 };
 
-/* In &model_domain.expected: must be told as dirty, may be told as dirty. */
+/*
+ * Values of &model_domain.expected: the next query must report the unit as dirty; the
+ * next query may report it.
+ */
 #define MODEL_MUST		BIT(0)
 #define MODEL_MAY		BIT(1)
 
 /**
- * struct model_domain - an IOMMU that is an array
- * @domain: what the engine sees
- * @run: whose it is
- * @shift: log2 of a granule
- * @nr: granules that there are
- * @mapped: how many are
+ * struct model_domain - a domain whose page table is an array
+ * @domain: the domain
+ * @run: the run that it belongs to
+ * @shift: log2 of the size of a granule
+ * @nr: number of granules
+ * @mapped: number of mapped granules
  * @granules: the page table
- * @tracking: dirty bits are set
- * @fail: the call to map that fails, counting down to 1; 0 for none
- * @expected: by unit: what the next query has to tell
+ * @tracking: the driver has dirty tracking enabled
+ * @fail: number of calls of map_pages up to the one that fails with MODEL_MAP_ERRNO;
+ *	0 for none
+ * @expected: by MODEL_UNIT: expected result of the next query, MODEL_MUST and
+ *	MODEL_MAY
  */
 struct model_domain {
 	struct iommu_domain domain;
@@ -206,23 +212,28 @@ struct model_domain {
 	u8 *expected;
 };
 
-#define MODEL_FAULTS	BIT(0)	/* make allocations and maps fail */
-#define MODEL_ACCOUNT	BIT(1)	/* count pages, in all ways there are */
-#define MODEL_HUGE	BIT(2)	/* have a memory with a folio of 2 MiB */
-#define MODEL_APERTURE	BIT(3)	/* domains translate the window only */
-#define MODEL_FAR	BIT(4)	/* queries of more than one window */
+/* Make allocations and maps fail. */
+#define MODEL_FAULTS	BIT(0)
+/* Charge pages, by each enum iopt_account_mode but IOPT_PAGES_ACCOUNT_TYPE1. */
+#define MODEL_ACCOUNT	BIT(1)
+/* One memory object has a folio of 2 MiB. */
+#define MODEL_HUGE	BIT(2)
+/* The aperture of the domains is the run's window of IOVAs. */
+#define MODEL_APERTURE	BIT(3)
+/* Query ranges whose bitmaps are larger than the window that the engine pins. */
+#define MODEL_LONG_QUERY	BIT(4)
 
 /**
- * struct model_row - a run
- * @name: what is special
- * @seed: of the random numbers
- * @steps: how many
- * @base: first IOVA of the window that is used
- * @bytes: its length
- * @pgsizes: leaf sizes of each domain, 0 where there is none
- * @memory_limit: bytes that a batch may take, or 0 for the usual limit
- * @limit: RLIMIT_MEMLOCK in pages, or 0 for none
- * @flags: MODEL_*
+ * struct model_config - parameters of a run
+ * @name: name of the test parameter
+ * @seed: seed of the random numbers
+ * @steps: number of steps
+ * @base: first IOVA of the window that the run uses
+ * @bytes: size of the window
+ * @pgsizes: by domain: bitmap of its leaf sizes, 0 for no such domain
+ * @memory_limit: iopt_test_memory_limit, or 0 for its default
+ * @limit: RLIMIT_MEMLOCK in pages, or 0 to keep the one that the thread has
+ * @flags: MODEL_FAULTS, MODEL_ACCOUNT, MODEL_HUGE, MODEL_APERTURE, MODEL_LONG_QUERY
  */
 struct model_config {
 	const char *name;
@@ -237,10 +248,10 @@ struct model_config {
 };
 
 /**
- * struct model_access - the in-kernel user of a table
- * @access: what the engine sees
- * @run: whose it is
- * @ioas: index of the table
+ * struct model_access - the access of an IOAS
+ * @access: the access
+ * @run: the run that it belongs to
+ * @ioas: index of the IOAS
  */
 struct model_access {
 	struct iopt_access access;
@@ -249,37 +260,38 @@ struct model_access {
 };
 
 /**
- * struct model_run - a run
+ * struct model_run - a run: the engine's objects and the model of them
  * @test: the test
- * @cfg: what it does
- * @seed: of the random numbers
- * @rnd: the random numbers
- * @step: which step it is at
- * @what: what that step does, for messages
- * @failed: how much was wrong: the run ends
- * @iopts: the tables
- * @accesses: their in-kernel users
- * @domains: what tables may get
- * @mems: what can be mapped
- * @folios: what it consists of
- * @nr_folios: how many that are
- * @now: what there is to be
- * @next: what it is going to be if the step succeeds
- * @driver_failed: a domain failed a map in this step
- * @injected: an allocation failed in this step
- * @no_faults: nothing is to fail now
- * @fail_nth: which allocation of this step is to fail, or 0
- * @pins: pins of the system without the run's
- * @user_locked: pages of the user without the run's
- * @used_pages: the engine's iopt_pages for each of the model's, while checking
- * @out_pages: what iopt_pin_pages() gave, and what it should have given
+ * @cfg: parameters of the run
+ * @seed: seed of @rnd
+ * @rnd: state of the random numbers
+ * @step: index of the current step
+ * @description: description of the current step, for messages
+ * @failed: number of failures; the run ends if it is not 0
+ * @iopts: the IOVA spaces
+ * @accesses: by IOAS: its access
+ * @domains: the domains
+ * @mems: the memory objects
+ * @folios: the folios of @mems
+ * @nr_folios: number of @folios
+ * @now: expected state
+ * @next: expected state if the current step succeeds
+ * @driver_failed: a domain made a map of the current step fail
+ * @injected: an allocation of the current step failed
+ * @fail_nth: the allocation of the current step that fails, or 0
+ * @no_faults: do not make allocations fail
+ * @pins: number of pins of the system without those of the run
+ * @user_locked: number of pages that the user has locked without those of the run
+ * @used_pages: by index of struct model_pages: the iopt_pages that it models; set and
+ *	used by iopt_model_check() only
+ * @out_pages: pages that iopt_pin_pages() returned, then MODEL_MAX_OUT expected pages
  * @data: bytes to copy
- * @bitmap: user memory for dirty bits
- * @bitmap_bytes: its length
- * @before: what is in it
- * @after: what is in it after a query
- * @must: bits that have to be set
- * @may: bits that may be set
+ * @bitmap: address of user memory for the bitmaps of queries
+ * @bitmap_bytes: size of @bitmap, @before, @after, @must and @may
+ * @before: contents of @bitmap before a query
+ * @after: contents of @bitmap after a query
+ * @must: bits that a query must set
+ * @may: bits that a query may set
  */
 struct model_run {
 	struct kunit *test;
@@ -287,7 +299,7 @@ struct model_run {
 	u32 seed;
 	struct rnd_state rnd;
 	unsigned int step;
-	char what[160];
+	char description[160];
 	unsigned int failed;
 
 	struct io_pagetable iopts[MODEL_IOASES];
@@ -332,7 +344,7 @@ static inline unsigned long model_window_last(const struct model_run *run)
 	return run->cfg->base + run->cfg->bytes - 1;
 }
 
-/* The area behind @area in the array, or the first, of those of a table. */
+/* Return the next area of an IOAS in the array after @area, or its first if NULL. */
 static inline struct model_area *model_next_area(struct model_state *state,
 						 struct model_area *area,
 						 int ioas)
@@ -369,7 +381,7 @@ bool iopt_model_domain_write(struct model_domain *md, unsigned long iova,
 			     unsigned long *start, unsigned long *last);
 
 /* iopt_model_kunit.c */
-/* What a call may give, as bits. */
+/* Sets of results that a call may return. */
 #define MODEL_OK	BIT(0)
 #define MODEL_EINVAL	BIT(1)
 #define MODEL_EEXIST	BIT(2)
@@ -381,7 +393,9 @@ bool iopt_model_domain_write(struct model_domain *md, unsigned long iova,
 #define MODEL_EOVERFLOW	BIT(8)
 #define MODEL_ENOSPC	BIT(9)
 #define MODEL_EXDEV	BIT(10)
-#define MODEL_ALWAYS	BIT(30)	/* the same if an allocation fails */
+/* The set is the same if an allocation fails. */
+#define MODEL_ALWAYS	BIT(30)
+/* A result without a bit of its own. */
 #define MODEL_EOTHER	BIT(31)
 
 unsigned int iopt_model_outcome(int rc);
@@ -415,6 +429,12 @@ void iopt_model_pages_access_range(const struct model_state *state,
 				   unsigned long *iova, unsigned long *last);
 
 /* iopt_model_check_kunit.c */
+
+/**
+ * struct model_need - pages that a state of the model requires to be pinned
+ * @mode: by enum iopt_account_mode: number of pages
+ * @fault: at least one of the pages cannot be pinned
+ */
 struct model_need {
 	unsigned long mode[3];
 	bool fault;

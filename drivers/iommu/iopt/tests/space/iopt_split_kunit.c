@@ -228,7 +228,7 @@ static void split_check(struct split_run *run)
 	}
 	KUNIT_EXPECT_EQ(run->test, iopt_kunit_check_pins(ik->pins + pages),
 			ik->pins + pages);
-	KUNIT_EXPECT_EQ(run->test, run->kd.broken, 0);
+	KUNIT_EXPECT_EQ(run->test, run->kd.misuses, 0);
 }
 
 static void split_destroy(struct split_run *run)
@@ -238,7 +238,7 @@ static void split_destroy(struct split_run *run)
 		KUNIT_EXPECT_EQ(run->test, iopt_kunit_domain_mapped(&run->kd), 0);
 		iopt_table_remove_domain(&run->iopt, &run->kd.domain);
 	}
-	KUNIT_EXPECT_EQ(run->test, run->kd.broken, 0);
+	KUNIT_EXPECT_EQ(run->test, run->kd.misuses, 0);
 	iopt_destroy_table(&run->iopt);
 }
 
