@@ -19,6 +19,8 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 .PHONY: help demo demo-prod test kernel debug-kernel peer prod-kernel \
 	kcsan-kernel uml vm kunit selftest kcsan bench check figures series \
 	series-check clean apply apply-peer base tools
+	kcsan-kernel uml vm kunit selftest kcsan bench check series clean apply \
+	apply-peer base tools install-tree
 
 help:
 	@echo 'make demo          migrate a process under DMA over every backend, in a VM'
@@ -41,6 +43,8 @@ help:
 	@echo 'make figures       measure, and write Documentation/driver-api/iommufd-figures.rst'
 	@echo 'make series        the series as patches           build/series'
 	@echo 'make series-check  build and test the series patch by patch (an hour or more)'
+	@echo 'make install-tree DIR=...  put the series into another Linux 6.12.y tree;'
+	@echo '                   DRY_RUN=1 only reports, REMOVE=1 takes it out'
 	@echo 'make clean         remove build/'
 
 base:
@@ -111,6 +115,8 @@ series: apply
 
 series-check: apply
 	@$(S)/series-check
+install-tree:
+	@$(S)/install-tree $(if $(DRY_RUN),-n) $(if $(REMOVE),-R) "$$DIR"
 
 test:
 	@$(S)/test

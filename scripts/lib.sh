@@ -5,6 +5,14 @@ set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$top/build
 jobs=${JOBS:-$(nproc)}
+
+# The opening comment of a script is its help.
+usage() { awk 'NR > 2 && !/^#/ { exit } NR > 2 && (n || $0 != "#") { n++; sub(/^# ?/, ""); print }' "$0"; }
+
+case ${1:-} in
+-h | --help) usage; exit 0 ;;
+esac
+
 mkdir -p "$build"
 
 say() { printf '==> %s\n' "$*"; }
