@@ -20,7 +20,7 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 	kcsan-kernel uml vm kunit selftest kcsan bench check figures series \
 	series-check clean apply apply-peer base tools
 	kcsan-kernel uml vm kunit selftest kcsan bench check series clean apply \
-	apply-peer base tools install-tree
+	apply-peer base tools install-tree deb
 
 help:
 	@echo 'make demo          migrate a process under DMA over every backend, in a VM'
@@ -45,6 +45,7 @@ help:
 	@echo 'make series-check  build and test the series patch by patch (an hour or more)'
 	@echo 'make install-tree DIR=...  put the series into another Linux 6.12.y tree;'
 	@echo '                   DRY_RUN=1 only reports, REMOVE=1 takes it out'
+	@echo 'make deb           Debian packages of the kernel   build/deb; CONFIG=FILE|debian|prod'
 	@echo 'make clean         remove build/'
 
 base:
@@ -117,6 +118,9 @@ series-check: apply
 	@$(S)/series-check
 install-tree:
 	@$(S)/install-tree $(if $(DRY_RUN),-n) $(if $(REMOVE),-R) "$$DIR"
+
+deb:
+	@$(S)/deb
 
 test:
 	@$(S)/test

@@ -46,6 +46,16 @@ use_ccache()
 	export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=3G
 }
 
+# progress KIND: of the output of make a line for every 200 steps, and errors and
+# warnings as they are
+progress()
+{
+	awk -v kind="$1" '
+		/^  [A-Z0-9]+ +(\[M\] )?[^ ]/ { if (++n % 200 == 0) { print "    build/" kind ": " n " steps, " $NF; fflush() } next }
+		/^make(\[[0-9]+\])?: (Entering|Leaving)/ || /^  GEN / || /^Kernel: / || /^$/ { next }
+		/warning:|error:|Error |undefined reference|ERROR:/ { print; fflush() }'
+}
+
 # kconfig OUT ARCH OPTION...: a configuration in OUT with these options, all
 # others at the least. One that it does not take is an error: what silently was
 # not built was not checked.
