@@ -18,35 +18,44 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-prod test kernel debug-kernel peer prod-kernel \
 	kcsan-kernel uml vm kunit selftest kcsan bench check figures series \
-	series-check clean apply apply-peer base tools
-	kcsan-kernel uml vm kunit selftest kcsan bench check series clean apply \
-	apply-peer base tools install-tree deb
+	series-check install-tree deb clean apply apply-peer base tools
 
 help:
 	@echo 'make demo          migrate a process under DMA over every backend, in a VM'
 	@echo 'make demo-prod     the same on a kernel in the configuration of Debian'
 	@echo 'make test          everything; closes with "N passed, N failed, N skipped"'
-	@echo 'make kernel        the kernel with the series      build/x86'
-	@echo 'make debug-kernel  the same with KASAN, lockdep    build/debug'
-	@echo 'make peer          the base with the mock devices  build/peer'
-	@echo 'make prod-kernel   the series as modules, Debian'"'"'s options  build/prod'
-	@echo 'make kcsan-kernel  the series with KCSAN          build/kcsan'
-	@echo 'make uml           User-Mode Linux                 build/um'
-	@echo 'make vm CMD="..."  boot and run a command (scripts/vm gives its exit status);'
-	@echo '                   KERNEL=x86|debug|peer|um|prod|kcsan'
-	@echo '                   MEM=2G CPUS=2 IOMMU=vtd|none ICOUNT=1 TIMEOUT=300 APPEND="..."'
 	@echo 'make kunit         KUnit suites on UML, plain and debug kernel'
 	@echo 'make selftest      kselftests on plain and debug kernel'
 	@echo 'make kcsan         the race tests on the kernel with KCSAN'
 	@echo 'make bench         figures, ours to the peer, in instructions'
 	@echo 'make check         style, sparse, W=1, documentation, options, series'
 	@echo 'make figures       measure, and write Documentation/driver-api/iommufd-figures.rst'
+	@echo 'make vm CMD="..."  boot and run a command (scripts/vm gives its exit status);'
+	@echo '                   KERNEL=x86|debug|peer|um|prod|kcsan|deb'
+	@echo '                   MEM=2G CPUS=2 IOMMU=vtd|none ICOUNT=1 TIMEOUT=300 APPEND="..."'
+	@echo
+	@echo 'make kernel        the kernel with the series      build/x86'
+	@echo 'make debug-kernel  the same with KASAN, lockdep    build/debug'
+	@echo 'make peer          the base with the mock devices  build/peer'
+	@echo "make prod-kernel   the series as modules, Debian's options  build/prod"
+	@echo 'make kcsan-kernel  the series with KCSAN           build/kcsan'
+	@echo 'make uml           User-Mode Linux                 build/um'
+	@echo 'make tools         programs and tests for the VM   build/tools, build/selftests'
+	@echo
 	@echo 'make series        the series as patches           build/series'
 	@echo 'make series-check  build and test the series patch by patch (an hour or more)'
 	@echo 'make install-tree DIR=...  put the series into another Linux 6.12.y tree;'
 	@echo '                   DRY_RUN=1 only reports, REMOVE=1 takes it out'
-	@echo 'make deb           Debian packages of the kernel   build/deb; CONFIG=FILE|debian|prod'
+	@echo 'make deb           Debian packages of the kernel   build/deb;'
+	@echo '                   CONFIG=FILE|debian|prod'
+	@echo
+	@echo 'make base          unpack the base                 build/base'
+	@echo 'make apply         the base with the series        build/linux'
+	@echo 'make apply-peer    the same for the peer kernel    build/peer-linux'
 	@echo 'make clean         remove build/'
+	@echo 'make help          this list'
+	@echo
+	@echo 'Every script in scripts/ has --help.'
 
 base:
 	@$(S)/packages

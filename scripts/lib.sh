@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What every script here starts with: places, messages, the build lock.
+# Every shell script here sources this file first: places, messages, --help, the
+# build lock.
 
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -18,8 +19,8 @@ mkdir -p "$build"
 say() { printf '==> %s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
-# Kernel builds share the source trees and two cores: one at a time. A script
-# that holds the lock passes it on to the scripts that it runs.
+# Kernel builds share the source trees: one at a time. A script that holds the lock
+# passes it on to the scripts that it runs.
 build_lock()
 {
 	[ -n "${SERIES_LOCKED:-}" ] && return
@@ -56,8 +57,8 @@ progress()
 		/warning:|error:|Error |undefined reference|ERROR:/ { print; fflush() }'
 }
 
-# kconfig OUT ARCH OPTION...: a configuration in OUT with these options, all
-# others at the least. One that it does not take is an error: what silently was
+# kconfig OUT ARCH OPTION...: a configuration in OUT with these options, and all
+# others off. An option that it does not take is an error: code that silently was
 # not built was not checked.
 kconfig()
 {
