@@ -13,6 +13,13 @@
 #include <linux/vfio.h>
 #include "precopy.h"
 
+/* VFIO refuses a device that is open by a group, and one that is open already. */
+static const char *bind_hint(int error)
+{
+	return error == EBUSY || error == EINVAL ?
+	       " (is it in use by another process?)" : interrupts_hint(error);
+}
+
 static int bind_device(struct backend *b, const struct vfio_device *dev,
 		       __u32 *id)
 {
@@ -35,7 +42,7 @@ static int bind_device(struct backend *b, const struct vfio_device *dev,
 	bind.iommufd = b->container;
 	if (ioctl(b->device, VFIO_DEVICE_BIND_IOMMUFD, &bind))
 		return fail(EXIT_SETUP, "iommufd: binding %s: %m%s", dev->name,
-			    interrupts_hint(errno));
+			    bind_hint(errno));
 	*id = bind.out_devid;
 	return 0;
 }

@@ -147,7 +147,7 @@ edu_tests()
 	group=$(readlink "$1/iommu_group")
 	exec 3<>"/dev/vfio/${group##*/}"
 	prints "edu in use" 1 "$edu" "^  type1       no: /dev/vfio/${group##*/} is in use" \
-		'^  compat      no: .*is in use'
+		'^  compat      no: .*is in use' '^  iommufd     no: .*in use'
 	exec 3<&-
 	prints "edu, not in use any more" 1 "$edu" '^  type1       no: each mapped page'
 }
