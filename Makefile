@@ -18,7 +18,7 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-prod test kernel debug-kernel peer prod-kernel \
 	kcsan-kernel uml vm kunit selftest kcsan bench check figures series \
-	series-check install-tree deb clean apply apply-peer base tools
+	series-check install-tree deb coverage coverage-kernel clean apply apply-peer base tools
 
 help:
 	@echo 'make demo          migrate a process under DMA over every backend, in a VM'
@@ -27,11 +27,12 @@ help:
 	@echo 'make kunit         KUnit suites on UML, plain and debug kernel'
 	@echo 'make selftest      kselftests on plain and debug kernel'
 	@echo 'make kcsan         the race tests on the kernel with KCSAN'
+	@echo 'make coverage      lines and branches that the tests execute, by file'
 	@echo 'make bench         figures, ours to the peer, in instructions'
 	@echo 'make check         style, sparse, W=1, documentation, options, series'
 	@echo 'make figures       measure, and write Documentation/driver-api/iommufd-figures.rst'
 	@echo 'make vm CMD="..."  boot and run a command (scripts/vm gives its exit status);'
-	@echo '                   KERNEL=x86|debug|peer|um|prod|kcsan|deb'
+	@echo '                   KERNEL=x86|debug|peer|um|prod|kcsan|coverage|deb'
 	@echo '                   MEM=2G CPUS=2 IOMMU=vtd|none ICOUNT=1 TIMEOUT=300 APPEND="..."'
 	@echo
 	@echo 'make kernel        the kernel with the series      build/x86'
@@ -39,6 +40,7 @@ help:
 	@echo 'make peer          the base with the mock devices  build/peer'
 	@echo "make prod-kernel   the series as modules, Debian's options  build/prod"
 	@echo 'make kcsan-kernel  the series with KCSAN           build/kcsan'
+	@echo 'make coverage-kernel  the series with gcov        build/coverage'
 	@echo 'make uml           User-Mode Linux                 build/um'
 	@echo 'make tools         programs and tests for the VM   build/tools, build/selftests'
 	@echo
@@ -85,6 +87,9 @@ prod-kernel: apply
 kcsan-kernel: apply
 	@$(S)/build kcsan
 
+coverage-kernel: apply
+	@$(S)/build coverage
+
 tools: apply
 	@$(S)/build-tools
 	@$(S)/base-selftests
@@ -108,6 +113,9 @@ selftest: kernel debug-kernel tools
 
 kcsan: kcsan-kernel tools
 	@$(S)/run-kcsan
+
+coverage: coverage-kernel tools
+	@$(S)/run-coverage
 
 bench: kernel peer tools
 	@$(S)/run-bench
