@@ -18,7 +18,8 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-prod test kernel debug-kernel peer prod-kernel \
 	kcsan-kernel uml vm kunit selftest kcsan bench check figures series \
-	series-check install-tree deb coverage coverage-kernel clean apply apply-peer base tools
+	series-check install-tree deb coverage \
+	coverage-kernel clean apply apply-peer base tools
 
 help:
 	@echo 'make demo          migrate a process under DMA over every backend, in a VM'
