@@ -88,13 +88,13 @@ static int bug_pinner_thread(void *data)
 }
 
 static void bug_unpin_on_unmap(struct kunit *test, unsigned long iova,
-			     unsigned long length)
+			       unsigned long length)
 {
 	bug_pinner_unpin(((struct bug_test *)test->priv)->pinner);
 }
 
 /* Bug: unpin used an area after it had dropped the lock, while unmap freed it. */
-static void unpin_races_unmap(struct kunit *test)
+static void unpin_during_unmap_leaves_no_page_pinned(struct kunit *test)
 {
 	struct bug_test *bug = iopt_bug_begin(test);
 	struct bug_pinner pinner = { .bug = bug, .rounds = 100 };
@@ -124,7 +124,7 @@ static void unpin_races_unmap(struct kunit *test)
 }
 
 /* Bug: the alignment of an allocated IOVA overflowed for an enormous length. */
-static void no_iova_for_enormous_length(struct kunit *test)
+static void enormous_length_gets_no_iova(struct kunit *test)
 {
 	static const unsigned long lengths[] = {
 		BIT(62),
@@ -158,7 +158,7 @@ static void no_iova_for_enormous_length(struct kunit *test)
 
 /* Map at allocated IOVAs until none is free. No range may wrap or begin too low. */
 static void bug_map_until_full(struct kunit *test, unsigned long first,
-				  unsigned long length)
+			       unsigned long length)
 {
 	struct bug_test *bug = test->priv;
 	void __user *memory = (void __user *)bug->run->mems[1].address;
@@ -183,7 +183,7 @@ static void bug_map_until_full(struct kunit *test, unsigned long first,
 }
 
 /* Bug: an IOVA allocated near ULONG_MAX wrapped, and overlapped another area. */
-static void iovas_near_the_last_do_not_wrap(struct kunit *test)
+static void allocated_iovas_near_ulong_max_do_not_wrap(struct kunit *test)
 {
 	struct bug_test *bug = iopt_bug_begin(test);
 	unsigned long bytes;
@@ -253,7 +253,7 @@ static void rw_of_unmapped_or_no_bytes_fails(struct kunit *test)
 }
 
 /* Bug: unmap of a range without an area failed with -ENOENT. */
-static void unmap_of_nothing_succeeds(struct kunit *test)
+static void unmap_of_unmapped_range_succeeds(struct kunit *test)
 {
 	struct bug_test *bug = iopt_bug_begin(test);
 	unsigned long bytes = 1;
@@ -278,7 +278,7 @@ static void unmap_of_nothing_succeeds(struct kunit *test)
 
 /* Map again the part of the range that the caller has already unmapped. */
 static void bug_map_on_unmap(struct kunit *test, unsigned long iova,
-			   unsigned long length)
+			     unsigned long length)
 {
 	struct bug_test *bug = test->priv;
 
@@ -472,12 +472,12 @@ static void copy_of_misaligned_areas_fails(struct kunit *test)
 
 static struct kunit_case iopt_bugs_map_cases[] = {
 	KUNIT_CASE(area_unmapped_by_notification_is_skipped),
-	KUNIT_CASE(unpin_races_unmap),
-	KUNIT_CASE(no_iova_for_enormous_length),
-	KUNIT_CASE(iovas_near_the_last_do_not_wrap),
+	KUNIT_CASE(unpin_during_unmap_leaves_no_page_pinned),
+	KUNIT_CASE(enormous_length_gets_no_iova),
+	KUNIT_CASE(allocated_iovas_near_ulong_max_do_not_wrap),
 	KUNIT_CASE(failed_unmap_reports_unmapped_bytes),
 	KUNIT_CASE(rw_of_unmapped_or_no_bytes_fails),
-	KUNIT_CASE(unmap_of_nothing_succeeds),
+	KUNIT_CASE(unmap_of_unmapped_range_succeeds),
 	KUNIT_CASE(map_during_notification_is_kept),
 	KUNIT_CASE(map_during_driver_unmap_is_kept),
 	KUNIT_CASE(pin_during_notification_fails),

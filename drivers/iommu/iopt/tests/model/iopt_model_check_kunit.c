@@ -284,7 +284,7 @@ static void model_check_bitmap(struct model_run *run, size_t offset,
 			iopt_model_fail(run, "dirty bits lost: byte %zd is %#x, needs %#x",
 					i - offset, is, must);
 		if ((was ^ is) & ~may)
-			iopt_model_fail(run, "clean reported as dirty: byte %zd was %#x, is %#x, may get %#x",
+			iopt_model_fail(run, "wrong bits: byte %zd was %#x, is %#x, may get %#x",
 					i - offset, was, is, may);
 		if (run->failed)
 			return;

@@ -152,12 +152,12 @@ struct model_area *iopt_model_find_area(struct model_state *state,
 }
 
 /**
- * iopt_model_room() - count the unused elements of &model_state.areas
+ * iopt_model_unused_areas() - count the unused elements of &model_state.areas
  * @state: the model
  *
  * Return: the number of areas that can be added.
  */
-unsigned int iopt_model_room(const struct model_state *state)
+unsigned int iopt_model_unused_areas(const struct model_state *state)
 {
 	unsigned int n = 0;
 

@@ -123,7 +123,7 @@ static void model_map_mem(struct model_run *run, struct model_mem *mem,
 }
 
 /* Map the pages of a memory object in the test's mm. */
-static void model_map_pages_of(struct model_run *run, struct model_mem *mem)
+static void model_map_folios(struct model_run *run, struct model_mem *mem)
 {
 	struct file *file = anon_inode_getfile("[iopt_model]", &model_fops, mem,
 					       O_RDWR);
@@ -141,7 +141,7 @@ static void model_init_folios(struct model_run *run, struct model_mem *mem)
 	mem->name = "folios";
 	for (unsigned int i = 0; i < ARRAY_SIZE(orders); i++)
 		model_add_folio(run, mem, orders[i]);
-	model_map_pages_of(run, mem);
+	model_map_folios(run, mem);
 }
 
 static void model_init_whole(struct model_run *run, struct model_mem *mem)
@@ -151,7 +151,7 @@ static void model_init_whole(struct model_run *run, struct model_mem *mem)
 		model_add_folio(run, mem, get_order(SZ_2M));
 	for (unsigned int i = 0; i < 3; i++)
 		model_add_folio(run, mem, 4);
-	model_map_pages_of(run, mem);
+	model_map_folios(run, mem);
 }
 
 /* Pages of the folios of memory object 1, out of order, some twice, some not at all. */
@@ -174,7 +174,7 @@ static void model_init_split(struct model_run *run, struct model_mem *mem)
 			at %= from->npages;
 		}
 	}
-	model_map_pages_of(run, mem);
+	model_map_folios(run, mem);
 }
 
 static void model_init_anon(struct model_run *run, struct model_mem *mem)
@@ -221,7 +221,7 @@ static void model_init_holes(struct model_run *run, struct model_mem *mem)
 		else
 			model_add_folio(run, mem, i % 2);
 	}
-	model_map_pages_of(run, mem);
+	model_map_folios(run, mem);
 }
 
 static void model_init_readonly(struct model_run *run, struct model_mem *mem)
@@ -230,7 +230,7 @@ static void model_init_readonly(struct model_run *run, struct model_mem *mem)
 	mem->readonly = true;
 	for (unsigned int i = 0; i < 8; i++)
 		model_add_folio(run, mem, i % 4);
-	model_map_pages_of(run, mem);
+	model_map_folios(run, mem);
 }
 
 /**

@@ -122,7 +122,7 @@ void iopt_random_access(struct model_run *run)
 		run->now.access[ioas] = ma->access.iova_alignment;
 }
 
-static struct model_pin *model_free_pin(struct model_state *state)
+static struct model_pin *model_find_unused_pin(struct model_state *state)
 {
 	for (unsigned int i = 0; i < MODEL_PINS; i++)
 		if (!state->pins[i].length)
@@ -174,7 +174,7 @@ static void model_repeat_pin(struct model_run *run, struct model_pin *pin)
 void iopt_random_pin(struct model_run *run)
 {
 	struct page **out = run->out_pages, **expected = out + MODEL_MAX_OUT;
-	struct model_pin *pin = model_free_pin(&run->now), new;
+	struct model_pin *pin = model_find_unused_pin(&run->now), new;
 	bool write = model_below(run, 2);
 	unsigned int allowed, resources;
 	struct mm_struct *mm;
@@ -238,7 +238,7 @@ void iopt_random_unpin(struct model_run *run)
  * Return the number of bytes.
  */
 static size_t model_copy_bytes(struct model_run *run, unsigned int ioas,
-			 unsigned long iova, size_t length, u8 *data, bool write)
+			       unsigned long iova, size_t length, u8 *data, bool write)
 {
 	size_t done, n;
 

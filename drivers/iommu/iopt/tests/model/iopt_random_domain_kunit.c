@@ -213,8 +213,8 @@ void iopt_random_write(struct model_run *run)
  * Set the range of a query so that the first window of its bitmap ends in the window of
  * the run.
  */
-static size_t model_far_query(struct model_run *run,
-			      struct iopt_dirty_query *query)
+static size_t model_long_query(struct model_run *run,
+			       struct iopt_dirty_query *query)
 {
 	size_t at = MODEL_BITMAP_AT + model_below(run, PAGE_SIZE);
 	unsigned long edge = run->cfg->base + model_below(run, run->cfg->bytes);
@@ -260,7 +260,7 @@ void iopt_random_query(struct model_run *run)
 	if (query.iova + query.length < query.iova)
 		query.length = -query.iova;
 	if (run->cfg->flags & MODEL_LONG_QUERY && !model_below(run, 8))
-		at = model_far_query(run, &query);
+		at = model_long_query(run, &query);
 	iopt_model_describe(run, "domain %u: %s %#lx, %#lx bytes, %#lx a bit", nr,
 			    query.no_clear ? "read" : "read and clear", query.iova,
 			    query.length, query.page_size);

@@ -63,7 +63,7 @@ static const struct model_config model_configs[] = {
 
 KUNIT_ARRAY_PARAM_DESC(model_configs, model_configs, name);
 
-/* Each round has a seed of its own, which depends on its number only. */
+/* The seed of a round depends on its number and the test parameter only. */
 static unsigned int random_rounds = 1;
 module_param(random_rounds, uint, 0444);
 MODULE_PARM_DESC(random_rounds,
@@ -87,18 +87,18 @@ static void *model_fault_attr(const char *dir, const char *name)
 }
 
 /* Let fail_nth select any allocation, and do not log the failures. */
-static void model_set_faults(bool on)
+static void model_set_faults(bool enable)
 {
 	static const char * const dirs[] = { "failslab", "fail_iommufd" };
 	bool *only_atomic = model_fault_attr("failslab", "ignore-gfp-wait");
 
 	if (only_atomic)
-		*only_atomic = !on;
+		*only_atomic = !enable;
 	for (unsigned int i = 0; i < ARRAY_SIZE(dirs); i++) {
 		unsigned long *verbose = model_fault_attr(dirs[i], "verbose");
 
 		if (verbose)
-			*verbose = on ? 0 : 2;
+			*verbose = enable ? 0 : 2;
 	}
 }
 

@@ -30,7 +30,7 @@ struct model_area *iopt_random_area(struct model_run *run, unsigned int ioas)
  * Round down to a page or to the IOAS's alignment if that is smaller, and rarely to
  * MODEL_UNIT, which may be too little.
  */
-static unsigned long model_align_some(struct model_run *run, unsigned int ioas,
+static unsigned long model_round_down(struct model_run *run, unsigned int ioas,
 				      unsigned long value)
 {
 	unsigned long align = iopt_model_align(run, &run->now, ioas);
@@ -70,7 +70,7 @@ unsigned long iopt_random_iova(struct model_run *run, unsigned int ioas)
 		}
 	}
 	return run->cfg->base +
-	       model_align_some(run, ioas, iova - run->cfg->base);
+	       model_round_down(run, ioas, iova - run->cfg->base);
 }
 
 /**
@@ -136,7 +136,7 @@ static unsigned long model_pick_memory(struct model_run *run,
 		mem = model_below(run, MODEL_MEMS);
 	max = run->mems[mem].npages * PAGE_SIZE;
 	offset = model_below(run, 3) ? model_below(run, max) : 0;
-	offset = model_align_some(run, area->ioas, offset);
+	offset = model_round_down(run, area->ioas, offset);
 	if (mem < MODEL_PINNABLE_MEMS && run->mems[mem].file &&
 	    model_below(run, 16))
 		max -= MODEL_FILE_HOLE * PAGE_SIZE;
@@ -145,7 +145,7 @@ static unsigned long model_pick_memory(struct model_run *run,
 	if (model_below(run, 4))
 		area->length = min(area->length,
 				   model_below(run, 24 * PAGE_SIZE) + 1);
-	area->length = model_align_some(run, area->ioas,
+	area->length = model_round_down(run, area->ioas,
 					area->length + PAGE_SIZE - 1);
 	area->length = clamp(area->length, MODEL_UNIT, max - offset);
 	area->start_byte = offset_in_page(offset);
@@ -215,7 +215,7 @@ void iopt_random_map(struct model_run *run)
 	unsigned long offset;
 	int rc;
 
-	if (iopt_model_room(&run->now) < 4) {
+	if (iopt_model_unused_areas(&run->now) < 4) {
 		iopt_random_unmap(run);
 		return;
 	}
@@ -281,7 +281,7 @@ void iopt_random_map_anywhere(struct model_run *run)
 	unsigned long offset, align;
 	int rc;
 
-	if (iopt_model_room(&run->now) < 4)
+	if (iopt_model_unused_areas(&run->now) < 4)
 		return;
 	run->next = run->now;
 	pages = iopt_model_add_pages(&run->next);
@@ -332,7 +332,7 @@ void iopt_random_copy(struct model_run *run)
 	struct mm_struct *mm;
 	int rc;
 
-	if (!from || iopt_model_room(&run->now) < 12)
+	if (!from || iopt_model_unused_areas(&run->now) < 12)
 		return;
 	run->next = run->now;
 	src_iova = from->iova;
@@ -344,7 +344,7 @@ void iopt_random_copy(struct model_run *run)
 		src_iova = iopt_random_iova(run, src);
 		to.length = model_below(run, 20 * PAGE_SIZE) + 1;
 		to.length = max(MODEL_UNIT,
-				model_align_some(run, to.ioas, to.length));
+				model_round_down(run, to.ioas, to.length));
 		to.length = min(to.length,
 				model_window_last(run) - src_iova + 1);
 	}
@@ -503,7 +503,7 @@ void iopt_random_split(struct model_run *run)
 	unsigned long iovas[2];
 	int rc;
 
-	if (iopt_model_room(&run->now) < 6)
+	if (iopt_model_unused_areas(&run->now) < 6)
 		return;
 	/* After an injected failure it is unknown how many areas are split. */
 	if (!(run->cfg->flags & MODEL_FAULTS))

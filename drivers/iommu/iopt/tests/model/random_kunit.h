@@ -407,7 +407,7 @@ unsigned int iopt_model_domains_of(const struct model_state *state,
 struct model_area *iopt_model_find_area(struct model_state *state,
 					unsigned int ioas, unsigned long iova,
 					unsigned long last);
-unsigned int iopt_model_room(const struct model_state *state);
+unsigned int iopt_model_unused_areas(const struct model_state *state);
 unsigned int iopt_model_add_pages(struct model_state *state);
 unsigned int iopt_model_resources(struct model_run *run,
 				  const struct model_state *state);
