@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of an unmap that has to wait for accesses: for one that is going away and
- * unpins when it likes, and for one that never does.
+ * Tests of an unmap that has to wait for an access to unpin: an access that is being
+ * removed, which unpins after some time, and an access that ignores the notification.
  */
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
@@ -17,9 +17,9 @@
  * struct notify_run - an IOVA space and an access that has pinned all of it
  * @iopt: the IOVA space
  * @access: the access
- * @removing: the access is going away, so it is not notified
- * @notified: how often it was
- * @unpin: unpins
+ * @removing: the access is being removed, so its get callback fails
+ * @notified: number of calls of the unmap callback
+ * @unpin: work that unpins all pages
  */
 struct notify_run {
 	struct io_pagetable iopt;
@@ -34,10 +34,6 @@ static bool notify_get(struct iopt_access *access)
 	return !container_of(access, struct notify_run, access)->removing;
 }
 
-static void notify_put(struct iopt_access *access)
-{
-}
-
 static void notify_unmap(struct iopt_access *access, unsigned long iova,
 			 unsigned long length)
 {
@@ -46,7 +42,7 @@ static void notify_unmap(struct iopt_access *access, unsigned long iova,
 
 static const struct iopt_access_ops notify_ops = {
 	.get = notify_get,
-	.put = notify_put,
+	.put = iopt_kunit_access_put,
 	.unmap = notify_unmap,
 };
 
@@ -61,25 +57,20 @@ static void notify_unpin(struct work_struct *work)
 static struct notify_run *notify_begin(struct kunit *test)
 {
 	struct notify_run *run = iopt_kunit_vzalloc(test, sizeof(*run));
-	struct iopt_map map = {
-		.iova = NOTIFY_IOVA,
-		.length = NOTIFY_PAGES * PAGE_SIZE,
-		.prot = IOMMU_READ | IOMMU_WRITE,
-	};
+	unsigned long length = NOTIFY_PAGES * PAGE_SIZE;
 	struct page *pages[NOTIFY_PAGES];
-	unsigned long address;
 
 	iopt_init_table(&run->iopt);
 	INIT_DELAYED_WORK(&run->unpin, notify_unpin);
 	run->access.ops = &notify_ops;
 	run->access.iova_alignment = PAGE_SIZE;
 	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&run->iopt, &run->access));
-	address = iopt_kunit_mmap(test, NOTIFY_PAGES);
 	KUNIT_ASSERT_EQ(test, 0,
-			iopt_map_user_pages(&run->iopt, &map,
-					    (void __user *)address));
+			iopt_kunit_map(&run->iopt, NOTIFY_IOVA,
+				       iopt_kunit_mmap(test, NOTIFY_PAGES),
+				       length, IOPT_PAGES_ACCOUNT_NONE));
 	KUNIT_ASSERT_EQ(test, 0,
-			iopt_pin_pages(&run->iopt, NULL, NOTIFY_IOVA, map.length,
+			iopt_pin_pages(&run->iopt, NULL, NOTIFY_IOVA, length,
 				       pages, IOMMUFD_ACCESS_RW_READ));
 	return run;
 }
@@ -91,7 +82,7 @@ static void notify_end(struct kunit *test, struct notify_run *run)
 	iopt_destroy_table(&run->iopt);
 }
 
-/* An access that is going away is waited for, however long its driver takes. */
+/* Unmap waits for an access that is being removed, and does not notify it. */
 static void unmap_waits_for_access_being_removed(struct kunit *test)
 {
 	struct notify_run *run = notify_begin(test);
@@ -106,7 +97,7 @@ static void unmap_waits_for_access_being_removed(struct kunit *test)
 	notify_end(test, run);
 }
 
-/* One that does not unpin makes the unmap fail, without a trace or a WARN. */
+/* Unmap notifies an access that does not unpin 100 times, then fails without a WARN. */
 static void unmap_fails_if_access_keeps_pins(struct kunit *test)
 {
 	struct notify_run *run = notify_begin(test);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of addresses that change. Memory is mapped, loses its address and gets
- * another one, in the same process or in another, which then has to account for
- * what is pinned.
+ * Tests of VFIO_DMA_UNMAP_FLAG_VADDR and VFIO_DMA_MAP_FLAG_VADDR: the user address of
+ * mapped memory is invalidated, and replaced by an address of the same process or of
+ * another one, to which the accounting of pinned pages moves.
  */
-#include <linux/cred.h>
 #include <linux/iommufd.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -19,7 +18,7 @@
 #include "tests/iopt_kunit.h"
 
 #define VADDR_IOVA	SZ_16M
-/* Areas side by side, of so many pages each, and one after a gap of a page. */
+/* VADDR_AREAS adjacent areas of VADDR_PAGES each, and one after a gap of a page. */
 #define VADDR_AREAS	3
 #define VADDR_PAGES	4UL
 #define VADDR_LENGTH	(VADDR_PAGES * PAGE_SIZE)
@@ -27,12 +26,12 @@
 #define VADDR_FAR	(VADDR_IOVA + VADDR_ALL + PAGE_SIZE)
 
 /**
- * struct vaddr_run - a table with areas
+ * struct vaddr_run - an IOVA space with areas
  * @test: the test
- * @iopt: the table
- * @address: of the memory of the areas, side by side too
- * @far: of the memory behind the gap
- * @account_mode: how all of it is counted
+ * @iopt: the IOVA space
+ * @address: address of the memory of the adjacent areas
+ * @far: address of the memory of the area after the gap
+ * @account_mode: counter that all pages are charged to
  */
 struct vaddr_run {
 	struct kunit *test;
@@ -43,18 +42,11 @@ struct vaddr_run {
 };
 
 static void vaddr_map(struct vaddr_run *run, unsigned long iova,
-		      unsigned long address, enum iopt_account_mode mode)
+		      unsigned long address)
 {
-	struct iopt_map map = {
-		.iova = iova,
-		.length = VADDR_LENGTH,
-		.prot = IOMMU_READ | IOMMU_WRITE,
-		.account_mode = mode,
-	};
-
 	KUNIT_ASSERT_EQ(run->test, 0,
-			iopt_map_user_pages(&run->iopt, &map,
-					    (void __user *)address));
+			iopt_kunit_map(&run->iopt, iova, address, VADDR_LENGTH,
+				       run->account_mode));
 }
 
 static struct vaddr_run *vaddr_begin(struct kunit *test,
@@ -69,8 +61,8 @@ static struct vaddr_run *vaddr_begin(struct kunit *test,
 	run->far = iopt_kunit_mmap(test, VADDR_PAGES);
 	for (unsigned int i = 0; i < VADDR_AREAS; i++)
 		vaddr_map(run, VADDR_IOVA + i * VADDR_LENGTH,
-			  run->address + i * VADDR_LENGTH, mode);
-	vaddr_map(run, VADDR_FAR, run->far, mode);
+			  run->address + i * VADDR_LENGTH);
+	vaddr_map(run, VADDR_FAR, run->far);
 	return run;
 }
 
@@ -88,7 +80,7 @@ static void vaddr_end(struct vaddr_run *run)
 	iopt_destroy_table(&run->iopt);
 }
 
-/* Invalidate some pages of IOVAs, and see that it says how many bytes. */
+/* Invalidate the addresses of a range, and check the number of bytes it returns. */
 static int vaddr_invalidate(struct vaddr_run *run, unsigned long iova,
 			    unsigned long length, unsigned long bytes)
 {
@@ -101,7 +93,7 @@ static int vaddr_invalidate(struct vaddr_run *run, unsigned long iova,
 	return rc;
 }
 
-/* What is written is found at an address, or nothing can be written. */
+/* Write to an IOVA: it fails with @rc, or the value is found at @address. */
 static void vaddr_check_rw(struct vaddr_run *run, unsigned long iova,
 			   unsigned long address, int rc)
 {
@@ -121,12 +113,12 @@ static void vaddr_check_rw(struct vaddr_run *run, unsigned long iova,
 }
 
 /**
- * struct vaddr_case - a range
- * @name: of the row
- * @start: where it begins, from the first area on
- * @length: bytes
- * @bytes: how many lose their address
- * @rc: or what comes of it
+ * struct vaddr_case - a range of IOVAs
+ * @name: name of the test parameter
+ * @start: first IOVA, relative to VADDR_IOVA
+ * @length: length in bytes
+ * @bytes: expected number of bytes that are invalidated, or updated
+ * @rc: expected result
  */
 struct vaddr_case {
 	const char *name;
@@ -144,8 +136,8 @@ static const struct vaddr_case invalidate_cases[] = {
 	{ "all", 0, SZ_16M, 4 * VADDR_LENGTH, 0 },
 	{ "around a gap", 2 * VADDR_LENGTH, SZ_1M, 2 * VADDR_LENGTH, 0 },
 	{ "nothing", SZ_1M, SZ_1M, 0, 0 },
-	{ "cut at the front", 1, VADDR_LENGTH - 1, 0, -ENOENT },
-	{ "cut at the end", 0, VADDR_LENGTH + PAGE_SIZE, 0, -ENOENT },
+	{ "begins within one", 1, VADDR_LENGTH - 1, 0, -ENOENT },
+	{ "ends within one", 0, VADDR_LENGTH + PAGE_SIZE, 0, -ENOENT },
 	{ "part of one", PAGE_SIZE, PAGE_SIZE, 0, -ENOENT },
 };
 
@@ -170,7 +162,7 @@ static void invalidate_of_whole_areas_only_succeeds(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, -EBUSY,
 				iopt_pin_pages(&run->iopt, NULL, VADDR_IOVA,
 					       PAGE_SIZE, &page, 0));
-		/* Once, and then nothing of more than that. */
+		/* A range with an invalid area cannot be invalidated. */
 		KUNIT_EXPECT_EQ(test, -EINVAL,
 				vaddr_invalidate(run, VADDR_IOVA, SZ_16M, 0));
 		KUNIT_EXPECT_EQ(test, run->iopt.num_invalid, n);
@@ -196,7 +188,7 @@ static const struct vaddr_case update_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(update, update_cases, name);
 
-/* In the same process: with another address the same IOVA is other memory. */
+/* After an update by the same process, the IOVAs refer to the memory at the new address. */
 static void update_of_whole_invalid_areas_only_succeeds(struct kunit *test)
 {
 	struct vaddr_run *run = vaddr_begin(test, IOPT_PAGES_ACCOUNT_NONE);
@@ -204,7 +196,7 @@ static void update_of_whole_invalid_areas_only_succeeds(struct kunit *test)
 	const struct vaddr_case *c = test->param_value;
 	unsigned long iova = VADDR_IOVA + c->start;
 
-	/* What has an address cannot get one. */
+	/* Valid areas cannot be updated. */
 	KUNIT_EXPECT_EQ(test, c->rc ?: -EINVAL,
 			vaddr_update(run, iova, c->length, to));
 	KUNIT_EXPECT_EQ(test, 0, vaddr_invalidate(run, 0, SZ_1G,
@@ -221,7 +213,7 @@ static void update_of_whole_invalid_areas_only_succeeds(struct kunit *test)
 			4 - c->bytes / VADDR_LENGTH);
 	vaddr_check_rw(run, VADDR_IOVA, run->address, -EBUSY);
 
-	/* The rest goes with its areas, or stays invalid for the test's end. */
+	/* Update one more area and unmap the other invalid ones, if any was updated. */
 	if (!c->rc && c->start != FAR) {
 		KUNIT_EXPECT_EQ(test, 0,
 				vaddr_update(run, VADDR_FAR,
@@ -241,7 +233,7 @@ static void update_of_whole_invalid_areas_only_succeeds(struct kunit *test)
 	vaddr_end(run);
 }
 
-/* What is cut stays invalid, and the pieces keep their distance. */
+/* Both parts of a split area stay invalid; each is updated by an address of its own. */
 static void split_of_invalid_area_gives_invalid_areas(struct kunit *test)
 {
 	unsigned long split = VADDR_IOVA + PAGE_SIZE - 1;
@@ -265,15 +257,15 @@ static void split_of_invalid_area_gives_invalid_areas(struct kunit *test)
 }
 
 /**
- * struct mm_move_case - another process gets the memory
- * @name: of the row
- * @mode: how pages are counted
- * @mm: they are counted in the mm's locked_vm
- * @user: they are counted in the user's
- * @ipc_lock: who maps may lock any amount
- * @limit: pages that the new process may lock
- * @exited: the old process is gone
- * @rc: what comes of it
+ * struct mm_move_case - an update by another process
+ * @name: name of the test parameter
+ * @mode: counter that pages are charged to
+ * @mm: pages are charged to locked_vm of the mm
+ * @user: pages are charged to locked_vm of the user
+ * @ipc_lock: the mapping process has CAP_IPC_LOCK
+ * @limit: RLIMIT_MEMLOCK of the new process, in pages
+ * @exited: the old process has exited
+ * @rc: expected result of the update
  */
 struct mm_move_case {
 	const char *name;
@@ -287,18 +279,18 @@ struct mm_move_case {
 };
 
 static const struct mm_move_case mm_move_cases[] = {
-	{ "not counted", IOPT_PAGES_ACCOUNT_NONE, .limit = 0 },
+	{ "not charged", IOPT_PAGES_ACCOUNT_NONE, .limit = 0 },
 	{ "mm", IOPT_PAGES_ACCOUNT_MM, .mm = true, .limit = 16 },
 	{ "mm, limit", IOPT_PAGES_ACCOUNT_MM, .mm = true, .limit = 15,
 	  .rc = -ENOMEM },
-	{ "mm, gone", IOPT_PAGES_ACCOUNT_MM, .mm = true, .limit = 16,
+	{ "mm, exited", IOPT_PAGES_ACCOUNT_MM, .mm = true, .limit = 16,
 	  .exited = true },
 	{ "type1", IOPT_PAGES_ACCOUNT_TYPE1, .mm = true, .limit = 16 },
 	{ "type1, limit", IOPT_PAGES_ACCOUNT_TYPE1, .mm = true, .limit = 15,
 	  .rc = -ENOMEM },
 	{ "type1, no limit", IOPT_PAGES_ACCOUNT_TYPE1, .mm = true,
 	  .ipc_lock = true, .limit = 0 },
-	{ "type1, no limit, gone", IOPT_PAGES_ACCOUNT_TYPE1, .mm = true,
+	{ "type1, no limit, exited", IOPT_PAGES_ACCOUNT_TYPE1, .mm = true,
 	  .ipc_lock = true, .limit = 0, .exited = true },
 	{ "mm, no limit", IOPT_PAGES_ACCOUNT_MM, .ipc_lock = true, .limit = 0 },
 	{ "user", IOPT_PAGES_ACCOUNT_USER, .user = true, .limit = 0 },
@@ -308,19 +300,18 @@ KUNIT_ARRAY_PARAM_DESC(mm_move, mm_move_cases, name);
 
 #define MM_MOVE_PAGES	(4 * VADDR_PAGES)
 
-/* The pages are @mm's, and nobody else's. */
+/* All pages are accounted to @mm, and none to @other. */
 static void mm_move_check(struct kunit *test, struct mm_struct *mm,
 			  struct mm_struct *other)
 {
 	const struct mm_move_case *c = test->param_value;
 	struct iopt_kunit *ik = test->priv;
 
-	KUNIT_EXPECT_EQ(test, iopt_kunit_check_pins(ik->pins + MM_MOVE_PAGES),
-			ik->pins + MM_MOVE_PAGES);
+	iopt_kunit_expect_pins(test, MM_MOVE_PAGES);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&mm->pinned_vm), MM_MOVE_PAGES);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&other->pinned_vm), 0);
 	KUNIT_EXPECT_EQ(test, mm->locked_vm, c->mm ? MM_MOVE_PAGES : 0);
-	/* Nobody looks at that of a process that is gone. */
+	/* The engine does not uncharge locked_vm of a process that has exited. */
 	if (!c->exited)
 		KUNIT_EXPECT_EQ(test, other->locked_vm, 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&current_user()->locked_vm),
@@ -328,37 +319,27 @@ static void mm_move_check(struct kunit *test, struct mm_struct *mm,
 }
 
 /**
- * struct mm_move_run - the old process and the new one
- * @run: what the old one has mapped
- * @kd: a domain that has it, so that all of it is pinned
- * @cred: what the test's thread may do otherwise
- * @new: the new process
- * @to: where it has memory
+ * struct mm_move_run - an IOVA space that moves from one process to another
+ * @run: the IOVA space, whose areas the old process has mapped
+ * @kd: a domain of the IOVA space, so that every page is pinned
+ * @new: the mm of the new process
+ * @to: address of memory in @new
  */
 struct mm_move_run {
 	struct vaddr_run *run;
 	struct iopt_kunit_domain kd;
-	const struct cred *cred;
 	struct mm_struct *new;
 	unsigned long to;
 };
 
-/* Everything is pinned and without an address, the thread another process. */
+/* Map and pin memory, invalidate its address, and give the thread a new mm. */
 static void mm_move_begin(struct kunit *test, struct mm_move_run *move)
 {
 	const struct mm_move_case *c = test->param_value;
 	struct iopt_kunit *ik = test->priv;
-	struct cred *cred;
 
-	if (!IS_ENABLED(CONFIG_MULTIUSER) && !c->ipc_lock)
-		kunit_skip(test, "everybody may do everything");
-	cred = prepare_creds();
-	KUNIT_ASSERT_NOT_NULL(test, cred);
 	if (!c->ipc_lock)
-		cap_lower(cred->cap_effective, CAP_IPC_LOCK);
-	move->cred = override_creds(cred);
-	put_cred(cred);
-
+		iopt_kunit_drop_ipc_lock(test);
 	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = RLIM_INFINITY;
 	move->run = vaddr_begin(test, c->mode);
 	iopt_kunit_domain_init(test, &move->kd, SZ_4K, VADDR_IOVA, SZ_1M);
@@ -367,7 +348,7 @@ static void mm_move_begin(struct kunit *test, struct mm_move_run *move)
 					      &move->kd.domain));
 	KUNIT_EXPECT_EQ(test, 0, vaddr_invalidate(move->run, 0, SZ_1G,
 						  MM_MOVE_PAGES * PAGE_SIZE));
-	/* The first map makes it one. */
+	/* iopt_kunit_mmap() gives a thread without an mm a new one. */
 	kthread_unuse_mm(ik->mm);
 	move->to = iopt_kunit_mmap(test, MM_MOVE_PAGES);
 	move->new = current->mm;
@@ -375,7 +356,7 @@ static void mm_move_begin(struct kunit *test, struct mm_move_run *move)
 	mm_move_check(test, ik->mm, move->new);
 }
 
-/* Nothing is left with the new process, and the thread is the old one. */
+/* Unmap, check that no page is accounted to the new mm, and restore the old mm. */
 static void mm_move_end(struct kunit *test, struct mm_move_run *move)
 {
 	struct iopt_kunit *ik = test->priv;
@@ -387,7 +368,6 @@ static void mm_move_end(struct kunit *test, struct mm_move_run *move)
 	kthread_unuse_mm(move->new);
 	mmput(move->new);
 	kthread_use_mm(ik->mm);
-	revert_creds(move->cred);
 }
 
 static int mm_move_update(struct vaddr_run *run, unsigned long to)
@@ -415,7 +395,7 @@ static void update_by_another_process_moves_accounting(struct kunit *test)
 		ik->mm->locked_vm = 0;
 	}
 	if (c->rc) {
-		/* The areas side by side went, what was too much did not. */
+		/* The adjacent areas were updated; the limit is too low for the last. */
 		KUNIT_EXPECT_EQ(test, run->iopt.num_invalid, 1);
 		current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = RLIM_INFINITY;
 		KUNIT_EXPECT_EQ(test, 0,
@@ -435,7 +415,7 @@ static const struct mm_move_case over_limit_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(over_limit, over_limit_cases, name);
 
-/* A range of which not all can be charged: nothing has changed. */
+/* If not all pages of a range can be charged, no area of the range is updated. */
 static void update_over_limit_changes_nothing(struct kunit *test)
 {
 	struct iopt_kunit *ik = test->priv;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of who holds which page, against an array with an entry for each, and
- * of what is charged for pinned pages.
+ * Tests of the tier of each page, against an array with one entry for each page, and of
+ * the charges for pinned pages.
  */
-#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -18,13 +17,13 @@
 /**
  * struct tier_run - nodes in the trees of an iopt_pages
  * @test: the test
- * @rnd: chance
- * @pages: the pages
- * @accesses: in &iopt_pages.access_itree
- * @nr_accesses: how many
- * @areas: by @pages_node in &iopt_pages.domains_itree
- * @nr_areas: how many
- * @tier: the oracle: where each page is best read from
+ * @rnd: state of the random numbers
+ * @pages: the iopt_pages
+ * @accesses: nodes of &iopt_pages.access_itree
+ * @nr_accesses: number of @accesses
+ * @areas: nodes of &iopt_pages.domains_itree
+ * @nr_areas: number of @areas
+ * @tier: by page: the expected tier
  */
 struct tier_run {
 	struct kunit *test;
@@ -52,7 +51,7 @@ static void tier_mark(struct tier_run *run, struct interval_tree_node *node,
 	memset(run->tier + node->start, tier, node->last - node->start + 1);
 }
 
-/* Some accesses and areas, overlapping or not. */
+/* Insert random accesses and areas, some of which overlap. */
 static void tier_setup(struct tier_run *run)
 {
 	struct iopt_pages *pages = run->pages;
@@ -86,7 +85,7 @@ static void tier_teardown(struct tier_run *run)
 				     &run->pages->access_itree);
 }
 
-/* How far the array goes on as it is at @index. */
+/* Return the last page of the range from @index to @last with one tier. */
 static unsigned long tier_same_until(struct tier_run *run, unsigned long index,
 				     unsigned long last)
 {
@@ -98,8 +97,8 @@ static unsigned long tier_same_until(struct tier_run *run, unsigned long index,
 }
 
 /*
- * One answer: the right tier, for as many pages as it is true of. What holds
- * a page may end before the next one that does begins.
+ * Check the tier of @index, and how many pages it is returned for. The range of a tier
+ * may be returned in several parts, as an area or an access may cover only a part of it.
  */
 static void tier_check(struct tier_run *run, unsigned long index,
 		       unsigned long last)
@@ -180,12 +179,12 @@ static void tier_of_every_range_matches_oracle(struct kunit *test)
 }
 
 /**
- * struct user_case - memory of a process
- * @name: of the row
- * @start: first byte
- * @length: bytes
- * @rc: 0 or an errno
- * @npages: pages that it is
+ * struct user_case - a range of user memory
+ * @name: name of the test parameter
+ * @start: address
+ * @length: length in bytes
+ * @rc: expected result
+ * @npages: expected length in pages
  */
 struct user_case {
 	const char *name;
@@ -212,13 +211,13 @@ static const struct user_case user_cases[] = {
 	{ "all there is", 0, ULONG_MAX, -EINVAL, 0 },
 	{ "all but a page and a byte", 0, ULONG_MAX - PAGE_SIZE, 0,
 	  ULONG_MAX / PAGE_SIZE },
-	{ "the same from the end of a page on", PAGE_SIZE - 1,
+	{ "all but a page and a byte, misaligned", PAGE_SIZE - 1,
 	  ULONG_MAX - PAGE_SIZE, 0, ULONG_MAX / PAGE_SIZE + 1 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(user, user_cases, name);
 
-/* Bytes become whole pages; bug 12: what wraps is refused. */
+/* The range is extended to whole pages. A range that wraps is refused. */
 static void user_range_becomes_whole_pages_or_fails(struct kunit *test)
 {
 	const struct user_case *c = test->param_value;
@@ -249,7 +248,7 @@ static const struct iopt_pages_ops pages_count_ops = {
 	.release = pages_count_release,
 };
 
-/* The last count releases the origin, and no other. */
+/* Dropping the last reference releases the origin; dropping another one does not. */
 static void last_put_releases_origin(struct kunit *test)
 {
 	struct iopt_pages *pages;
@@ -267,11 +266,11 @@ static void last_put_releases_origin(struct kunit *test)
 }
 
 /**
- * struct charge_case - a way of counting
- * @name: of the row
- * @mode: the way
- * @user: pages are counted as locked by the user
- * @mm: pages are counted as locked in the mm
+ * struct charge_case - a counter that pages are charged to
+ * @name: name of the test parameter
+ * @mode: the counter
+ * @user: pages are charged to locked_vm of the user
+ * @mm: pages are charged to locked_vm of the mm
  */
 struct charge_case {
 	const char *name;
@@ -289,14 +288,12 @@ static const struct charge_case charge_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(charge, charge_cases, name);
 
-/* Who may lock any amount is not counted, or not limited; all others are. */
+/* With CAP_IPC_LOCK, pages are not charged, or for type1 charged without a limit. */
 static void cap_ipc_lock_lifts_limit(struct kunit *test)
 {
 	const struct charge_case *c = test->param_value;
 	bool type1 = c->mode == IOPT_PAGES_ACCOUNT_TYPE1;
-	const struct cred *old;
 	struct iopt_pages *pages;
-	struct cred *new;
 
 	pages = iopt_pages_alloc(&pages_count_ops, 1, true, c->mode);
 	KUNIT_ASSERT_NOT_NULL(test, pages);
@@ -305,22 +302,15 @@ static void cap_ipc_lock_lifts_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pages->unlimited, type1);
 	iopt_pages_put(pages);
 
-	if (!IS_ENABLED(CONFIG_MULTIUSER))
-		kunit_skip(test, "everybody may do everything");
-	new = prepare_creds();
-	KUNIT_ASSERT_NOT_NULL(test, new);
-	cap_lower(new->cap_effective, CAP_IPC_LOCK);
-	old = override_creds(new);
+	iopt_kunit_drop_ipc_lock(test);
 	pages = iopt_pages_alloc(&pages_count_ops, 1, true, c->mode);
-	revert_creds(old);
-	put_cred(new);
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	KUNIT_EXPECT_EQ(test, pages->account_mode, c->mode);
 	KUNIT_EXPECT_FALSE(test, pages->unlimited);
 	iopt_pages_put(pages);
 }
 
-/* Without a limit all is counted, even where nothing may be. */
+/* Without a limit, pages are charged even if RLIMIT_MEMLOCK is 0. */
 static void charge_without_limit_accounts_all(struct kunit *test)
 {
 	struct iopt_kunit *ik = test->priv;
@@ -340,7 +330,7 @@ static void charge_without_limit_accounts_all(struct kunit *test)
 	iopt_pages_put(pages);
 }
 
-/* Everywhere that pages are counted there are @npages now. */
+/* Check that every counter that pages are charged to has @npages. */
 static void charge_check(struct kunit *test, struct iopt_pages *pages,
 			 unsigned long npages)
 {
@@ -363,7 +353,7 @@ static struct iopt_pages *charge_pages(struct kunit *test)
 	return pages;
 }
 
-/* Up to the limit and not a page further, by one step or many. */
+/* Charge up to the limit, at once or page by page; one page more fails. */
 static void charge_fails_above_limit(struct kunit *test)
 {
 	const struct charge_case *c = test->param_value;
@@ -373,7 +363,7 @@ static void charge_fails_above_limit(struct kunit *test)
 	int over = c->user || c->mm ? -ENOMEM : 0;
 	unsigned long limit = 100;
 
-	/* What others of this user have is in the way, too. */
+	/* Pages that other processes of the user have locked count, too. */
 	rlimit->rlim_cur = (limit + (c->user ? ik->user_locked : 0)) * PAGE_SIZE;
 	mutex_lock(&pages->mutex);
 	KUNIT_EXPECT_EQ(test, iopt_pages_charge(pages, limit + 1), over);
@@ -401,7 +391,7 @@ static void charge_fails_above_limit(struct kunit *test)
 	iopt_pages_put(pages);
 }
 
-/* A limit of less than what is charged already: nothing more can be. */
+/* If more than the limit is charged already, no page can be charged. */
 static void charge_fails_if_limit_was_lowered(struct kunit *test)
 {
 	const struct charge_case *c = test->param_value;
@@ -422,7 +412,7 @@ static void charge_fails_if_limit_was_lowered(struct kunit *test)
 	iopt_pages_put(pages);
 }
 
-/* A process that is gone counts nothing, and letting go of pages still works. */
+/* Pages cannot be charged to an mm that has exited, but can be uncharged. */
 static void charge_fails_and_uncharge_works_after_exit(struct kunit *test)
 {
 	const struct charge_case *c = test->param_value;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of PFNMAP memory. A process really maps a file that behaves as a BAR,
- * with page frames that there are not, or that are nobody's; or it has entries
- * of any size that only the test knows of. What domains hold is compared with
- * them, and nothing may ever be pinned or counted of it.
+ * Tests of PFNMAP memory. The test maps a file that behaves like the BAR of a device,
+ * whose page frames do not exist or are reserved; some tests replace the lookup of page
+ * table entries by bar_lookup(), which returns entries of any size. The tests compare
+ * page tables with the expected PFNs. PFNMAP memory must not be pinned or charged.
  */
 #include <kunit/static_stub.h>
 #include <linux/anon_inodes.h>
@@ -22,23 +22,23 @@
 
 #define BAR_IOVA	SZ_1G
 #define BAR_PAGES	24UL
-/* 252 GiB: behind the memory of any machine that runs tests. */
+/* 252 GiB: above the RAM of any machine that runs the tests. */
 #define BAR_PFN		0x3f00000UL
 #define RW		(IOMMU_READ | IOMMU_WRITE)
 
 /**
  * struct bar_fake - the device
- * @pfn: of the first page of the file
- * @faults: how often a page was faulted in
- * @fail: the page of the file that cannot be
- * @address: where entries begin that only the test knows
- * @entry: pages that each of them maps
- * @skip: page frames between what one maps and the next
- * @stop: the page that there is no entry for
- * @rc: what a lookup gives there
- * @lookups: how often an entry was looked up
- * @lose: the lookup, counted from 1, after which the process loses a page;
- *	UINT_MAX for every one
+ * @pfn: PFN of the first page of the file
+ * @faults: number of pages that were faulted in
+ * @fail: the page of the file whose fault fails
+ * @address: address of the first entry of bar_lookup()
+ * @entry: pages that each entry of bar_lookup() maps
+ * @skip: page frames between the last page of an entry and the first of the next one
+ * @stop: the page that bar_lookup() has no entry for
+ * @rc: error of bar_lookup() for @stop
+ * @lookups: number of calls of bar_lookup()
+ * @zap: the call of bar_lookup(), counting from 1, after which the process loses the page
+ *	at @address; UINT_MAX for every call
  */
 static struct bar_fake {
 	unsigned long pfn;
@@ -50,7 +50,7 @@ static struct bar_fake {
 	unsigned long stop;
 	int rc;
 	unsigned int lookups;
-	unsigned int lose;
+	unsigned int zap;
 } bar;
 
 static vm_fault_t bar_fault(struct vm_fault *vmf)
@@ -76,7 +76,7 @@ static const struct file_operations bar_fops = {
 	.mmap = bar_mmap,
 };
 
-/* Have pages of the file in the process, at @address if that is not 0. */
+/* Map pages of the file in the test's mm, at @address if it is not 0. */
 static unsigned long bar_map(struct kunit *test, unsigned long address,
 			     unsigned long pgoff, unsigned long npages, int prot)
 {
@@ -93,7 +93,7 @@ static unsigned long bar_map(struct kunit *test, unsigned long address,
 	return address;
 }
 
-/* The page frame of an entry that only the test knows. */
+/* Return the PFN of a page that bar_lookup() returns. */
 static unsigned long bar_entry_pfn(unsigned long index)
 {
 	return bar.pfn + index + index / bar.entry * bar.skip;
@@ -108,18 +108,18 @@ static long bar_lookup(struct iopt_pages *pages, unsigned long addr,
 	if (bar.stop / bar.entry == index / bar.entry)
 		return bar.rc;
 	*pfn = bar_entry_pfn(index);
-	/* As vfio-pci does before a reset: the VMA stays. */
-	if (bar.lookups == bar.lose || bar.lose == UINT_MAX)
+	/* Remove the entry but not the VMA, as vfio-pci does before a reset. */
+	if (bar.lookups == bar.zap || bar.zap == UINT_MAX)
 		zap_vma_ptes(vma_lookup(current->mm, bar.address), bar.address,
 			     PAGE_SIZE);
 	return bar.entry - index % bar.entry;
 }
 
 /**
- * struct bar_run - a table and domains
+ * struct bar_run - an IOVA space and domains
  * @test: the test
- * @iopt: the table
- * @kd: the domains; the first one is in the table
+ * @iopt: the IOVA space
+ * @kd: the domains; bar_begin() attaches the first one
  */
 struct bar_run {
 	struct kunit *test;
@@ -149,11 +149,8 @@ static struct bar_run *bar_begin(struct kunit *test, unsigned long bytes)
 static void bar_end(struct bar_run *run, unsigned int domain)
 {
 	KUNIT_EXPECT_EQ(run->test, 0, iopt_unmap_all(&run->iopt, NULL));
-	for (unsigned int i = 0; i < ARRAY_SIZE(run->kd); i++) {
-		KUNIT_EXPECT_EQ(run->test, 0,
-				iopt_kunit_domain_mapped(&run->kd[i]));
-		KUNIT_EXPECT_EQ(run->test, run->kd[i].misuses, 0);
-	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(run->kd); i++)
+		iopt_kunit_domain_check(run->test, &run->kd[i], 0);
 	iopt_table_remove_domain(&run->iopt, &run->kd[domain].domain);
 	iopt_destroy_table(&run->iopt);
 }
@@ -172,7 +169,7 @@ static int bar_try_map(struct bar_run *run, unsigned long address,
 	return iopt_map_user_pages(&run->iopt, &map, (void __user *)address);
 }
 
-/* A page of a domain leads to a page frame, or to none. */
+/* Check that a page of a domain is mapped to @pfn, or is unmapped if @pfn is 0. */
 static void bar_check_page(struct bar_run *run, unsigned int domain,
 			   unsigned long index, unsigned long pfn)
 {
@@ -183,18 +180,17 @@ static void bar_check_page(struct bar_run *run, unsigned int domain,
 			    phys, "domain %u, page %lu", domain, index);
 }
 
-/* Pinned and counted are @npages, wherever that is. */
+/* Check that @npages are pinned, accounted and charged. */
 static void bar_check_pins(struct bar_run *run, unsigned long npages)
 {
 	struct iopt_kunit *ik = run->test->priv;
 
-	KUNIT_EXPECT_EQ(run->test, iopt_kunit_check_pins(ik->pins + npages),
-			ik->pins + npages);
+	iopt_kunit_expect_pins(run->test, npages);
 	KUNIT_EXPECT_EQ(run->test, atomic64_read(&ik->mm->pinned_vm), npages);
 	KUNIT_EXPECT_EQ(run->test, ik->mm->locked_vm, npages);
 }
 
-/* Number 43: what is mapped has never been looked at. */
+/* Bug: a PFNMAP that the process had not yet accessed was mapped to wrong PFNs. */
 static void map_of_untouched_bar_faults_pages_in(struct kunit *test)
 {
 	struct bar_run *run = bar_begin(test, SZ_1M);
@@ -207,7 +203,7 @@ static void map_of_untouched_bar_faults_pages_in(struct kunit *test)
 		bar_check_page(run, 0, i, BAR_PFN + 3 + i);
 	bar_check_pins(run, 0);
 
-	/* Another domain is given what the first one has. */
+	/* A second domain is filled from the first one, without faults. */
 	KUNIT_ASSERT_EQ(test, 0,
 			iopt_table_add_domain(&run->iopt, &run->kd[1].domain));
 	KUNIT_EXPECT_EQ(test, bar.faults, BAR_PAGES);
@@ -216,7 +212,7 @@ static void map_of_untouched_bar_faults_pages_in(struct kunit *test)
 	iopt_table_remove_domain(&run->iopt, &run->kd[0].domain);
 	KUNIT_EXPECT_EQ(test, 0, iopt_kunit_domain_mapped(&run->kd[0]));
 
-	/* To unmap nothing has to be known, not even the process. */
+	/* Unmap works without the page tables of the process, and reads no domain. */
 	run->kd[1].lookups = 0;
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(address, BAR_PAGES * PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, 0, iopt_kunit_domain_mapped(&run->kd[1]));
@@ -226,13 +222,13 @@ static void map_of_untouched_bar_faults_pages_in(struct kunit *test)
 }
 
 /**
- * struct bar_case - a mapping that has something wrong
- * @name: of the row
- * @prot: of the process
- * @iommu_prot: of the mapping
- * @fail: the page that cannot be faulted in
- * @ram: the page frames are the kernel's
- * @rc: what comes of it
+ * struct bar_case - a map, most of which fail
+ * @name: name of the test parameter
+ * @prot: protection of the VMA
+ * @iommu_prot: protection of the area
+ * @fail: the page whose fault fails
+ * @ram: the page frames are RAM that is not reserved
+ * @rc: expected result
  */
 struct bar_case {
 	const char *name;
@@ -249,7 +245,7 @@ static const struct bar_case bar_cases[] = {
 	{ "no access", PROT_NONE, IOMMU_READ, ULONG_MAX, false, -EFAULT },
 	{ "no first page", PROT_READ, IOMMU_READ, 0, false, -EFAULT },
 	{ "no last page", PROT_READ, IOMMU_READ, BAR_PAGES - 1, false, -EFAULT },
-	{ "memory of the kernel", PROT_READ | PROT_WRITE, RW, ULONG_MAX, true,
+	{ "RAM", PROT_READ | PROT_WRITE, RW, ULONG_MAX, true,
 	  -EFAULT },
 };
 
@@ -278,13 +274,13 @@ static void map_of_inaccessible_bar_fails(struct kunit *test)
 }
 
 /**
- * struct bar_huge - entries that a process might have
- * @name: of the row
- * @npages: what is mapped
- * @entry: pages of an entry
- * @skip: page frames between entries
- * @lookups: how many are looked up
- * @leaf: log2 of the first leaf
+ * struct bar_huge - large page table entries of a process
+ * @name: name of the test parameter
+ * @npages: length of the area in pages
+ * @entry: pages that an entry maps
+ * @skip: page frames between the last page of an entry and the first of the next one
+ * @lookups: expected number of lookups
+ * @leaf: expected log2 of the size of the first leaf of the domain
  */
 struct bar_huge {
 	const char *name;
@@ -301,9 +297,9 @@ struct bar_huge {
 static const struct bar_huge bar_huges[] = {
 	{ "1 GiB", HUGE_PAGES, HUGE_PAGES, 0, 1, 30 },
 	{ "2 MiB", HUGE_PAGES, BIG_PAGES, 0, 512, 30 },
-	{ "2 MiB here and there", HUGE_PAGES, BIG_PAGES, BIG_PAGES, 512, 21 },
+	{ "2 MiB, not contiguous", HUGE_PAGES, BIG_PAGES, BIG_PAGES, 512, 21 },
 	{ "pages", 2 * BIG_PAGES, 1, 0, 2 * BIG_PAGES, 21 },
-	{ "pages here and there", BIG_PAGES, 1, 1, BIG_PAGES, 12 },
+	{ "pages, not contiguous", BIG_PAGES, 1, 1, BIG_PAGES, 12 },
 	{ "a part of 1 GiB", 5, HUGE_PAGES, 0, 1, 12 },
 };
 
@@ -333,7 +329,7 @@ static void map_of_large_entries_uses_large_leaves(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, run->kd[0].lookups, 0);
 }
 
-/* Wherever entries end, and however little room there is for them. */
+/* The missing entry is any page, entries have any size, batches have any room. */
 static void map_fails_at_any_missing_entry(struct kunit *test)
 {
 	static const size_t limits[] = { 1, 16, 48, SZ_64K };
@@ -364,7 +360,7 @@ static void map_fails_at_any_missing_entry(struct kunit *test)
 	bar_end(run, 0);
 }
 
-/* Memory, a BAR in two maps, memory: what may be and how much is counted. */
+/* A range of RAM, two VMAs of BARs, and RAM becomes four areas. */
 static void map_of_ram_and_bars_pins_ram_only(struct kunit *test)
 {
 	struct bar_run *run = bar_begin(test, SZ_1M);
@@ -382,7 +378,7 @@ static void map_of_ram_and_bars_pins_ram_only(struct kunit *test)
 	bar_map(test, page, 7, 5, PROT_READ | PROT_WRITE);
 	bar_map(test, page + 5 * PAGE_SIZE, 1, 3, PROT_READ | PROT_WRITE);
 
-	/* Who does not ask for it does not get it. */
+	/* Without IOPT_PFNMAP, the map fails. */
 	KUNIT_EXPECT_EQ(test, -EFAULT,
 			iopt_map_user_pages(&run->iopt, &map,
 					    (void __user *)address));
@@ -403,7 +399,7 @@ static void map_of_ram_and_bars_pins_ram_only(struct kunit *test)
 	up_read(&run->iopt.iova_rwsem);
 	KUNIT_EXPECT_EQ(test, n, 4);
 
-	/* No driver gets at a page, nor at one in front of it. */
+	/* An access can pin neither a BAR nor a range that begins in RAM in front of it. */
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			iopt_pin_pages(&run->iopt, NULL, BAR_IOVA + 5 * PAGE_SIZE,
 				       PAGE_SIZE, out, 0));
@@ -414,7 +410,7 @@ static void map_of_ram_and_bars_pins_ram_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&run->iopt, NULL));
 	bar_check_pins(run, 0);
 
-	/* A hole is memory that is not there. */
+	/* With a hole in the memory, the map fails. */
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(page, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, -EFAULT,
 			bar_try_map(run, address, BAR_PAGES, RW));
@@ -422,7 +418,7 @@ static void map_of_ram_and_bars_pins_ram_only(struct kunit *test)
 	bar_end(run, 0);
 }
 
-/* The loss of one page ends all of the mapping, in every domain. */
+/* If the process loses one page, the whole area is unmapped from every domain. */
 static void lost_page_unmaps_all_in_every_domain(struct kunit *test)
 {
 	struct bar_run *run = bar_begin(test, SZ_1M);
@@ -438,14 +434,14 @@ static void lost_page_unmaps_all_in_every_domain(struct kunit *test)
 	for (unsigned int i = 0; i < ARRAY_SIZE(run->kd); i++)
 		KUNIT_EXPECT_EQ(test, 0, iopt_kunit_domain_mapped(&run->kd[i]));
 
-	/* A domain that joins gets nothing of it, and no error. */
+	/* A domain that is attached later does not map the area. */
 	iopt_table_remove_domain(&run->iopt, &run->kd[1].domain);
 	KUNIT_ASSERT_EQ(test, 0,
 			iopt_table_add_domain(&run->iopt, &run->kd[1].domain));
 	KUNIT_EXPECT_EQ(test, 0, iopt_kunit_domain_mapped(&run->kd[1]));
 	iopt_table_remove_domain(&run->iopt, &run->kd[1].domain);
 
-	/* The area is there until it is unmapped, and is as long as before. */
+	/* The area keeps its IOVAs until it is unmapped. */
 	KUNIT_EXPECT_EQ(test, -EEXIST,
 			bar_try_map(run, address, BAR_PAGES, RW));
 	KUNIT_EXPECT_EQ(test, 0,
@@ -461,8 +457,8 @@ static void lost_page_unmaps_all_in_every_domain(struct kunit *test)
 }
 
 /*
- * The process loses a page while the memory is looked up: what no domain has yet
- * is looked up again, what one has ends.
+ * The process loses the first page between two lookups. If the page is not published yet,
+ * it is looked up again; otherwise the area is unmapped from the domain.
  */
 static void page_lost_before_publishing_is_looked_up_again(struct kunit *test)
 {
@@ -473,10 +469,10 @@ static void page_lost_before_publishing_is_looked_up_again(struct kunit *test)
 	kunit_activate_static_stub(test, pages_pfnmap_lookup, bar_lookup);
 	bar.entry = 4;
 	for (bar.skip = 0; bar.skip < 2; bar.skip++) {
-		for (bar.lose = 1; bar.lose <= BAR_PAGES / bar.entry;
-		     bar.lose++) {
+		for (bar.zap = 1; bar.zap <= BAR_PAGES / bar.entry;
+		     bar.zap++) {
 			/* A run is published when the next one is found. */
-			bool ends = bar.skip && bar.lose > 2;
+			bool ends = bar.skip && bar.zap > 2;
 
 			bar.lookups = 0;
 			KUNIT_EXPECT_EQ(test, 0,
@@ -485,7 +481,7 @@ static void page_lost_before_publishing_is_looked_up_again(struct kunit *test)
 			mapped = iopt_kunit_domain_mapped(&run->kd[0]);
 			KUNIT_EXPECT_EQ_MSG(test, mapped, ends ? 0 : BAR_PAGES,
 					    "skip %lu, lookup %u", bar.skip,
-					    bar.lose);
+					    bar.zap);
 			for (unsigned long i = 0; i < BAR_PAGES && mapped; i++)
 				bar_check_page(run, 0, i, bar_entry_pfn(i));
 			KUNIT_EXPECT_EQ(test, 0,
@@ -496,7 +492,7 @@ static void page_lost_before_publishing_is_looked_up_again(struct kunit *test)
 	bar_end(run, 0);
 }
 
-/* A process that does nothing but lose the memory does not keep the map busy. */
+/* The number of repeated lookups is limited, so that the map ends. */
 static void map_fails_if_each_lookup_loses_a_page(struct kunit *test)
 {
 	struct bar_run *run = bar_begin(test, SZ_1M);
@@ -504,7 +500,7 @@ static void map_fails_if_each_lookup_loses_a_page(struct kunit *test)
 	bar.address = bar_map(test, 0, 0, BAR_PAGES, PROT_READ);
 	kunit_activate_static_stub(test, pages_pfnmap_lookup, bar_lookup);
 	bar.entry = BAR_PAGES;
-	bar.lose = UINT_MAX;
+	bar.zap = UINT_MAX;
 	KUNIT_EXPECT_EQ(test, -EFAULT,
 			bar_try_map(run, bar.address, BAR_PAGES, RW));
 	KUNIT_EXPECT_EQ(test, bar.lookups, 10);
@@ -512,7 +508,7 @@ static void map_fails_if_each_lookup_loses_a_page(struct kunit *test)
 	bar_end(run, 0);
 }
 
-/* Wherever the IOMMU's driver fails, nothing is left. */
+/* The map of either domain fails at any call of map_pages. */
 static void map_is_undone_if_driver_fails(struct kunit *test)
 {
 	struct bar_run *run = bar_begin(test, SZ_1M);
@@ -541,7 +537,7 @@ static void map_is_undone_if_driver_fails(struct kunit *test)
 	bar_end(run, 0);
 }
 
-/* A PFNMAP belongs to the IOVA space that it was mapped in. */
+/* PFNMAP memory cannot be copied, not even within its IOVA space. */
 static void copy_of_bar_fails(struct kunit *test)
 {
 	struct bar_run *run = bar_begin(test, SZ_1M);
@@ -561,7 +557,7 @@ static void copy_of_bar_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, vm_munmap(address, BAR_PAGES * PAGE_SIZE));
 }
 
-/* A page that the kernel gives to nobody is as good as a device's. */
+/* The engine treats reserved pages of RAM like the memory of a device. */
 static void rw_of_bar_uses_address_of_process(struct kunit *test)
 {
 	struct bar_run *run = bar_begin(test, SZ_1M);
@@ -583,7 +579,7 @@ static void rw_of_bar_uses_address_of_process(struct kunit *test)
 			iopt_rw(&run->iopt, BAR_IOVA + 100, back, sizeof(back),
 				0));
 	KUNIT_EXPECT_MEMEQ(test, back, data, sizeof(data));
-	/* Through the address or not at all. */
+	/* iopt_rw() copies by the user address only, as the pages cannot be pinned. */
 	KUNIT_EXPECT_EQ(test, -EFAULT,
 			iopt_rw(&run->iopt, BAR_IOVA, back, sizeof(back),
 				__IOMMUFD_ACCESS_RW_SLOW_PATH));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of batches: runs of page frames, against an array with an entry for each
- * page.
+ * Tests of struct pfn_batch, against an array with one entry for each page.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -13,18 +12,18 @@
 #include "test_hooks.h"
 #include "tests/iopt_kunit.h"
 
-/* A PFN that nothing is done to but arithmetic. */
+/* A PFN that the tests only compute with. */
 #define BATCH_PFN	0x1000UL
 #define BATCH_PAGES	200
 
 /**
- * struct batch_run - a test while it runs
+ * struct batch_run - a batch and the expected contents
  * @test: the test
- * @rnd: chance
+ * @rnd: state of the random numbers
  * @batch: the batch
- * @pfns: the oracle: what is in the batch
- * @npages: how many
- * @nr: how many runs those are
+ * @pfns: expected PFNs
+ * @npages: number of @pfns
+ * @nr: number of runs that @pfns consist of
  */
 struct batch_run {
 	struct kunit *test;
@@ -52,7 +51,7 @@ static void batch_clear(struct batch_run *run)
 	run->nr = 0;
 }
 
-/* Pages are those of the oracle, in as few runs as there can be. */
+/* Check that the batch has the expected PFNs, in as few runs as possible. */
 static void batch_check(struct batch_run *run)
 {
 	struct pfn_batch *batch = &run->batch;
@@ -71,7 +70,7 @@ static void batch_check(struct batch_run *run)
 	KUNIT_EXPECT_EQ(run->test, n, run->npages);
 }
 
-/* What adding would do to the oracle; false where there is no room. */
+/* Add to the expected PFNs; return false if the batch has no room. */
 static bool batch_oracle_add(struct batch_run *run, unsigned long pfn,
 			     unsigned long npages)
 {
@@ -85,7 +84,7 @@ static bool batch_oracle_add(struct batch_run *run, unsigned long pfn,
 	return true;
 }
 
-/* A run of a few pages, or of more, which often goes on where the one before ended. */
+/* Return the first PFN of a random run, which often continues the previous one. */
 static unsigned long batch_random(struct batch_run *run, unsigned long *npages)
 {
 	unsigned long left = BATCH_PAGES - run->npages;
@@ -108,7 +107,7 @@ static void batch_limit_name(const size_t *limit, char *desc)
 
 KUNIT_ARRAY_PARAM(batch_limit, batch_limits, batch_limit_name);
 
-/* Runs merge, and a batch that is full takes what merges and nothing else. */
+/* Adjacent runs merge; a full batch takes only runs that merge with its last. */
 static void add_merges_adjacent_runs(struct kunit *test)
 {
 	struct batch_run *run = batch_alloc(test);
@@ -132,7 +131,7 @@ static void add_merges_adjacent_runs(struct kunit *test)
 	pfn_batch_destroy(&run->batch);
 }
 
-/* The same from an array of pages, and back. */
+/* Add arrays of pages, and convert the batch to an array of pages. */
 static void to_pages_returns_added_pages(struct kunit *test)
 {
 	struct page **pages = iopt_kunit_vzalloc(test, BATCH_PAGES * sizeof(*pages));
@@ -147,7 +146,7 @@ static void to_pages_returns_added_pages(struct kunit *test)
 			unsigned long npages, pfn = batch_random(run, &npages);
 			unsigned long n;
 
-			/* In parts of any length: some begin where one ended. */
+			/* Arrays of any length; some continue the previous run. */
 			batch_oracle_add(run, pfn, npages);
 			pfn = batch_random(run, &n);
 			for (unsigned long i = 0; i < n; i++)
@@ -167,14 +166,14 @@ static void to_pages_returns_added_pages(struct kunit *test)
 }
 
 /**
- * struct temp_case - memory that is not needed
- * @name: of the row
- * @limit: bytes that may be had
- * @nr: elements that are wanted
- * @size: bytes of one
- * @backup_nr: elements that there are anyway
- * @max: elements that come of it
- * @backup: they are those
+ * struct temp_case - a call of iopt_temp_alloc()
+ * @name: name of the test parameter
+ * @limit: iopt_test_memory_limit
+ * @nr: number of elements that the caller can use
+ * @size: size of an element in bytes
+ * @backup_nr: number of elements of the backup array
+ * @max: expected number of elements of the returned array
+ * @backup: the returned array is the backup
  */
 struct temp_case {
 	const char *name;
@@ -193,7 +192,7 @@ static const struct temp_case temp_cases[] = {
 	{ "all there may be", SZ_64K, 4096, 16, 16, 4096, false },
 	{ "one more than may be", SZ_64K, 4097, 16, 16, 4096, false },
 	{ "smaller elements", SZ_64K, 10000, 8, 16, 8192, false },
-	{ "as many as pages can be", SZ_64K, ULONG_MAX, 16, 16, 4096, false },
+	{ "maximum number of elements", SZ_64K, ULONG_MAX, 16, 16, 4096, false },
 	{ "less than the backup", 64, 100, 16, 16, 4, true },
 	{ "just the backup", 256, 100, 16, 16, 16, true },
 	{ "an element", 16, 100, 16, 16, 1, true },
@@ -216,7 +215,7 @@ static void temp_alloc_falls_back_to_backup(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, array);
 	KUNIT_EXPECT_EQ(test, max, c->max);
 	KUNIT_EXPECT_EQ(test, array == backup, c->backup);
-	/* All of it is there: a sanitizer looks on. */
+	/* Write to the whole array, for KASAN. */
 	memset(array, 0, max * c->size);
 	if (array != backup)
 		kfree(array);
@@ -224,7 +223,7 @@ static void temp_alloc_falls_back_to_backup(struct kunit *test)
 
 #define BATCH_INDEX	70
 
-/* Through an xarray, a page at a time, and back by portions that have room. */
+/* Store a batch in an xarray, and read it back by batches with less room. */
 static void from_xarray_returns_stored_pfns(struct kunit *test)
 {
 	struct batch_run *run = batch_alloc(test);
@@ -275,7 +274,7 @@ static void from_xarray_returns_stored_pfns(struct kunit *test)
 #define RW_PAGES	6
 #define RW_BYTES	(RW_PAGES * PAGE_SIZE)
 
-/* Bytes of the batch, in the order of its pages, which is not that of memory. */
+/* Offsets follow the order of the pages in the batch, not the order of their PFNs. */
 static void rw_copies_in_order_of_batch(struct kunit *test)
 {
 	static const unsigned int order[RW_PAGES] = { 3, 4, 0, 5, 1, 2 };

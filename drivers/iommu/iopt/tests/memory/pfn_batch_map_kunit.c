@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of batches that are mapped into a domain, which must then translate
- * every IOVA to the byte that belongs there, and of pages that are unpinned.
+ * Tests of pfn_batch_to_domain(), which compare the page table with the batch granule by
+ * granule, and of pfn_batch_unpin().
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -21,17 +21,18 @@
 #define GIANT		(SZ_1G / PAGE_SIZE)
 
 /**
- * struct map_case - a batch and where it goes
- * @name: of the row
+ * struct map_case - a batch and the area that it is mapped for
+ * @name: name of the test parameter
  * @pgsizes: leaf sizes of the domain
- * @small: leaves of one page only
- * @iova: of the area
+ * @small: large pages are disabled
+ * @iova: first IOVA of the area
  * @skip: pages of the area in front of the batch
- * @page_offset: bytes of the first page that the area does not have
- * @tail: bytes of the last page that the area does not have
- * @runs: the batch
- * @maps: calls into the driver
- * @steps: how many steps a run of more than 64 MiB takes, if not one
+ * @page_offset: bytes of the first page in front of the area
+ * @tail: bytes of the last page after the area
+ * @runs: runs of the batch
+ * @maps: expected number of calls of map_pages
+ * @steps: expected number of calls of iommu_map() for a run of more than 64 MiB, or 0
+ *	for one call
  */
 struct map_case {
 	const char *name;
@@ -56,7 +57,7 @@ static const struct map_case map_cases[] = {
 	{ "a run", S4K, false, P, 0, 0, 0, { { 7, 9 } }, 1 },
 	{ "runs", S4K, false, P, 0, 0, 0,
 	  { { 7, 1 }, { 9, 3 }, { 3, 2 }, { 7, 1 } }, 4 },
-	{ "behind others", S4K, false, P, 3, 0, 0, { { 7, 2 }, { 10, 2 } }, 2 },
+	{ "after other pages", S4K, false, P, 3, 0, 0, { { 7, 2 }, { 10, 2 } }, 2 },
 	{ "to the last byte", S4K, false, -6 * P, 0, 0, 0,
 	  { { 7, 4 }, { 20, 2 } }, 2 },
 	{ "huge page", S2M, false, SZ_2M, 0, 0, 0, { { 3 * HUGE, HUGE } }, 1 },
@@ -80,9 +81,9 @@ static const struct map_case map_cases[] = {
 	  { { 7, 1 }, { 9, 1 } }, 2 },
 	{ "half pages of a run", S2K, false, SZ_1M, 0, SZ_2K, SZ_2K,
 	  { { 7, 5 } }, 1 },
-	{ "offset is another one", S2K, false, 0, 0, SZ_2K, SZ_2K,
+	{ "offset in page differs from IOVA", S2K, false, 0, 0, SZ_2K, SZ_2K,
 	  { { 7, 2 }, { 11, 2 }, { 2, 2 } }, 3 },
-	{ "no offset behind others", S2K, false, SZ_2K, 1, SZ_2K, SZ_2K,
+	{ "no offset after other pages", S2K, false, SZ_2K, 1, SZ_2K, SZ_2K,
 	  { { 7, 2 }, { 11, 2 } }, 2 },
 	{ "half pages to the last byte", S2K, false, -4 * P, 0, SZ_2K, SZ_2K,
 	  { { 7, 2 }, { 11, 3 } }, 2 },
@@ -108,13 +109,13 @@ KUNIT_ARRAY_PARAM_DESC(map, map_cases, name);
 /**
  * struct map_run - a batch, its area and its domain
  * @test: the test
- * @iopt: the area's table
+ * @iopt: the IOVA space of the area
  * @area: the area, which is in no tree
  * @batch: the batch
  * @kd: the domain
  * @index: page index of the batch
  * @iova: first IOVA of the batch
- * @bytes: of the area, from there on
+ * @bytes: length of the area from @iova on
  */
 struct map_run {
 	struct kunit *test;
@@ -145,7 +146,7 @@ static void map_free(struct map_run *run)
 	iopt_destroy_table(&run->iopt);
 }
 
-/* The area for what is in the batch, and for pages in front of it. */
+/* Set the area to the pages of the batch and @skip pages in front of them. */
 static void map_set_area(struct map_run *run, const struct map_case *c)
 {
 	unsigned long npages = c->skip + run->batch.npages;
@@ -163,7 +164,7 @@ static void map_set_area(struct map_run *run, const struct map_case *c)
 	run->bytes = area->node.last - run->iova + 1;
 }
 
-/* Every granule is where it belongs; nothing is mapped around the batch. */
+/* Check every granule of the batch, and that no other granule is mapped. */
 static void map_check(struct map_run *run)
 {
 	unsigned long granule = BIT(run->kd.shift);
@@ -183,12 +184,13 @@ static void map_check(struct map_run *run)
 		}
 	}
 	KUNIT_EXPECT_EQ(run->test, wrong, 0);
-	KUNIT_EXPECT_EQ(run->test, iopt_kunit_domain_mapped(&run->kd),
-			run->bytes / granule);
-	KUNIT_EXPECT_EQ(run->test, run->kd.misuses, 0);
+	iopt_kunit_domain_check(run->test, &run->kd, run->bytes / granule);
 }
 
-/* How many calls it takes: a giant run is one, up to 32 others are one. */
+/*
+ * Return the expected number of calls of iommu_map() and iommu_map_sg(): one for each
+ * run of more than 64 MiB, and one for up to 32 consecutive smaller runs.
+ */
 static unsigned int map_syncs(struct map_run *run, const struct map_case *c)
 {
 	unsigned int syncs = 0, together = 0;
@@ -242,18 +244,17 @@ static void mapped_batch_translates_each_granule(struct kunit *test)
 	map_check(run);
 	map_unmap(run);
 
-	/* Whichever step fails, what was done before it is undone. */
+	/* If a call of map_pages fails, the pages mapped before it are unmapped. */
 	for (unsigned int fail = 1; fail <= c->maps; fail++) {
 		run->kd.fail = fail;
 		KUNIT_EXPECT_EQ(test, map_batch(run), IOPT_KUNIT_ERRNO);
 		KUNIT_EXPECT_EQ(test, run->kd.maps, fail);
 	}
-	KUNIT_EXPECT_EQ(test, iopt_kunit_domain_mapped(&run->kd), 0);
-	KUNIT_EXPECT_EQ(test, run->kd.misuses, 0);
+	iopt_kunit_domain_check(test, &run->kd, 0);
 	map_free(run);
 }
 
-/* More runs than go into the driver at a time, of any length and alignment. */
+/* Batches of more runs than one iommu_map_sg() maps, of any length and alignment. */
 static void random_batches_translate_each_granule(struct kunit *test)
 {
 	static const unsigned long pgsizes[] = { S4K, S2K, SZ_4K | SZ_16K | SZ_64K };
@@ -290,8 +291,7 @@ static void random_batches_translate_each_granule(struct kunit *test)
 		map_unmap(run);
 		run->kd.fail = 1 + iopt_kunit_below(&rnd, run->kd.maps);
 		KUNIT_EXPECT_EQ(test, map_batch(run), IOPT_KUNIT_ERRNO);
-		KUNIT_EXPECT_EQ(test, iopt_kunit_domain_mapped(&run->kd), 0);
-		KUNIT_EXPECT_EQ(test, run->kd.misuses, 0);
+		iopt_kunit_domain_check(test, &run->kd, 0);
 		map_free(run);
 	}
 }
@@ -300,10 +300,10 @@ static void random_batches_translate_each_granule(struct kunit *test)
 
 /**
  * struct unpin_run - pinned pages
- * @pages: what they are pinned for
+ * @pages: the iopt_pages that they are charged to
  * @list: the pages, in the order of the batch
- * @pinned: which of them are pinned
- * @left: how many
+ * @pinned: by index in @list: the page is pinned
+ * @left: number of pages that are pinned
  */
 struct unpin_run {
 	struct iopt_pages *pages;
@@ -325,7 +325,7 @@ static void unpin_setup(struct kunit *test, struct unpin_run *run,
 			pin_user_pages_fast(address, UNPIN_PAGES,
 					    FOLL_WRITE | FOLL_LONGTERM,
 					    run->list));
-	/* An order in which some are behind each other and some are not. */
+	/* Swap some pages, so that some neighbours are adjacent and others are not. */
 	for (unsigned int i = 0; i + 7 < UNPIN_PAGES; i += 5)
 		swap(run->list[i], run->list[i + 7]);
 	for (unsigned int i = 0; i < UNPIN_PAGES; i++) {
@@ -342,7 +342,7 @@ static void unpin_setup(struct kunit *test, struct unpin_run *run,
 	KUNIT_EXPECT_EQ(test, 0, iopt_pages_charge(run->pages, UNPIN_PAGES));
 }
 
-/* Each page is pinned or not, dirty or not, and counted as it should be. */
+/* Check if each page is pinned and dirty, and the accounting. */
 static void unpin_check(struct kunit *test, struct unpin_run *run)
 {
 	struct iopt_kunit *ik = test->priv;
@@ -355,13 +355,12 @@ static void unpin_check(struct kunit *test, struct unpin_run *run)
 		KUNIT_EXPECT_EQ(test, folio_test_dirty(folio),
 				!run->pinned[i] && run->pages->writable);
 	}
-	KUNIT_EXPECT_EQ(test, iopt_kunit_check_pins(ik->pins + run->left),
-			ik->pins + run->left);
+	iopt_kunit_expect_pins(test, run->left);
 	KUNIT_EXPECT_EQ(test, run->pages->npinned, run->left);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&ik->mm->pinned_vm), run->left);
 }
 
-/* Parts of a batch, from any page to any page, until all are unpinned. */
+/* Unpin random ranges of a batch, until no page is pinned. */
 static void unpin_of_any_range_unpins_each_page_once(struct kunit *test)
 {
 	struct unpin_run *run = kunit_kzalloc(test, sizeof(*run), GFP_KERNEL);

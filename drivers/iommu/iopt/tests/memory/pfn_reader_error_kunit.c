@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of what stops a reader: memory that is not there or cannot be written,
- * processes that are gone, limits. Whatever was read before is told, and what
- * is pinned or charged afterwards is what somebody kept, to the page.
+ * Tests of errors of struct pfn_reader: memory that is not mapped or not writable, a
+ * process that has exited, limits. After each walk the tests check how far the reader
+ * got, and that exactly the pages whose pins the caller kept are pinned and charged.
  */
 #include <kunit/static_stub.h>
 #include <linux/kthread.h>
@@ -18,7 +18,7 @@
 
 #define STOP_PAGES	12
 
-/* From which thread memory is read. */
+/* The thread that reads has the mm, has no mm, or reads after the mm has exited. */
 enum stop_thread {
 	STOP_SELF,
 	STOP_OTHER,
@@ -26,16 +26,16 @@ enum stop_thread {
 };
 
 /**
- * struct stop_walk - what a walk is like, and what came of it
+ * struct stop_walk - parameters and results of a walk
  * @test: the test
  * @pages: the memory
  * @index: first page index
  * @last: last page index
- * @keep: pins are kept
- * @kept: pages that were kept, with their page frames
- * @nkept: how many
- * @next: page index that was not read any more
- * @batches: how many batches were read
+ * @keep: keep the pins of each batch
+ * @kept: PFNs of the pages whose pins were kept
+ * @nkept: number of @kept
+ * @next: the first page index that was not read
+ * @batches: number of batches that were read
  */
 struct stop_walk {
 	struct kunit *test;
@@ -57,8 +57,7 @@ static void stop_check(struct stop_walk *walk)
 	bool mm = pages->account_mode == IOPT_PAGES_ACCOUNT_MM;
 	long n = walk->nkept;
 
-	KUNIT_EXPECT_EQ(walk->test, iopt_kunit_check_pins(ik->pins + n),
-			ik->pins + n);
+	iopt_kunit_expect_pins(walk->test, n);
 	KUNIT_EXPECT_EQ(walk->test, pages->npinned, n);
 	KUNIT_EXPECT_EQ(walk->test, atomic64_read(&ik->mm->pinned_vm), n);
 	KUNIT_EXPECT_EQ(walk->test, ik->mm->locked_vm, mm ? n : 0);
@@ -89,7 +88,7 @@ static void stop_unpin_kept(struct stop_walk *walk)
 	pfn_batch_destroy(&batch);
 }
 
-/* As the process itself, as another thread, or when the process is gone. */
+/* Read a batch by the thread's own mm, without an mm, or after the mm's exit. */
 static int stop_next(struct pfn_reader *reader, struct iopt_kunit *ik,
 		     enum stop_thread thread)
 {
@@ -140,7 +139,7 @@ static int stop_run(struct stop_walk *walk, enum stop_thread thread)
 
 static const size_t stop_limits[] = { 1, 16, 32, 48, SZ_64K };
 
-/* What is wrong with one of the pages. */
+/* The reason why one of the pages cannot be pinned. */
 enum stop_fault {
 	STOP_HOLE,
 	STOP_READONLY,
@@ -148,12 +147,12 @@ enum stop_fault {
 };
 
 /**
- * struct stop_case - a page that something is wrong with
- * @name: of the row
- * @fault: what
+ * struct stop_case - a page that cannot be pinned, or only for reading
+ * @name: name of the test parameter
+ * @fault: the reason
  * @writable: pages are pinned for writing
  * @thread: the thread that pins
- * @rc: what comes of it
+ * @rc: expected result of the walk
  */
 struct stop_case {
 	const char *name;
@@ -204,7 +203,7 @@ static struct iopt_pages *stop_pages(struct kunit *test, unsigned long address,
 	return pages;
 }
 
-/* Whichever page it is, and however much is read at a time. */
+/* The inaccessible page is any page, and batches have any room. */
 static void reader_stops_at_inaccessible_page(struct kunit *test)
 {
 	const struct stop_case *c = test->param_value;
@@ -223,7 +222,7 @@ static void reader_stops_at_inaccessible_page(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, rc, c->rc);
 			KUNIT_EXPECT_LE(test, walk.next,
 					c->rc ? bad : STOP_PAGES);
-			/* Around the page nothing is wrong. */
+			/* The pages in front of it and after it can be pinned. */
 			if (bad) {
 				walk.last = bad - 1;
 				KUNIT_EXPECT_EQ(test, 0, stop_run(&walk, c->thread));
@@ -239,7 +238,7 @@ static void reader_stops_at_inaccessible_page(struct kunit *test)
 	}
 }
 
-/* Nothing can be pinned of a process that is gone. */
+/* Pages of a process that has exited cannot be pinned. */
 static void reader_fails_after_exit(struct kunit *test)
 {
 	struct stop_walk walk = { .test = test, .last = STOP_PAGES - 1 };
@@ -252,10 +251,10 @@ static void reader_fails_after_exit(struct kunit *test)
 }
 
 /**
- * struct stop_limit - a limit, and how it is counted
- * @name: of the row
- * @mode: how
- * @limited: it counts
+ * struct stop_limit - a counter with or without a limit
+ * @name: name of the test parameter
+ * @mode: the counter
+ * @limited: RLIMIT_MEMLOCK limits the counter
  */
 struct stop_limit {
 	const char *name;
@@ -264,14 +263,14 @@ struct stop_limit {
 };
 
 static const struct stop_limit stop_modes[] = {
-	{ "not counted", IOPT_PAGES_ACCOUNT_NONE, false },
+	{ "not charged", IOPT_PAGES_ACCOUNT_NONE, false },
 	{ "user", IOPT_PAGES_ACCOUNT_USER, true },
 	{ "mm", IOPT_PAGES_ACCOUNT_MM, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(stop_limit, stop_modes, name);
 
-/* Every limit, from nothing to enough; only what is kept adds up. */
+/* Every limit from 0 to the number of pages. Pages whose pins are not kept are uncharged. */
 static void reader_stops_at_limit(struct kunit *test)
 {
 	struct stop_walk walk = { .test = test, .last = STOP_PAGES - 1 };
@@ -295,7 +294,7 @@ static void reader_stops_at_limit(struct kunit *test)
 			if (!enough)
 				KUNIT_EXPECT_LE(test, walk.next, limit);
 
-			/* Room for one page at a time, which is given back. */
+			/* With batches of one page, a limit of one page suffices. */
 			if (stop_limits[i] != 1 || !limit)
 				continue;
 			walk.keep = false;
@@ -311,7 +310,7 @@ static long stop_no_pages(struct iopt_pages *pages, unsigned long addr,
 	return 0;
 }
 
-/* Bug 44: neither a page nor an error. */
+/* Bug: 0 returned by pin_user_pages_remote() was neither a page nor an error. */
 static void reader_fails_if_gup_returns_0(struct kunit *test)
 {
 	struct stop_walk walk = { .test = test, .last = STOP_PAGES - 1 };
@@ -325,13 +324,13 @@ static void reader_fails_if_gup_returns_0(struct kunit *test)
 
 /**
  * struct stop_origin - an origin that pins a few pages at a time
- * @address: where the memory really is
- * @burst: how many at most
+ * @address: address of the memory in the test's mm
+ * @burst: maximum number of pages that one call pins
  * @fail: the page index that cannot be pinned
- * @calls: how often it was asked
- * @crosses_pmd: how often it was asked for pages on both sides of what may become the
- *	border of a huge leaf, though not for all that was left
- * @crosses_1g: how often it was asked for pages on both sides of a multiple of 1 GiB
+ * @calls: number of calls
+ * @crosses_pmd: number of calls for a range that crosses a multiple of PMD_SIZE, but ends
+ *	neither at such a multiple nor at the end of the memory
+ * @crosses_1g: number of calls for a range that crosses a multiple of 1 GiB
  */
 static struct stop_origin {
 	unsigned long address;
@@ -362,7 +361,7 @@ static long stop_origin_pin(struct iopt_pages *pages, struct pfn_pinner *pinner,
 	long got;
 
 	stop_origin_record(pages, index, npages);
-	/* There is room for whatever it is asked for. */
+	/* The caller must have room for all pages that it requests. */
 	if (!npages || npages > pinner->max ||
 	    npages > batch->max - batch->nr || index + npages > pages->npages)
 		return -EXDEV;
@@ -394,7 +393,7 @@ static struct iopt_pages *stop_origin_pages(struct kunit *test)
 	return pages;
 }
 
-/* Pages come in any portions, and any portion may be the last that comes. */
+/* The origin pins any number of pages at a time, and fails at any page. */
 static void reader_stops_at_failing_page_of_any_burst(struct kunit *test)
 {
 	struct stop_walk walk = { .test = test, .last = STOP_PAGES - 1 };
@@ -412,13 +411,13 @@ static void reader_stops_at_failing_page_of_any_burst(struct kunit *test)
 				KUNIT_EXPECT_EQ(test, want,
 						stop_run(&walk, STOP_SELF));
 				KUNIT_EXPECT_LE(test, walk.next, fail);
-				/* Small portions do not make small batches. */
+				/* The reader merges small bursts to large batches. */
 				if (stop_limits[i] == SZ_64K)
 					KUNIT_EXPECT_LE(test, walk.batches, 2);
 			}
 		}
 	}
-	/* Nobody is asked more often than there is something to pin. */
+	/* One call pins all pages, and there is no call after the last page. */
 	stop_origin.burst = STOP_PAGES;
 	stop_origin.calls = 0;
 	KUNIT_EXPECT_EQ(test, 0, stop_run(&walk, STOP_SELF));
@@ -427,10 +426,10 @@ static void reader_stops_at_failing_page_of_any_burst(struct kunit *test)
 }
 
 /*
- * Wherever memory begins, what is pinned in one go ends at an address where a
- * huge page may end rather than within one, and always at multiples of 1 GiB.
+ * The pages of one call end at a multiple of PMD_SIZE rather than after it, and always at
+ * a multiple of 1 GiB, whatever the address of the memory is.
  */
-static void reader_pins_up_to_borders_of_huge_pages(struct kunit *test)
+static void reader_pins_up_to_huge_page_boundaries(struct kunit *test)
 {
 	struct stop_walk walk = { .test = test, .last = STOP_PAGES - 1 };
 
@@ -460,7 +459,7 @@ static struct kunit_case stop_kunit_cases[] = {
 	KUNIT_CASE_PARAM(reader_stops_at_limit, stop_limit_gen_params),
 	KUNIT_CASE(reader_fails_if_gup_returns_0),
 	KUNIT_CASE(reader_stops_at_failing_page_of_any_burst),
-	KUNIT_CASE(reader_pins_up_to_borders_of_huge_pages),
+	KUNIT_CASE(reader_pins_up_to_huge_page_boundaries),
 	{}
 };
 

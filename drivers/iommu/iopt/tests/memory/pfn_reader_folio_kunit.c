@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of folios that are read back from a domain: a page may tell of the rest
- * of its folio only where that is what comes next. The memory is made of parts
- * of folios in any order, which no process could easily have; the oracle is the
- * array of page frames that it was made from.
+ * Tests of reading PFNs back from a domain. The reader looks up one page of a folio and
+ * derives the PFNs that follow, unless &iopt_pages.partial_folios is set. The memory of
+ * these tests consists of parts of folios in any order; the expected PFNs are in an
+ * array.
  */
 #include <linux/mm.h>
 #include <linux/sizes.h>
@@ -24,14 +24,14 @@
 static const unsigned int folio_orders[FOLIOS] = { 3, 3, 2, 2, 1, 0, 0 };
 
 /**
- * struct frames - memory made of folios
+ * struct frames - memory that consists of parts of folios
  * @folios: the folios
- * @pfns: the memory
- * @npages: how much of it
- * @burst: pages that are pinned at a time at most
+ * @pfns: PFNs of the memory by page index
+ * @npages: number of @pfns
+ * @burst: maximum number of pages that one call of frames_pin() pins
  * @fail: the page index that cannot be pinned
  *
- * There is one, as an origin is not told who asks.
+ * A single instance: frames_pin() has no argument to find its test.
  */
 static struct frames {
 	struct page *folios[FOLIOS];
@@ -41,7 +41,7 @@ static struct frames {
 	unsigned long fail;
 } frames;
 
-/* As if a process had it mapped. */
+/* Pin a page as pin_user_pages_fast() does. */
 static void frames_pin_page(unsigned long pfn)
 {
 	struct folio *folio = page_folio(pfn_to_page(pfn));
@@ -73,7 +73,7 @@ static const struct iopt_pages_ops frames_ops = {
 	.pin = frames_pin,
 };
 
-/* Append a part of a folio. */
+/* Append pages of a folio to the memory. */
 static void frames_add(unsigned int folio, unsigned long first, unsigned long n)
 {
 	unsigned long pfn = page_to_pfn(frames.folios[folio]) + first;
@@ -83,13 +83,13 @@ static void frames_add(unsigned int folio, unsigned long first, unsigned long n)
 }
 
 /**
- * struct frame_run - a test while it runs
+ * struct frame_run - areas that map parts of the memory
  * @test: the test
- * @rnd: chance
+ * @rnd: state of the random numbers
  * @pages: the memory
- * @iopt: the table
- * @kd: its domain; every area has IOVAs for all of the memory there
- * @areas: some slices of the memory
+ * @iopt: the IOVA space
+ * @kd: the domain; it has IOVAs for the whole memory for each element of @areas
+ * @areas: areas that map a part of the memory each; NULL for none
  */
 struct frame_run {
 	struct kunit *test;
@@ -115,8 +115,7 @@ static void frame_start(struct frame_run *run, struct kunit *test)
 
 static void frame_end(struct frame_run *run)
 {
-	KUNIT_EXPECT_EQ(run->test, iopt_kunit_domain_mapped(&run->kd), 0);
-	KUNIT_EXPECT_EQ(run->test, run->kd.misuses, 0);
+	iopt_kunit_domain_check(run->test, &run->kd, 0);
 	iopt_table_remove_domain(&run->iopt, &run->kd.domain);
 	iopt_destroy_table(&run->iopt);
 }
@@ -128,7 +127,7 @@ static void frame_new_pages(struct frame_run *run)
 	KUNIT_ASSERT_NOT_NULL(run->test, run->pages);
 }
 
-/* Map [index, last] of the memory at the IOVAs of an area. */
+/* Map pages @index to @last of the memory at the IOVAs of &frame_run.areas[@slot]. */
 static int frame_map(struct frame_run *run, unsigned int slot,
 		     unsigned long index, unsigned long last)
 {
@@ -165,7 +164,7 @@ static void frame_unmap(struct frame_run *run, unsigned int slot)
 	run->areas[slot] = NULL;
 }
 
-/* Read a range of an area back; stops only where a run begins. */
+/* Read back a range of an area. A batch ends at the end of a run. */
 static void frame_read(struct frame_run *run, struct iopt_area *area,
 		       unsigned long index, unsigned long last)
 {
@@ -192,10 +191,9 @@ static void frame_read(struct frame_run *run, struct iopt_area *area,
 	pfn_batch_destroy(&batch);
 }
 
-/* Pins of each page, as many as of its folio, and what areas have mapped. */
+/* Check that exactly the pages that areas map are pinned, and are mapped. */
 static void frame_check(struct frame_run *run)
 {
-	struct iopt_kunit *ik = run->test->priv;
 	unsigned long pinned = 0, mapped = 0;
 	bool pinned_by_area[FRAMES] = {};
 
@@ -212,8 +210,7 @@ static void frame_check(struct frame_run *run)
 	for (unsigned int i = 0; i < FRAMES; i++)
 		pinned += pinned_by_area[i];
 	KUNIT_EXPECT_EQ(run->test, run->pages->npinned, pinned);
-	KUNIT_EXPECT_EQ(run->test, iopt_kunit_check_pins(ik->pins + pinned),
-			ik->pins + pinned);
+	iopt_kunit_expect_pins(run->test, pinned);
 	KUNIT_EXPECT_EQ(run->test, iopt_kunit_domain_mapped(&run->kd), mapped);
 }
 
@@ -227,7 +224,7 @@ static bool frame_is_pinned(struct frame_run *run, unsigned long index)
 	return false;
 }
 
-/* Map a random slice, with everything that could go wrong going wrong. */
+/* Map a random part of the memory; in some cases pinning or the driver's map fails. */
 static void frame_step_map(struct frame_run *run, unsigned int slot)
 {
 	unsigned long index = iopt_kunit_below(&run->rnd, FRAMES);
@@ -250,7 +247,7 @@ static void frame_step_map(struct frame_run *run, unsigned int slot)
 	run->kd.fail = 0;
 }
 
-/* Parts of folios, or whole ones only, in any order. */
+/* Fill the memory with parts of folios, or with whole folios only. */
 static void frames_random(struct frame_run *run, bool whole)
 {
 	frames.npages = 0;
@@ -268,7 +265,7 @@ static void frames_random(struct frame_run *run, bool whole)
 	}
 }
 
-/* Slices come and go; those that are there can always be read back. */
+/* Map, unmap and read back random parts of the memory. */
 static void random_ranges_are_read_back(struct kunit *test)
 {
 	static const size_t limits[] = { 1, 16, 48, 128, SZ_64K };
@@ -308,13 +305,13 @@ static void random_ranges_are_read_back(struct kunit *test)
 }
 
 /**
- * struct partial_case - memory, and whether its pages tell of their folios
- * @name: of the row
- * @parts: what it is made of: which folio, from where, how many pages
- * @index: first page index that is mapped
- * @last: last page index that is mapped
- * @partial: they do not
- * @lookups: questions to the domain that it takes to read it back
+ * struct partial_case - memory that consists of given parts of folios
+ * @name: name of the test parameter
+ * @parts: the parts: index of the folio, its first page, number of pages
+ * @index: first page index of the area
+ * @last: last page index of the area
+ * @partial: expected &iopt_pages.partial_folios
+ * @lookups: expected number of calls of iova_to_phys to read the area back
  */
 struct partial_case {
 	const char *name;
@@ -360,7 +357,7 @@ static const struct partial_case partial_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(partial, partial_cases, name);
 
-/* However few pages are read at a time, the answer is the same. */
+/* The results do not depend on the number of pages that are pinned at a time. */
 static void partial_folios_are_looked_up_by_page(struct kunit *test)
 {
 	static const size_t limits[] = { 1, 16, 32, 48, SZ_64K };

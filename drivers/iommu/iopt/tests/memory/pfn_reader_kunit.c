@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of the reader. Page frames are read of memory of which some pages are
- * held by an access, some by a domain, some by both and some by nobody, and are
- * compared with an array that was made by looking at each page.
+ * Tests of struct pfn_reader. An access has pinned some pages of the memory, a domain maps
+ * some, some are both, and some are neither. The PFNs that the reader returns are compared
+ * with an array, which is filled by looking up each page in the process or the file.
  */
 #include <linux/file.h>
 #include <linux/iommufd.h>
@@ -19,25 +19,25 @@
 #define READER_MAX	64
 #define READER_IOVA	SZ_1G
 
-/* Who holds a page. */
-#define BY_NONE	0
+/* The users that have a page pinned. */
+#define BY_NONE		0
 #define BY_ACCESS	1
 #define BY_DOMAIN	2
 #define BY_BOTH		(BY_ACCESS | BY_DOMAIN)
 
 /**
- * struct reader_run - memory, and who holds its pages
+ * struct reader_run - memory, and the users that have its pages pinned
  * @test: the test
- * @npages: how much memory
- * @uptr: where it is, if it is of a process
- * @plain: a table without a domain, which has all of it
- * @filled: a table with a domain, for what a domain holds
+ * @npages: length of the memory in pages
+ * @uptr: address of user memory
+ * @plain: an IOVA space without a domain, with one area that maps the memory
+ * @filled: an IOVA space with a domain, with areas for the pages that a domain maps
  * @kd: the domain
  * @pages: the memory
- * @pfns: its page frames
- * @pinned_by: who holds each page: BY_*
- * @single: each page is held by itself; else those behind each other together
- * @npinned: pages that somebody holds
+ * @pfns: by page index: expected PFN
+ * @pinned_by: by page index: BY_ACCESS and BY_DOMAIN
+ * @single: pin each page by a call of its own, not ranges with equal @pinned_by
+ * @npinned: number of pages that are pinned
  */
 struct reader_run {
 	struct kunit *test;
@@ -96,7 +96,7 @@ static void reader_map_user(struct reader_run *run, int prot)
 						  (void __user *)run->uptr));
 }
 
-/* The memory is that of a file, from its third page to its end. */
+/* Map a file from its third page to its end. */
 static void reader_map_file(struct reader_run *run)
 {
 	struct iopt_map map = {
@@ -131,7 +131,7 @@ static void reader_free(struct reader_run *run)
 	iopt_destroy_table(&run->filled);
 }
 
-/* The end of the pages from @index on that are held in one go. */
+/* Return the last page of the range from @index on that is pinned by one call. */
 static unsigned long reader_group_end(struct reader_run *run,
 				      unsigned long index)
 {
@@ -172,7 +172,7 @@ static void reader_set_group_pinned(struct reader_run *run, unsigned long index,
 				run->pfns[i]);
 }
 
-/* Have pages held as &reader_run.held says, or let go of them. */
+/* Pin all pages as &reader_run.pinned_by requires, or unpin them. */
 static void reader_set_pinned(struct reader_run *run, bool pin)
 {
 	unsigned long end;
@@ -193,7 +193,7 @@ static enum iopt_tier reader_tier(struct reader_run *run, unsigned long index)
 	return run->pinned_by[index] ? IOPT_TIER_DOMAIN : IOPT_TIER_ORIGIN;
 }
 
-/* How many batches a walk takes that has all the room it wants. */
+/* Return the number of batches of a walk whose batches have enough room. */
 static unsigned int reader_batches(struct reader_run *run, unsigned long index,
 				   unsigned long last)
 {
@@ -206,12 +206,12 @@ static unsigned int reader_batches(struct reader_run *run, unsigned long index,
 }
 
 /**
- * struct reader_walk - a walk while it goes on
+ * struct reader_walk - state of a walk
  * @run: the memory
  * @reader: the reader
- * @next: page index that comes next
- * @kept: how many pages have been kept
- * @batches: how many batches were read
+ * @next: the next page index to be read
+ * @kept: number of pages whose pins were kept
+ * @batches: number of batches that were read
  */
 struct reader_walk {
 	struct reader_run *run;
@@ -223,15 +223,11 @@ struct reader_walk {
 
 static void reader_check_pins(struct reader_run *run, unsigned long more)
 {
-	struct iopt_kunit *ik = run->test->priv;
-
-	long pins = ik->pins + run->npinned + more;
-
-	KUNIT_EXPECT_EQ(run->test, iopt_kunit_check_pins(pins), pins);
+	iopt_kunit_expect_pins(run->test, run->npinned + more);
 	KUNIT_EXPECT_EQ(run->test, run->pages->npinned, run->npinned + more);
 }
 
-/* A batch: the right page frames, from where they are, pinned if they were not. */
+/* Check PFNs and tier of a batch; the reader has pinned the pages of an origin only. */
 static void reader_check_batch(struct reader_walk *walk)
 {
 	struct pfn_batch *batch = &walk->reader.batch;
@@ -271,8 +267,8 @@ static void reader_unpin_kept(struct reader_walk *walk, unsigned long index)
 }
 
 /*
- * Walk from @index to @last, and tell how it ended. At most @max batches are
- * read, and what they pinned is kept for the time of the walk or not.
+ * Read at most @max batches from @index to @last. With @keep, keep the pins of the batches
+ * until the end of the walk. Return the result of the last pfn_reader_next().
  */
 static int reader_walk(struct reader_run *run, unsigned long index,
 		       unsigned long last, unsigned int max, bool keep,
@@ -293,7 +289,7 @@ static int reader_walk(struct reader_run *run, unsigned long index,
 			walk->kept += walk->reader.batch.npages;
 		}
 	}
-	/* After an error, and at the end, it is known how far the walk got. */
+	/* After an error, and at the end, reader.index is the next page index. */
 	if (rc <= 0) {
 		KUNIT_EXPECT_EQ(run->test, walk->reader.index, walk->next);
 		reader_check_pins(run, walk->kept);
@@ -307,7 +303,7 @@ static int reader_walk(struct reader_run *run, unsigned long index,
 	return rc;
 }
 
-/* All of a walk succeeds. */
+/* Walk from @index to @last, and expect success. */
 static void reader_walk_all(struct reader_run *run, unsigned long index,
 			    unsigned long last, bool keep)
 {
@@ -326,8 +322,8 @@ static const size_t reader_limits[] = { 1, 16, 32, 48, 100, SZ_64K };
 #define READER_PAGES	4
 
 /*
- * Every combination of who holds each of a few pages, and every range of them,
- * with and without room for it.
+ * Every combination of users of READER_PAGES pages, every range of them, and batches with
+ * and without enough room.
  */
 static void reader_test_tiers(struct kunit *test, bool file)
 {
@@ -352,7 +348,7 @@ static void reader_test_tiers(struct kunit *test, bool file)
 				reader_walk_all(run, i, j, !(turn & 2));
 			}
 		}
-		/* Whoever stops early leaves nothing behind. */
+		/* A walk that is stopped early leaves no page pinned. */
 		for (unsigned int max = 0; max < READER_PAGES; max++)
 			reader_walk(run, 0, READER_PAGES - 1, max, turn & 2,
 				    &walk);
@@ -369,11 +365,11 @@ static void reader_of_user_memory_matches_array(struct kunit *test)
 static void reader_of_file_matches_array(struct kunit *test)
 {
 	if (!IS_ENABLED(CONFIG_SHMEM) || !IS_ENABLED(CONFIG_MEMFD_CREATE))
-		kunit_skip(test, "no files of that kind");
+		kunit_skip(test, "no shmem or no memfd");
 	reader_test_tiers(test, true);
 }
 
-/* Longer stretches of pages that are held by the same, and longer walks. */
+/* Longer ranges of pages with the same users, and longer walks. */
 static void reader_of_random_pins_matches_array(struct kunit *test)
 {
 	struct reader_run *run = reader_alloc(test, READER_MAX);
