@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of queries that run concurrently. The first query's flush of the IOTLB
- * starts a second query, and looks what becomes of it before it flushes.
+ * Tests of concurrent queries. The IOTLB flush of the first query starts a second query
+ * in another thread, and waits until it returns or waits for the first one.
  */
 #include <linux/completion.h>
 #include <linux/jiffies.h>
@@ -12,12 +12,12 @@
 #include "dirty/iopt_dirty.h"
 #include "tests/dirty/track_kunit.h"
 
-/* Pages that are mapped: a leaf of 2 MiB and three of 64 KiB where these exist. */
+/* Pages that are mapped: a leaf of 2 MiB and three of 64 KiB if the domain has these. */
 #define CONCURRENT_PAGES	560U
-/* Pages that a query covers at most. */
+/* Maximum pages that a query covers. */
 #define CONCURRENT_BITS		256
 
-/* Only a query that neither ends nor waits for its range takes so long. */
+/* Longer than any query that ends or waits for its range needs for that. */
 #define CONCURRENT_TIMEOUT	(10 * HZ)
 
 static const struct model_config concurrent_model = {
@@ -26,7 +26,7 @@ static const struct model_config concurrent_model = {
 	.flags = MODEL_HUGE,
 };
 
-/* The same where a query of more than one window has room below it. */
+/* The window of IOVAs is high enough for a query that begins one bitmap window below. */
 #define CONCURRENT_WINDOW	((u64)SZ_1G * 64)
 static const struct model_config concurrent_far_model = {
 	"query lock, windows", 1, 0, 2 * CONCURRENT_WINDOW, SZ_4M,
@@ -36,12 +36,12 @@ static const struct model_config concurrent_far_model = {
 
 /**
  * struct concurrent_case - two queries
- * @name: of the row
+ * @name: name of the test parameter
  * @domain: index of the domain: 0 has large leaves, 1 does not
  * @first: pages of the first query
  * @second: pages of the second query
- * @ioas: the second query is one of the whole IOAS
- * @waits: the second query has to wait for the first one
+ * @ioas: the second query is iopt_read_dirty()
+ * @waits: the second query must wait for the first one
  */
 struct concurrent_case {
 	const char *name;
@@ -55,7 +55,7 @@ struct concurrent_case {
 static const struct concurrent_case concurrent_cases[] = {
 	{ "same range", 1, { 8, 16 }, { 8, 16 }, .waits = true },
 	{ "end overlaps", 1, { 8, 16 }, { 16, 16 }, .waits = true },
-	{ "begin overlaps", 1, { 8, 16 }, { 0, 16 }, .waits = true },
+	{ "start overlaps", 1, { 8, 16 }, { 0, 16 }, .waits = true },
 	{ "last page", 1, { 8, 16 }, { 23, 16 }, .waits = true },
 	{ "first page", 1, { 8, 16 }, { 0, 9 }, .waits = true },
 	{ "within", 1, { 8, 16 }, { 12, 2 }, .waits = true },
@@ -78,25 +78,25 @@ static const struct concurrent_case concurrent_cases[] = {
 KUNIT_ARRAY_PARAM_DESC(concurrent, concurrent_cases, name);
 
 /**
- * struct concurrent_run - a test while it runs
- * @c: its row
+ * struct concurrent_run - state of a test
+ * @c: the two queries
  * @t: an IOAS with one domain
  * @md: the domain
  * @driver_ops: operations of the domain without this test
  * @driver_dirty_ops: dirty operations of the domain without this test
  * @ops: @driver_ops with the flush replaced
  * @dirty_ops: @driver_dirty_ops with the query replaced
- * @mm: the process that has the bitmaps mapped
- * @first: the thread of the first query, which is that of the test
+ * @mm: the mm that has the bitmaps mapped
+ * @first: the thread of the first query, which is the test's thread
  * @second: the thread of the second query, or NULL if it was not started
- * @query: of the second query
- * @done: the second query has returned
- * @rc: what the second query returned
- * @reads: calls of the driver by the second query
+ * @query: arguments of the second query
+ * @done: completed when the second query has returned
+ * @rc: result of the second query
+ * @reads: number of calls of read_and_clear_dirty by the second query
  * @early_reads: @reads when the first query flushed
  * @early_done: the second query had returned when the first query flushed
  * @waited: the second query waited for its range when the first query flushed
- * @fails: the first query fails where it calls the driver a second time
+ * @fails: the driver makes the first query fail after @second was started
  */
 struct concurrent_run {
 	const struct concurrent_case *c;
@@ -138,7 +138,7 @@ static void concurrent_write(struct concurrent_run *run, unsigned int page)
 				&last);
 }
 
-static int concurrent_second(void *opaque)
+static int concurrent_second_thread(void *opaque)
 {
 	struct concurrent_run *run = opaque;
 	struct io_pagetable *iopt = &run->t->iopt;
@@ -181,7 +181,7 @@ static void concurrent_start_second(struct concurrent_run *run)
 {
 	struct task_struct *second;
 
-	second = kthread_create(concurrent_second, run, "iova_range_lock");
+	second = kthread_create(concurrent_second_thread, run, "iova_range_lock");
 	if (IS_ERR(second))
 		return;
 	run->second = get_task_struct(second);
@@ -220,7 +220,7 @@ static int concurrent_read_and_clear_dirty(struct iommu_domain *domain,
 							   flags, dirty);
 }
 
-/* An IOAS with one domain that tracks, into which every mapped page is filled. */
+/* Set up an IOAS with one domain, which tracks, and map CONCURRENT_PAGES pages. */
 static struct concurrent_run *concurrent_begin(struct kunit *test,
 					       const struct concurrent_case *c,
 					       const struct model_config *model)
@@ -266,7 +266,7 @@ static void concurrent_end(struct kunit *test, struct concurrent_run *run)
 	iopt_tracked_end(run->t);
 }
 
-/* Wait for the end of the second query; where it was not woken, wake it. */
+/* Wait for the end of the second query; if it was not woken, fail and wake it. */
 static void concurrent_join(struct kunit *test, struct concurrent_run *run)
 {
 	struct iopt_domain *entry;
@@ -295,7 +295,10 @@ static struct iopt_dirty_query concurrent_query(const struct concurrent_run *run
 	};
 }
 
-/* The first query reports all it covers, the second what the first did not. */
+/*
+ * The first query reports every page of its range. The second one reports every page that
+ * is not in the range of the first, and the page written after the flush.
+ */
 static void concurrent_check(struct kunit *test, struct concurrent_run *run,
 			     const struct iopt_dirty_query *query,
 			     const struct track_range *range)
@@ -320,9 +323,9 @@ static void concurrent_check(struct kunit *test, struct concurrent_run *run,
 }
 
 /*
- * All pages are dirty, and in the IOTLB. A second query that begins between the
- * first one's driver call and its flush waits if a leaf is common to both, even
- * if no page is, and reports what was written after that flush.
+ * All pages are dirty, and cached as dirty in the IOTLB. A second query that begins between
+ * the first query's driver call and its flush waits if both cover pages of one leaf, even
+ * if they have no page in common, and reports pages written after the flush.
  */
 static void query_during_flush_of_another_waits_if_leaves_overlap(struct kunit *test)
 {
@@ -349,8 +352,8 @@ static void query_during_flush_of_another_waits_if_leaves_overlap(struct kunit *
 }
 
 /*
- * What a query has cleared in its first window is reported by none if it fails in
- * its second one: another query, which began before that, waits and reports it.
+ * The first query clears dirty bits in the first window of its bitmap, and fails in the
+ * second window. A query that began before the failure waits, and reports the dirty bits.
  */
 static void query_reports_what_failed_query_cleared(struct kunit *test)
 {
@@ -368,7 +371,7 @@ static void query_reports_what_failed_query_cleared(struct kunit *test)
 	u64 bits = 0;
 
 	run->fails = true;
-	/* Behind the two windows of the first one. */
+	/* The bitmap of the second query is after the two windows of the first. */
 	run->query = concurrent_query(run, &c.second,
 				      SZ_2M / PAGE_SIZE + 8);
 	for (unsigned int page = 0; page < CONCURRENT_PAGES; page++)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of a table's tracking: what random steps do not lead to.
+ * Tests of dirty tracking of an IOAS: cases that random steps do not reach.
  */
 #include <kunit/static_stub.h>
 #include <linux/uaccess.h>
@@ -13,7 +13,7 @@ static const struct model_config track_config = {
 	.flags = MODEL_HUGE,
 };
 
-/* Whole words are overwritten, but not the one that an area begins within. */
+/* A query with overwrite replaces a word of the bitmap if an area covers its first bit. */
 static void overwrite_replaces_whole_words_of_areas(struct kunit *test)
 {
 	struct track *t = iopt_tracked_begin(test, &track_config);
@@ -46,7 +46,7 @@ static void overwrite_replaces_whole_words_of_areas(struct kunit *test)
 	iopt_tracked_end(t);
 }
 
-/* The bits have a place, the rest of the word to overwrite has none. */
+/* The bitmap ends after the byte with the bits: the word to overwrite faults. */
 static void overwrite_past_end_of_bitmap_fails(struct kunit *test)
 {
 	struct track *t = iopt_tracked_begin(test, &track_config);
@@ -77,7 +77,7 @@ static void overwrite_past_end_of_bitmap_fails(struct kunit *test)
 	iopt_tracked_end(t);
 }
 
-/* Whoever holds pages is asked until he lets go, and then what he wrote told. */
+/* Unmap notifies the access until it unpins, then reports the pages it may have written. */
 static void unmap_of_pinned_pages_notifies_until_unpinned(struct kunit *test)
 {
 	struct track *t = iopt_tracked_begin(test, &track_config);
@@ -96,13 +96,13 @@ static void unmap_of_pinned_pages_notifies_until_unpinned(struct kunit *test)
 	iopt_tracked_write(t, 1, 30);
 	t->ignore = 3;
 	iopt_tracked_unmap(t, &query, SZ_4K, 0);
-	/* for all areas at once */
+	/* One notification for all areas: three that are ignored, and one more. */
 	KUNIT_EXPECT_EQ(test, t->notified, 4);
 	iopt_tracked_check(t);
 	iopt_tracked_end(t);
 }
 
-/* The table and userspace want a domain to track: either is enough. */
+/* A domain tracks as long as tracking of the IOAS or of the domain is enabled. */
 static void tracking_of_ioas_and_domain_are_independent(struct kunit *test)
 {
 	struct track *t = iopt_tracked_begin(test, &track_config);
@@ -117,14 +117,14 @@ static void tracking_of_ioas_and_domain_are_independent(struct kunit *test)
 
 	iopt_tracked_map(t, 1, 0, 0, 16);
 	iopt_tracked_add_domain(t, 1);
-	/* What userspace has not asked for yet the table is told. */
+	/* Starting IOAS tracking keeps dirty bits that no query of the domain has read. */
 	KUNIT_EXPECT_EQ(test, 0,
 			iopt_set_dirty_tracking(&t->iopt, domain, true));
 	iopt_tracked_write(t, 1, 5);
 	iopt_tracked_start(t);
 	t->dirty[5] = true;
 	iopt_tracked_check(t);
-	/* Neither turns off what the other wants. */
+	/* Disabling one of the two leaves the other one enabled. */
 	KUNIT_EXPECT_EQ(test, 0,
 			iopt_set_dirty_tracking(&t->iopt, domain, false));
 	KUNIT_EXPECT_TRUE(test, md->tracking);
@@ -146,7 +146,7 @@ static void tracking_of_ioas_and_domain_are_independent(struct kunit *test)
 	iopt_tracked_end(t);
 }
 
-/* A driver does not want to track, but then it does. */
+/* The driver fails to enable tracking for the IOAS, but succeeds later for the domain. */
 static void query_is_conservative_if_driver_refuses(struct kunit *test)
 {
 	struct track *t = iopt_tracked_begin(test, &track_config);
@@ -176,7 +176,7 @@ static struct interval_tree_node *track_kmalloc_fails(gfp_t gfp)
 	return NULL;
 }
 
-/* Without memory more is dirty after a domain was removed, never less. */
+/* Detaching a domain without memory may add dirty pages, but loses none. */
 static void removal_without_memory_reports_more(struct kunit *test)
 {
 	struct track *t = iopt_tracked_begin(test, &track_config);

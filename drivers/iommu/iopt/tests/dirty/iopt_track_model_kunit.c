@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: model of a tracked table
+ * DOC: model of dirty tracking
  *
- * Every function does something to a table and to a model of it, which has a
- * byte for each page, and sees that both say the same of it: to the bit, for a
- * table neither forgets nor invents anything as long as there is memory. The
- * domains are those of iopt_model_domain_kunit.c, which mind a query that begins
- * within a leaf, or an IOTLB that is not flushed.
+ * Each function changes an IOVA space and its model, which has a byte for each page, and
+ * queries are compared with the model. The results must be equal bit by bit: as long as
+ * no allocation fails, the engine reports exactly the pages that are dirty. The domains
+ * are those of iopt_model_domain_kunit.c, which detect a query that begins within a leaf,
+ * and lose dirty bits if the IOTLB is not flushed.
  */
 #include <linux/uaccess.h>
 
@@ -47,15 +47,6 @@ static const struct iommu_dirty_ops track_dirty_ops = {
 	.read_and_clear_dirty = track_read_and_clear_dirty,
 };
 
-static bool track_access_get(struct iopt_access *access)
-{
-	return true;
-}
-
-static void track_access_put(struct iopt_access *access)
-{
-}
-
 static void track_access_unmap(struct iopt_access *access, unsigned long iova,
 			       unsigned long length)
 {
@@ -64,11 +55,12 @@ static void track_access_unmap(struct iopt_access *access, unsigned long iova,
 	unsigned int end = first + length / PAGE_SIZE;
 
 	t->notified++;
-	/* What is going to be unmapped is not to be had. */
+	/* A range that is being unmapped can be neither pinned nor copied. */
 	if (iopt_pin_pages(&t->iopt, NULL, iova, PAGE_SIZE, t->run->out_pages, 0) !=
 		    -EINVAL ||
 	    iopt_rw(&t->iopt, iova, t->run->data, 1, 0) != -EINVAL)
-		iopt_model_fail(t->run, "got at page %u", first);
+		iopt_model_fail(t->run, "page %u accessed during its unmap",
+				first);
 	if (t->ignore) {
 		t->ignore--;
 		return;
@@ -80,17 +72,17 @@ static void track_access_unmap(struct iopt_access *access, unsigned long iova,
 }
 
 static const struct iopt_access_ops track_access_ops = {
-	.get = track_access_get,
-	.put = track_access_put,
+	.get = iopt_kunit_access_get,
+	.put = iopt_kunit_access_put,
 	.unmap = track_access_unmap,
 };
 
 /**
- * iopt_tracked_begin() - an empty table, memory and domains
- * @test: the test; its priv becomes the struct track
- * @cfg: what it is like
+ * iopt_tracked_begin() - initialise an empty IOVA space, memory objects and domains
+ * @test: the test; its priv is set to the struct track
+ * @cfg: parameters of the memory objects and domains
  *
- * Return: what there is.
+ * Return: the IOVA space and its model.
  */
 struct track *iopt_tracked_begin(struct kunit *test, const struct model_config *cfg)
 {
@@ -112,8 +104,8 @@ struct track *iopt_tracked_begin(struct kunit *test, const struct model_config *
 }
 
 /**
- * iopt_tracked_end() - everything goes
- * @t: the test
+ * iopt_tracked_end() - unmap and detach everything
+ * @t: the IOVA space and its model
  */
 void iopt_tracked_end(struct track *t)
 {
@@ -136,11 +128,11 @@ static void track_mark(struct track *t, unsigned int first, unsigned int n)
 }
 
 /**
- * iopt_tracked_set_dirty() - what is mapped of a range is to be told, or not
- * @t: the test
- * @iova: first byte
- * @last: last byte
- * @dirty: whether it is
+ * iopt_tracked_set_dirty() - mark the mapped pages of a range as dirty or clean
+ * @t: the IOVA space and its model
+ * @iova: first IOVA
+ * @last: last IOVA
+ * @dirty: mark the pages as dirty, if tracking of the IOAS is enabled
  */
 void iopt_tracked_set_dirty(struct track *t, unsigned long iova,
 			    unsigned long last, bool dirty)
@@ -156,11 +148,12 @@ void iopt_tracked_set_dirty(struct track *t, unsigned long iova,
 }
 
 /**
- * iopt_tracked_is_conservative() - whether a domain's devices may have written anything
- * @t: the test
+ * iopt_tracked_is_conservative() - check if a domain makes every mapped page dirty
+ * @t: the IOVA space and its model
  * @nr: index of the domain
  *
- * Return: whether they may.
+ * Return: true if the domain is attached and does not track, and its devices may write
+ * pages that are not pinned.
  */
 bool iopt_tracked_is_conservative(const struct track *t, unsigned int nr)
 {
@@ -169,37 +162,32 @@ bool iopt_tracked_is_conservative(const struct track *t, unsigned int nr)
 }
 
 /**
- * iopt_tracked_map() - map memory
- * @t: the test
- * @mem: index of the memory
- * @offset: page of that
- * @first: page of the window
- * @n: pages
+ * iopt_tracked_map() - map a memory object
+ * @t: the IOVA space and its model
+ * @mem: index of the memory object
+ * @offset: first page of the memory object
+ * @first: first page of the window
+ * @n: number of pages
  */
 void iopt_tracked_map(struct track *t, unsigned int mem, unsigned int offset,
 		      unsigned int first, unsigned int n)
 {
-	struct iopt_map map = {
-		.iova = track_iova(t, first),
-		.length = n * PAGE_SIZE,
-		.prot = IOMMU_READ | IOMMU_WRITE,
-	};
 	unsigned long address = t->run->mems[mem].address + offset * PAGE_SIZE;
 	struct track_range *area = t->areas;
 
 	while (area->n)
 		area++;
 	KUNIT_ASSERT_EQ(t->run->test, 0,
-			iopt_map_user_pages(&t->iopt, &map,
-					    (void __user *)address));
+			iopt_kunit_map(&t->iopt, track_iova(t, first), address,
+				       n * PAGE_SIZE, IOPT_PAGES_ACCOUNT_NONE));
 	*area = (struct track_range){ first, n };
 }
 
 /**
- * iopt_tracked_drop_areas() - the areas of a range are no more
- * @t: the test
- * @first: page of the window
- * @n: pages
+ * iopt_tracked_drop_areas() - remove the areas of a range from the model
+ * @t: the IOVA space and its model
+ * @first: first page of the window
+ * @n: number of pages
  */
 void iopt_tracked_drop_areas(struct track *t, unsigned int first, unsigned int n)
 {
@@ -211,8 +199,8 @@ void iopt_tracked_drop_areas(struct track *t, unsigned int first, unsigned int n
 }
 
 /**
- * iopt_tracked_add_domain() - put a domain into the table
- * @t: the test
+ * iopt_tracked_add_domain() - attach a domain
+ * @t: the IOVA space and its model
  * @nr: index of the domain
  */
 void iopt_tracked_add_domain(struct track *t, unsigned int nr)
@@ -224,12 +212,12 @@ void iopt_tracked_add_domain(struct track *t, unsigned int nr)
 	t->attached[nr] = true;
 	t->pinned_scope[nr] = false;
 	if (md->tracking != (t->started && !t->refuse && nr != TRACK_NO_DIRTY_OPS))
-		iopt_model_fail(t->run, "domain %u does not know", nr);
+		iopt_model_fail(t->run, "tracking of domain %u is wrong", nr);
 }
 
 /**
- * iopt_tracked_remove_domain() - take a domain out of the table
- * @t: the test
+ * iopt_tracked_remove_domain() - detach a domain
+ * @t: the IOVA space and its model
  * @nr: index of the domain
  */
 void iopt_tracked_remove_domain(struct track *t, unsigned int nr)
@@ -241,14 +229,14 @@ void iopt_tracked_remove_domain(struct track *t, unsigned int nr)
 		iopt_tracked_set_dirty(t, 0, ULONG_MAX, true);
 	t->attached[nr] = false;
 	if (t->run->domains[nr].tracking)
-		iopt_model_fail(t->run, "domain %u goes on tracking", nr);
+		iopt_model_fail(t->run, "domain %u still tracks", nr);
 }
 
 /**
- * iopt_tracked_set_pinned_scope() - say what a domain's devices write
- * @t: the test
+ * iopt_tracked_set_pinned_scope() - set the pages that a domain's devices may write
+ * @t: the IOVA space and its model
  * @nr: index of the domain
- * @pinned: what is pinned only
+ * @pinned: the devices write pages only that are pinned
  */
 void iopt_tracked_set_pinned_scope(struct track *t, unsigned int nr, bool pinned)
 {
@@ -262,8 +250,8 @@ void iopt_tracked_set_pinned_scope(struct track *t, unsigned int nr, bool pinned
 }
 
 /**
- * iopt_tracked_start() - turn tracking on
- * @t: the test
+ * iopt_tracked_start() - enable tracking of the IOAS
+ * @t: the IOVA space and its model
  */
 void iopt_tracked_start(struct track *t)
 {
@@ -275,12 +263,12 @@ void iopt_tracked_start(struct track *t)
 	for (unsigned int i = 0; i < MODEL_DOMAINS; i++)
 		if (t->attached[i] && i != TRACK_NO_DIRTY_OPS && !t->refuse &&
 		    !t->driver_failed && !t->run->domains[i].tracking)
-			iopt_model_fail(t->run, "domain %u does not know", i);
+			iopt_model_fail(t->run, "domain %u does not track", i);
 }
 
 /**
- * iopt_tracked_stop() - turn it off
- * @t: the test
+ * iopt_tracked_stop() - disable tracking of the IOAS
+ * @t: the IOVA space and its model
  */
 void iopt_tracked_stop(struct track *t)
 {
@@ -288,14 +276,13 @@ void iopt_tracked_stop(struct track *t)
 	t->started = false;
 	for (unsigned int i = 0; i < MODEL_DOMAINS; i++)
 		if (t->run->domains[i].tracking)
-			iopt_model_fail(t->run, "domain %u goes on tracking",
-					i);
+			iopt_model_fail(t->run, "domain %u still tracks", i);
 }
 
 /**
- * iopt_tracked_write() - a device writes
- * @t: the test
- * @nr: index of its domain
+ * iopt_tracked_write() - simulate a write by a device
+ * @t: the IOVA space and its model
+ * @nr: index of the domain of the device
  * @page: page of the window
  */
 void iopt_tracked_write(struct track *t, unsigned int nr, unsigned int page)
@@ -311,11 +298,11 @@ void iopt_tracked_write(struct track *t, unsigned int nr, unsigned int page)
 }
 
 /**
- * iopt_tracked_pin() - pin pages
- * @t: the test
- * @first: page of the window
- * @n: pages
- * @write: to write them
+ * iopt_tracked_pin() - pin pages for the access
+ * @t: the IOVA space and its model
+ * @first: first page of the window
+ * @n: number of pages
+ * @write: pin for writing
  */
 void iopt_tracked_pin(struct track *t, unsigned int first, unsigned int n,
 		      bool write)
@@ -332,9 +319,9 @@ void iopt_tracked_pin(struct track *t, unsigned int first, unsigned int n,
 }
 
 /**
- * iopt_tracked_unpin() - let go of them
- * @t: the test
- * @pin: which
+ * iopt_tracked_unpin() - unpin pages of the access
+ * @t: the IOVA space and its model
+ * @pin: the element of &track.pins; unused afterwards
  */
 void iopt_tracked_unpin(struct track *t, struct track_range *pin)
 {
@@ -345,11 +332,11 @@ void iopt_tracked_unpin(struct track *t, struct track_range *pin)
 }
 
 /**
- * iopt_tracked_rw() - copy bytes
- * @t: the test
- * @offset: first byte, in the window
- * @length: bytes
- * @write: to the memory
+ * iopt_tracked_rw() - copy bytes by iopt_rw()
+ * @t: the IOVA space and its model
+ * @offset: offset of the first byte in the window
+ * @length: number of bytes
+ * @write: copy to the memory
  */
 void iopt_tracked_rw(struct track *t, unsigned long offset, size_t length,
 		     bool write)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a tracked table has to answer: see iopt_track_model_kunit.c.
+ * Queries of dirty tracking, compared with the model: see iopt_track_model_kunit.c.
  */
 #include <linux/uaccess.h>
 
@@ -18,7 +18,10 @@ static bool track_is_dirty(const struct track *t, unsigned int page)
 	return t->dirty[page];
 }
 
-/* What a query has to make of the bits of an area. */
+/*
+ * Compute the bits of one area in the expected bitmap. With @words, clear the words that a
+ * query with overwrite replaces; otherwise set the bits of dirty pages.
+ */
 static void track_expect(struct track *t, const struct track_range *area,
 			 const struct iopt_dirty_query *query, bool words)
 {
@@ -53,7 +56,7 @@ static void track_expect_all(struct track *t,
 			track_expect(t, &t->areas[i], query, words);
 }
 
-/* A bitmap with anything in it. */
+/* Fill the bitmap of a query and the bytes around it with random contents. */
 static size_t track_bitmap(struct track *t, struct iopt_dirty_query *query,
 			   size_t at)
 {
@@ -66,7 +69,7 @@ static size_t track_bitmap(struct track *t, struct iopt_dirty_query *query,
 	if (at + bytes + TRACK_MARGIN > run->bitmap_bytes ||
 	    copy_to_user((void __user *)run->bitmap + at - TRACK_MARGIN,
 			 run->before, bytes + 2 * TRACK_MARGIN))
-		iopt_model_fail(run, "no bitmap");
+		iopt_model_fail(run, "copying the bitmap failed");
 	query->data = (void __user *)run->bitmap + at;
 	memcpy(run->must, run->before + TRACK_MARGIN, bytes);
 	return bytes;
@@ -79,7 +82,7 @@ static void track_compare(struct track *t, size_t at, size_t bytes)
 	if (copy_from_user(run->after,
 			   (void __user *)run->bitmap + at - TRACK_MARGIN,
 			   bytes + 2 * TRACK_MARGIN))
-		iopt_model_fail(run, "no bitmap");
+		iopt_model_fail(run, "copying the bitmap failed");
 	memcpy(run->before + TRACK_MARGIN, run->must, bytes);
 	for (size_t i = 0; i < bytes + 2 * TRACK_MARGIN; i++)
 		if (run->before[i] != run->after[i]) {
@@ -95,7 +98,7 @@ static unsigned long track_query_last(const struct iopt_dirty_query *query)
 	return query->iova + query->length - 1;
 }
 
-/* The answer is there: see that it is what it should be. */
+/* Compare the bitmap that a query has written with the model. */
 static void track_check_result(struct track *t, const struct iopt_dirty_query *query,
 			       size_t at, size_t bytes)
 {
@@ -106,10 +109,10 @@ static void track_check_result(struct track *t, const struct iopt_dirty_query *q
 }
 
 /**
- * iopt_tracked_query() - ask, and check the answer
- * @t: the test
- * @query: the question; the address of the bitmap is chosen here
- * @at: where the bitmap begins in the run's, at least TRACK_MARGIN
+ * iopt_tracked_query() - query dirty pages of the IOAS, and check the result
+ * @t: the IOVA space and its model
+ * @query: the query; its data is set to &model_run.bitmap + @at
+ * @at: offset of the bitmap, at least TRACK_MARGIN
  */
 void iopt_tracked_query(struct track *t, struct iopt_dirty_query *query,
 			size_t at)
@@ -122,14 +125,14 @@ void iopt_tracked_query(struct track *t, struct iopt_dirty_query *query,
 	if (t->driver_failed)
 		expected = TRACK_ERRNO;
 	if (rc != expected)
-		iopt_model_fail(t->run, "gave %d, not %d", rc, expected);
+		iopt_model_fail(t->run, "returned %d, not %d", rc, expected);
 	if (!rc)
 		track_check_result(t, query, at, bytes);
 	if (!query->no_clear && (!rc || t->driver_failed))
 		iopt_tracked_set_dirty(t, query->iova, last, t->driver_failed);
 }
 
-/* After an error it is as if nobody had tried, but that users were told. */
+/* After an unmap that failed, every area must still be mapped and accessible. */
 static void track_unmap_failed(struct track *t,
 			       const struct iopt_dirty_query *query,
 			       unsigned long unmapped)
@@ -145,11 +148,11 @@ static void track_unmap_failed(struct track *t,
 }
 
 /**
- * iopt_tracked_unmap() - unmap, and check what is told
- * @t: the test
- * @query: the question; the address of the bitmap is chosen here
- * @at: where the bitmap begins in the run's, or 0 if @query says where it is
- * @expected: what it gives if no driver fails
+ * iopt_tracked_unmap() - unmap by iopt_unmap_dirty(), and check the result
+ * @t: the IOVA space and its model
+ * @query: the query; its data is set to &model_run.bitmap + @at, unless @at is 0
+ * @at: offset of the bitmap, at least TRACK_MARGIN, or 0
+ * @expected: expected result if no driver fails
  */
 void iopt_tracked_unmap(struct track *t, struct iopt_dirty_query *query,
 			size_t at, int expected)
@@ -163,7 +166,7 @@ void iopt_tracked_unmap(struct track *t, struct iopt_dirty_query *query,
 	if (t->driver_failed)
 		expected = TRACK_ERRNO;
 	if (rc != expected)
-		iopt_model_fail(t->run, "gave %d, not %d", rc, expected);
+		iopt_model_fail(t->run, "returned %d, not %d", rc, expected);
 	if (rc) {
 		track_unmap_failed(t, query, unmapped);
 		return;
@@ -180,8 +183,8 @@ void iopt_tracked_unmap(struct track *t, struct iopt_dirty_query *query,
 }
 
 /**
- * iopt_tracked_check() - look at everything
- * @t: the test
+ * iopt_tracked_check() - compare all dirty pages, without clearing them, and all areas
+ * @t: the IOVA space and its model
  */
 void iopt_tracked_check(struct track *t)
 {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: random steps of a tracked table
+ * DOC: random steps of dirty tracking
  *
- * Random sequences of all that a tracked table may meet, with bitmaps that cannot
- * be written and drivers that fail.
+ * Random sequences of calls that change or query dirty pages of an IOAS, with bitmaps that
+ * cannot be written, and drivers that fail.
  */
 #include "tests/dirty/track_kunit.h"
 
-/* Bytes in front of the bitmap, at least; whatever it is aligned to. */
+/* Minimum offset of a query's bitmap in &model_run.bitmap. */
 #define TRACK_BITMAP_AT	SZ_4K
 
 static const struct model_config track_configs[] = {
@@ -40,7 +40,7 @@ static struct track_range *track_pick_area(struct track *t)
 	return track_pick(t, t->areas, TRACK_AREAS);
 }
 
-/* Pages of an area, at most @max. */
+/* Pick a range of at most @max pages of an area. */
 static struct track_range track_pick_pages(struct track *t,
 					   const struct track_range *area,
 					   unsigned int max)
@@ -58,7 +58,7 @@ static void track_step_map(struct track *t)
 	unsigned int first = model_below(t->run, TRACK_PAGES - n);
 
 	if (t->run->cfg->flags & MODEL_HUGE && !model_below(t->run, 4)) {
-		/* As one leaf where there are such large ones. */
+		/* A leaf of 2 MiB in domains that have such leaves. */
 		mem = 0;
 		n = 512;
 		first = 512 * model_below(t->run, 2);
@@ -98,7 +98,7 @@ static void track_step_domain(struct track *t)
 		iopt_tracked_set_pinned_scope(t, nr, model_below(t->run, 2));
 		break;
 	case 1:
-		/* So that answers are mostly not coarse. */
+		/* Otherwise, most queries would report every mapped page. */
 		iopt_tracked_set_pinned_scope(t, TRACK_NO_DIRTY_OPS, true);
 		break;
 	default:
@@ -171,7 +171,7 @@ static void track_step_query(struct track *t)
 	query.length = round_up(iova - query.iova + n * PAGE_SIZE,
 				query.page_size);
 	if (t->run->cfg->flags & MODEL_LONG_QUERY && !model_below(t->run, 4)) {
-		/* A window of bitmap ends somewhere in ours. */
+		/* The first window of the bitmap ends in the window of the run. */
 		query.page_size = SZ_4K;
 		bits = (SZ_2M - offset_in_page(t->run->bitmap + at)) * 8;
 		query.iova = iova - bits * SZ_4K;
@@ -180,7 +180,7 @@ static void track_step_query(struct track *t)
 	iopt_tracked_query(t, &query, at);
 }
 
-/* Memory that there is not, or that must not be written. */
+/* Return an address that is not mapped, or is mapped read-only. */
 static void __user *track_unwritable_bitmap(struct track *t)
 {
 	if (model_below(t->run, 2))
@@ -202,7 +202,10 @@ static void track_step_faulting_query(struct track *t)
 			t->started ? -EFAULT : -EINVAL);
 }
 
-/* Some areas with a bitmap, and at times with none, or half of an area. */
+/*
+ * Unmap a range of some areas. In some cases the bitmap faults, or the range begins or
+ * ends within an area.
+ */
 static void track_step_unmap_dirty(struct track *t)
 {
 	const struct track_range *area = track_pick_area(t);

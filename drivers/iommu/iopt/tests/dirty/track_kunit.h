@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of a table's tracking share: see iopt_track_model_kunit.c.
+ * The model of dirty tracking of an IOAS: see iopt_track_model_kunit.c.
  */
 #ifndef __TRACK_KUNIT_H
 #define __TRACK_KUNIT_H
@@ -14,15 +14,15 @@
 #define TRACK_PAGES	1024
 #define TRACK_AREAS	24
 #define TRACK_PINS	12
-/* Bytes around a bitmap that have to stay as they are. */
+/* Bytes on each side of a bitmap that a query must not change. */
 #define TRACK_MARGIN	64
-/* The driver of this one has no dirty bits. */
+/* Index of the domain without dirty_ops. */
 #define TRACK_NO_DIRTY_OPS	2
 
 /**
- * struct track_range - pages of the window, by index
- * @first: the first
- * @n: how many; none where there is no such range
+ * struct track_range - a range of pages of the window
+ * @first: index of the first page
+ * @n: number of pages, or 0 if the element is unused
  */
 struct track_range {
 	unsigned int first;
@@ -30,22 +30,23 @@ struct track_range {
 };
 
 /**
- * struct track - a table, and what it should tell: a byte for each page
- * @ik: what the suite's init and exit functions look at; the first member
- * @run: memory and domains
- * @iopt: the table
- * @access: its in-kernel user
- * @notified: how often that was asked to unpin
- * @ignore: how often it does not do it
- * @areas: what is mapped
- * @pins: what is pinned
- * @dirty: pages that are to be told
- * @started: tracking is on
- * @attached: by domain: the table has it
- * @pinned_scope: by domain: it is of pinned scope
- * @refuse: drivers do not turn tracking on
- * @fail: the question to a driver that fails, counting down to 1; 0 for none
- * @driver_failed: one did
+ * struct track - an IOVA space with dirty tracking, and its model; in &kunit.priv
+ * @ik: for iopt_kunit_exit(), which requires it to be the first member
+ * @run: memory objects and domains
+ * @iopt: the IOVA space
+ * @access: its access
+ * @notified: number of calls of the unmap callback of @access
+ * @ignore: number of the next calls of the callback that do not unpin
+ * @areas: ranges that are mapped
+ * @pins: ranges that @access has pinned
+ * @dirty: by page of the window: the next query must report the page
+ * @started: tracking of the IOAS is enabled
+ * @attached: by domain: the domain is attached
+ * @pinned_scope: by domain: its devices write pages only that are pinned
+ * @refuse: drivers fail to enable tracking
+ * @fail: number of calls of read_and_clear_dirty up to the one that fails with
+ *	TRACK_ERRNO; 0 for none
+ * @driver_failed: a call of read_and_clear_dirty has failed
  */
 struct track {
 	struct iopt_kunit ik;
@@ -65,7 +66,7 @@ struct track {
 	bool driver_failed;
 };
 
-/* What such a question fails with. */
+/* Error of a driver that fails. */
 #define TRACK_ERRNO	(-EXDEV)
 
 static inline unsigned long track_iova(const struct track *t, unsigned int page)
