@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of areas: where each byte of one is, and what a walk over several finds.
+ * Tests of areas: conversions between IOVAs and page indices, insertion into an IOVA
+ * space, and walks over several areas.
  */
 #include <linux/iommu.h>
 #include <linux/rwsem.h>
@@ -8,16 +9,16 @@
 #include "space/iopt_area.h"
 #include "tests/iopt_kunit.h"
 
-/* Of what the areas of these tests map. */
+/* Length of the iopt_pages that areas map. */
 #define AREA_PAGES	1024
 
 /**
- * struct geometry_case - an area
- * @name: of the row
- * @start_byte: where it begins in the pages
- * @length: bytes
- * @iova: where it begins as IOVA
- * @npages: pages that it has a part of
+ * struct geometry_case - position and length of an area
+ * @name: name of the test parameter
+ * @start_byte: offset in the iopt_pages, in bytes
+ * @length: length in bytes
+ * @iova: first IOVA
+ * @npages: expected number of pages that the area overlaps
  */
 struct geometry_case {
 	const char *name;
@@ -42,8 +43,8 @@ static const struct geometry_case geometry_cases[] = {
 	{ "other offset than the IOVA", 5 * P + 0x123, 2 * P, 0x10000fff, 3 },
 	{ "ends with a page", 0x123, 3 * P - 0x123, 0x777, 3 },
 	{ "begins with a page", 9 * P, 2 * P + 1, 0x777, 3 },
-	{ "last byte there is", 2 * P + 9, 1, ULONG_MAX, 1 },
-	{ "last page there is", 2 * P, P, -P, 1 },
+	{ "last IOVA", 2 * P + 9, 1, ULONG_MAX, 1 },
+	{ "last page of IOVAs", 2 * P, P, -P, 1 },
 	{ "parts, to the last byte", 2 * P + 0x321, 2 * P, -2 * P, 3 },
 	{ "pages, to the last byte", 0, 3 * P, -3 * P, 3 },
 };
@@ -63,7 +64,7 @@ static void area_insert(struct kunit *test, struct iopt_area *area,
 	up_write(&iopt->iova_rwsem);
 }
 
-/* Count the bytes: each has a place, and each page a first and a last one. */
+/* Compare the conversions with a count of bytes and pages. */
 static void each_byte_converts_to_index_and_iova(struct kunit *test)
 {
 	struct iopt_pages *pages = iopt_kunit_pages(test, AREA_PAGES);
@@ -109,13 +110,13 @@ static void each_byte_converts_to_index_and_iova(struct kunit *test)
 }
 
 /**
- * struct insert_case - an area that may not be had
- * @name: of the row
- * @writable: the pages can be written to
- * @prot: the area's
- * @align: alignment of the table
- * @start_byte: where the area begins in the pages
- * @rc: what comes of it
+ * struct insert_case - an area whose insertion may fail
+ * @name: name of the test parameter
+ * @writable: the pages are pinned for writing
+ * @prot: protection of the area
+ * @align: alignment of the IOVA space
+ * @start_byte: offset in the iopt_pages, in bytes
+ * @rc: expected result
  */
 struct insert_case {
 	const char *name;
@@ -138,7 +139,7 @@ static const struct insert_case insert_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(insert, insert_cases, name);
 
-/* What is refused takes no IOVAs, and can be freed. */
+/* An area whose insertion fails is not in the tree, and can be freed. */
 static void insert_refuses_protection_or_alignment(struct kunit *test)
 {
 	struct iopt_pages *pages = iopt_kunit_pages(test, AREA_PAGES);
@@ -164,13 +165,13 @@ static void insert_refuses_protection_or_alignment(struct kunit *test)
 	iopt_pages_put(pages);
 }
 
-/* IOVAs that walks take place in, and areas that there are at most. */
+/* Number of IOVAs that the tests of walks use, and maximum number of areas. */
 #define WALK_BYTES	64
 #define WALK_AREAS	20
 
 /**
- * struct walk_case - where walks take place
- * @name: of the row
+ * struct walk_case - IOVAs that walks use
+ * @name: name of the test parameter
  * @base: first IOVA
  */
 struct walk_case {
@@ -187,15 +188,15 @@ static const struct walk_case walk_cases[] = {
 KUNIT_ARRAY_PARAM_DESC(walk, walk_cases, name);
 
 /**
- * struct walk_run - areas, and the same as arrays
+ * struct walk_run - areas, and an array to compare walks with
  * @test: the test
  * @base: first IOVA
- * @rnd: chance
- * @iopt: the table
- * @pages: what the areas map
- * @areas: by rising IOVA
- * @nr: how many
- * @owner: for each byte the area that has it, or NULL
+ * @rnd: state of the random numbers
+ * @iopt: the IOVA space
+ * @pages: the iopt_pages that the areas map
+ * @areas: the areas in ascending order of IOVAs
+ * @nr: number of @areas
+ * @owner: by IOVA, relative to @base: the area that maps it, or NULL
  */
 struct walk_run {
 	struct kunit *test;
@@ -208,7 +209,7 @@ struct walk_run {
 	struct iopt_area *owner[WALK_BYTES];
 };
 
-/* Areas of a few bytes, most without a gap, a few that nobody may see. */
+/* Insert areas of a few bytes, most without a gap, a few of them unpublished. */
 static void walk_setup(struct walk_run *run)
 {
 	unsigned int byte = iopt_kunit_below(&run->rnd, 4);
@@ -248,7 +249,7 @@ static bool walk_is_published(struct walk_run *run, unsigned int byte)
 	return run->owner[byte] && run->owner[byte]->pages;
 }
 
-/* A step for each area, up to the first byte that is not to be seen. */
+/* A contiguous walk steps from area to area, up to a gap or an unpublished area. */
 static void walk_check_contig(struct walk_run *run, unsigned int first,
 			      unsigned int last)
 {
@@ -269,11 +270,11 @@ static void walk_check_contig(struct walk_run *run, unsigned int first,
 	}
 	KUNIT_EXPECT_TRUE(run->test, byte > last || !walk_is_published(run, byte));
 	KUNIT_EXPECT_EQ(run->test, iopt_area_contig_done(&contig), byte > last);
-	/* Whoever undoes a walk goes back to where it stopped. */
+	/* Callers undo a walk up to the IOVA at which it stopped. */
 	if (byte <= last)
 		KUNIT_EXPECT_EQ(run->test, contig.iova, run->base + byte);
 
-	/* A walk that is left is not done unless nothing was to come. */
+	/* A walk that is left by break is done only if this was its last area. */
 	iopt_for_each_contig_area(&contig, &run->iopt, run->base + first,
 				  run->base + last)
 		break;
@@ -282,7 +283,7 @@ static void walk_check_contig(struct walk_run *run, unsigned int first,
 			contig.last == run->base + last);
 }
 
-/* Every area that has a byte in the range, seen or not, by rising IOVA. */
+/* A walk over all areas returns unpublished areas, too, in ascending order of IOVAs. */
 static void walk_check_all(struct walk_run *run, unsigned int first,
 			   unsigned int last)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of areas that are cut: IOVAs lead to the same bytes as before, whatever
- * the areas are, and each part can be unmapped without the others.
+ * Tests of iopt_split_areas(): a split does not change the memory that an IOVA is mapped
+ * to, and each part can be unmapped without the others.
  */
 #include <linux/iommufd.h>
 #include <linux/rwsem.h>
@@ -13,17 +13,17 @@
 #define P		PAGE_SIZE
 #define RW		(IOMMU_READ | IOMMU_WRITE)
 
-/* The IOVAs of a test: parts of pages, from its base on. */
+/* The tests use SPLIT_UNITS units of SPLIT_UNIT bytes of IOVA, from a base on. */
 #define SPLIT_UNIT	(PAGE_SIZE / 8)
 #define SPLIT_PAGES	40
 #define SPLIT_UNITS	(SPLIT_PAGES * 8)
-/* Maps that a test begins with, at most. */
+/* Maximum number of areas that a test begins with. */
 #define SPLIT_MAPS	4
 
 /**
- * struct split_map - what is mapped
- * @iova: first byte from the base on; at a multiple of a unit
- * @length: bytes, a multiple of a unit; 0 for nothing
+ * struct split_map - an area to map
+ * @iova: first IOVA, relative to the base; a multiple of SPLIT_UNIT
+ * @length: length in bytes, a multiple of SPLIT_UNIT; 0 for none
  */
 struct split_map {
 	unsigned long iova;
@@ -31,9 +31,9 @@ struct split_map {
 };
 
 /**
- * struct split_unit - what the array knows of a unit
- * @pages: the memory, or NULL
- * @start_byte: where in it
+ * struct split_unit - expected state of a unit
+ * @pages: the memory that is mapped there, or NULL
+ * @start_byte: offset in @pages, in bytes
  * @ends: an area ends with this unit
  */
 struct split_unit {
@@ -43,14 +43,14 @@ struct split_unit {
 };
 
 /**
- * struct split_run - a test while it runs
+ * struct split_run - an IOVA space and its expected state
  * @test: the test
  * @base: first IOVA
- * @rnd: chance
- * @iopt: the table
- * @kd: its domain, if it has one
- * @uptr: memory for all maps
- * @units: the array
+ * @rnd: state of the random numbers
+ * @iopt: the IOVA space
+ * @kd: the domain, if split_add_domain() was called
+ * @uptr: address of the memory of all areas
+ * @units: by unit: the expected state
  */
 struct split_run {
 	struct kunit *test;
@@ -93,23 +93,20 @@ static struct iopt_area *split_find_area(struct split_run *run, unsigned int uni
 	return area;
 }
 
-/* Map memory that is as far from the start of its own as the IOVA is. */
+/* Map each area to the memory at the offset of its IOVA from the base. */
 static void split_map(struct split_run *run, const struct split_map *maps)
 {
 	for (unsigned int i = 0; i < SPLIT_MAPS && maps[i].length; i++) {
 		unsigned int first = maps[i].iova / SPLIT_UNIT;
 		unsigned int n = maps[i].length / SPLIT_UNIT;
-		struct iopt_map map = {
-			.iova = run->base + maps[i].iova,
-			.length = maps[i].length,
-			.prot = RW,
-		};
 		struct iopt_area *area;
 
 		KUNIT_ASSERT_EQ(run->test, 0,
-				iopt_map_user_pages(&run->iopt, &map,
-						    (void __user *)(run->uptr +
-								    maps[i].iova)));
+				iopt_kunit_map(&run->iopt,
+					       run->base + maps[i].iova,
+					       run->uptr + maps[i].iova,
+					       maps[i].length,
+					       IOPT_PAGES_ACCOUNT_NONE));
 		area = split_find_area(run, first);
 		KUNIT_ASSERT_NOT_NULL(run->test, area);
 		for (unsigned int u = first; u < first + n; u++) {
@@ -121,7 +118,7 @@ static void split_map(struct split_run *run, const struct split_map *maps)
 	}
 }
 
-/* What cutting at the last byte of a unit does if nothing is in the way. */
+/* Set the expected state after a split at the end of a unit. */
 static void split_mark(struct split_run *run, unsigned int unit)
 {
 	if (run->units[unit].pages)
@@ -135,7 +132,7 @@ static int split_at(struct split_run *run, unsigned int unit)
 	return iopt_split_areas(&run->iopt, &iova, 1);
 }
 
-/* How many areas count the pages of a unit. */
+/* Count the areas that have a reference on the pages of a unit. */
 static unsigned int split_count_areas(struct split_run *run, unsigned int unit)
 {
 	unsigned int n = 0;
@@ -153,7 +150,7 @@ static unsigned int split_first_unit(struct split_run *run, unsigned int unit)
 	return unit;
 }
 
-/* Each unit is in the area that the array has it in, at the right place. */
+/* Compare the area of a unit with the expected state. */
 static void split_check_unit(struct split_run *run, unsigned int unit)
 {
 	unsigned long iova = run->base + unit * SPLIT_UNIT;
@@ -185,7 +182,7 @@ static void split_check_unit(struct split_run *run, unsigned int unit)
 				split_count_areas(run, unit));
 }
 
-/* What the domain has: what is mapped, from the storage of the right areas. */
+/* Compare the translation and the storage domain of a unit with the expected state. */
 static void split_check_domain(struct split_run *run, unsigned int unit)
 {
 	unsigned long iova = run->base + unit * SPLIT_UNIT, index, last;
@@ -203,7 +200,7 @@ static void split_check_domain(struct split_run *run, unsigned int unit)
 			unit * SPLIT_UNIT % P);
 	KUNIT_EXPECT_PTR_EQ(run->test, area->storage_domain, &run->kd.domain);
 
-	/* Bug 18: areas that are no more, in the tree of the pages. */
+	/* Bug: the tree still had an area that had been split. */
 	index = iopt_area_iova_to_index(area, iova);
 	last = index;
 	mutex_lock(&area->pages->mutex);
@@ -216,7 +213,6 @@ static void split_check_domain(struct split_run *run, unsigned int unit)
 
 static void split_check(struct split_run *run)
 {
-	struct iopt_kunit *ik = run->test->priv;
 	unsigned long pages = 0;
 
 	for (unsigned int u = 0; u < SPLIT_UNITS; u++) {
@@ -226,19 +222,16 @@ static void split_check(struct split_run *run)
 			pages += !!run->units[u].pages;
 		}
 	}
-	KUNIT_EXPECT_EQ(run->test, iopt_kunit_check_pins(ik->pins + pages),
-			ik->pins + pages);
+	iopt_kunit_expect_pins(run->test, pages);
 	KUNIT_EXPECT_EQ(run->test, run->kd.misuses, 0);
 }
 
 static void split_destroy(struct split_run *run)
 {
 	KUNIT_EXPECT_EQ(run->test, 0, iopt_unmap_all(&run->iopt, NULL));
-	if (run->kd.nr) {
-		KUNIT_EXPECT_EQ(run->test, iopt_kunit_domain_mapped(&run->kd), 0);
+	iopt_kunit_domain_check(run->test, &run->kd, 0);
+	if (run->kd.nr)
 		iopt_table_remove_domain(&run->iopt, &run->kd.domain);
-	}
-	KUNIT_EXPECT_EQ(run->test, run->kd.misuses, 0);
 	iopt_destroy_table(&run->iopt);
 }
 
@@ -249,7 +242,7 @@ static const struct split_map split_random_maps[SPLIT_MAPS] = {
 	{ 22 * P + 5 * SPLIT_UNIT, 18 * P - 5 * SPLIT_UNIT },
 };
 
-/* Any cuts, in a table that has no domain: at any place, holes among them. */
+/* Without a domain, an area can be split at any byte; a split of no area succeeds. */
 static void split_at_any_byte_keeps_translation(struct kunit *test)
 {
 	static const unsigned long bases[] = { 0, 1UL << 40, 0UL - SPLIT_PAGES * P };
@@ -272,7 +265,7 @@ static void split_at_any_byte_keeps_translation(struct kunit *test)
 	}
 }
 
-/* Unmap the area of a unit, and nothing else. */
+/* Unmap the area of a unit. */
 static void split_unmap(struct split_run *run, unsigned int unit)
 {
 	unsigned long length, unmapped;
@@ -291,8 +284,8 @@ static void split_unmap(struct split_run *run, unsigned int unit)
 	memset(run->units + first, 0, n * sizeof(*run->units));
 }
 
-/* In a domain, with cuts between pages, and unmaps of what they make. */
-static void split_in_domain_unmaps_each_part_alone(struct kunit *test)
+/* In a domain, split at the ends of pages, and unmap the parts in random order. */
+static void unmap_of_split_part_in_domain_keeps_other_parts(struct kunit *test)
 {
 	static const struct split_map maps[SPLIT_MAPS] = {
 		{ 0, 10 * P }, { 10 * P, 8 * P }, { 20 * P, 20 * P },
@@ -324,34 +317,30 @@ static void split_in_domain_unmaps_each_part_alone(struct kunit *test)
 }
 
 /*
- * A cut within a page, which both areas then have a part of. A domain with
- * small enough leaves gets both, and the page is pinned until neither is left.
+ * After a split within a page, both areas have a part of the page. A domain with leaves of
+ * 2 KiB maps both, and the page stays pinned until both areas are unmapped.
  */
 static void split_within_page_keeps_page_pinned_for_both(struct kunit *test)
 {
 	static const struct split_map maps[SPLIT_MAPS] = { { P, 3 * P } };
 	struct split_run *run = split_alloc(test, SZ_1G);
-	struct iopt_kunit *ik = test->priv;
 	unsigned int unit = 2 * 8 + 3;
 
 	split_map(run, maps);
 	KUNIT_EXPECT_EQ(test, 0, split_at(run, unit));
 	split_mark(run, unit);
 	split_add_domain(run, SZ_2K);
-	KUNIT_EXPECT_EQ(test, iopt_kunit_check_pins(ik->pins + 3),
-			ik->pins + 3);
+	iopt_kunit_expect_pins(test, 3);
 	KUNIT_EXPECT_EQ(test, iopt_kunit_domain_mapped(&run->kd), 6);
 	split_unmap(run, unit);
-	KUNIT_EXPECT_EQ(test, iopt_kunit_check_pins(ik->pins + 2),
-			ik->pins + 2);
+	iopt_kunit_expect_pins(test, 2);
 	KUNIT_EXPECT_EQ(test, iopt_kunit_domain_mapped(&run->kd), 3);
 	split_unmap(run, unit + 1);
-	KUNIT_EXPECT_EQ(test, iopt_kunit_check_pins(ik->pins),
-			ik->pins);
+	iopt_kunit_expect_pins(test, 0);
 	split_destroy(run);
 }
 
-/* What may be in the way of a cut. */
+/* The state of an area or of the IOVA space that may prevent a split. */
 enum split_obstacle {
 	SPLIT_NOTHING,
 	SPLIT_UNPUBLISHED,
@@ -364,12 +353,12 @@ enum split_obstacle {
 };
 
 /**
- * struct split_refusal - two cuts, of an area of eight pages and of one behind it
- * @name: of the row
- * @obstacle: what is in the way of both
- * @iovas: last IOVAs, from the base on
- * @rc: what comes of it
- * @done: how many of the cuts are done
+ * struct split_refusal - two splits of areas of pages 0 to 7 and 8 to 11
+ * @name: name of the test parameter
+ * @obstacle: the state that may prevent a split
+ * @iovas: the last IOVAs in front of the splits, relative to the base
+ * @rc: expected result
+ * @done: expected number of splits
  */
 struct split_refusal {
 	const char *name;
@@ -380,14 +369,14 @@ struct split_refusal {
 };
 
 static const struct split_refusal split_refusals[] = {
-	{ "nothing", SPLIT_NOTHING, { 3 * P - 1, 10 * P - 1 }, 0, 2 },
-	{ "the same twice", SPLIT_NOTHING, { 3 * P - 1, 3 * P - 1 }, 0, 1 },
-	{ "the same area twice", SPLIT_NOTHING, { 3 * P - 1, 2 * P - 1 }, 0, 2 },
+	{ "no obstacle", SPLIT_NOTHING, { 3 * P - 1, 10 * P - 1 }, 0, 2 },
+	{ "one IOVA twice", SPLIT_NOTHING, { 3 * P - 1, 3 * P - 1 }, 0, 1 },
+	{ "one area twice", SPLIT_NOTHING, { 3 * P - 1, 2 * P - 1 }, 0, 2 },
 	{ "ends of areas", SPLIT_NOTHING, { 8 * P - 1, 12 * P - 1 }, 0, 0 },
 	{ "hole", SPLIT_NOTHING, { 30 * P - 1, 10 * P - 1 }, 0, 1 },
-	{ "hidden", SPLIT_UNPUBLISHED, { 3 * P - 1, 10 * P - 1 }, -EBUSY, 0 },
-	{ "hidden, at its end", SPLIT_UNPUBLISHED, { 8 * P - 1, 10 * P - 1 }, 0, 1 },
-	{ "about to go", SPLIT_PREVENT_ACCESS, { 3 * P - 1, 10 * P - 1 }, -EBUSY, 0 },
+	{ "unpublished", SPLIT_UNPUBLISHED, { 3 * P - 1, 10 * P - 1 }, -EBUSY, 0 },
+	{ "unpublished, at its end", SPLIT_UNPUBLISHED, { 8 * P - 1, 10 * P - 1 }, 0, 1 },
+	{ "being unmapped", SPLIT_PREVENT_ACCESS, { 3 * P - 1, 10 * P - 1 }, -EBUSY, 0 },
 	{ "pinned", SPLIT_PINNED, { 3 * P - 1, 10 * P - 1 }, -EINVAL, 0 },
 	{ "pinned, second", SPLIT_PINNED, { 10 * P - 1, 3 * P - 1 }, -EINVAL, 1 },
 	{ "pinned elsewhere", SPLIT_PINNED_ELSEWHERE,
@@ -453,7 +442,7 @@ static void split_stops_at_obstacle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->rc, iopt_split_areas(&run->iopt, iovas, 2));
 	split_set_obstacle(run, c->obstacle, false);
 
-	/* What was cut in front of the error stays cut. */
+	/* Splits in front of the error are not undone. */
 	for (unsigned int i = 0, done = 0; i < 2 && done < c->done; i++) {
 		unsigned int unit = c->iovas[i] / SPLIT_UNIT;
 
@@ -468,7 +457,7 @@ static void split_stops_at_obstacle(struct kunit *test)
 
 static struct kunit_case split_cases[] = {
 	KUNIT_CASE(split_at_any_byte_keeps_translation),
-	KUNIT_CASE(split_in_domain_unmaps_each_part_alone),
+	KUNIT_CASE(unmap_of_split_part_in_domain_keeps_other_parts),
 	KUNIT_CASE(split_within_page_keeps_page_pinned_for_both),
 	KUNIT_CASE_PARAM(split_stops_at_obstacle, split_refusal_gen_params),
 	{}

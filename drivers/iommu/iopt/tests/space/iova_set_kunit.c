@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of the set of dirty IOVAs, against an array of one byte for each.
+ * Tests of struct iova_set, against an array with one byte for each IOVA.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -8,15 +8,15 @@
 
 #include "space/iova_set.h"
 
-/* IOVAs that a test uses, from its base on. */
+/* Number of IOVAs that random steps use. */
 #define SET_IOVAS	96
 
 /**
- * struct set_case - where a test takes place
- * @name: of the row
+ * struct set_case - parameters of random steps
+ * @name: name of the test parameter
  * @base: first IOVA
- * @memory: of a hundred allocations, how many succeed
- * @max: ranges that the set may have, or 0 for as many as it ever may
+ * @memory: percentage of allocations that succeed
+ * @max: maximum number of ranges of the set, or 0 for IOVA_SET_MAX_RANGES
  */
 struct set_case {
 	const char *name;
@@ -42,15 +42,15 @@ static const struct set_case set_cases[] = {
 KUNIT_ARRAY_PARAM_DESC(set, set_cases, name);
 
 /**
- * struct set_run - a test while it runs
+ * struct set_run - a set and its expected contents
  * @test: the test
- * @c: its row
+ * @c: the parameters
  * @set: the set
- * @rnd: chance
- * @oracle: 1 for what must be in the set, 2 for what may be, as memory was
- *	short when it came or went
- * @reported: what iova_set_take() told of each IOVA
- * @failed: allocations that failed
+ * @rnd: state of the random numbers
+ * @oracle: by IOVA, relative to the base: 1 if the set must have it, 2 if the set may have
+ *	it as an allocation failed or the set was full, otherwise 0
+ * @reported: by IOVA: number of times that iova_set_take() reported it
+ * @failed: number of allocations that failed
  */
 struct set_run {
 	struct kunit *test;
@@ -67,7 +67,7 @@ static unsigned int set_below(struct set_run *run, unsigned int n)
 	return prandom_u32_state(&run->rnd) % n;
 }
 
-/* Memory as short as the row has it. */
+/* Make allocations fail as often as &set_case.memory requires. */
 static struct interval_tree_node *set_kmalloc(gfp_t gfp)
 {
 	struct set_run *run = kunit_get_current_test()->priv;
@@ -98,7 +98,7 @@ static void set_exit(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, iova_set_empty(&run->set));
 }
 
-/* What is told is in the range that was asked for, and told once. */
+/* Count how often each IOVA is reported. */
 static void set_record_range(void *opaque, unsigned long start, unsigned long last)
 {
 	struct set_run *run = opaque;
@@ -111,7 +111,7 @@ static void set_record_range(void *opaque, unsigned long start, unsigned long la
 		run->reported[from]++;
 }
 
-/* Ask for a range, and compare what it tells with the oracle. */
+/* Take a range, and compare the reported IOVAs with the oracle. */
 static void set_take(struct set_run *run, unsigned int first,
 		     unsigned int last, bool keep)
 {
@@ -124,10 +124,10 @@ static void set_take(struct set_run *run, unsigned int first,
 		unsigned int may = inside && run->oracle[i] != 0;
 
 		if (run->reported[i] < must || run->reported[i] > may)
-			KUNIT_FAIL(run->test, "IOVA %u of [%u, %u] told %u times, oracle %u",
+			KUNIT_FAIL(run->test, "IOVA %u of [%u, %u] reported %u times, oracle %u",
 				   i, first, last, run->reported[i],
 				   run->oracle[i]);
-		/* What stayed for lack of memory is known now. */
+		/* The report shows if the set has an IOVA that it may have. */
 		if (inside && run->oracle[i] == 2)
 			run->oracle[i] = run->reported[i];
 	}
@@ -141,7 +141,7 @@ static void set_step_add(struct set_run *run, unsigned int first,
 	iova_set_add(&run->set, run->c->base + first,
 		     run->c->base + last,
 		     set_below(run, 2) ? GFP_KERNEL : GFP_ATOMIC);
-	/* Then a gap may be in the set, but need not be. */
+	/* If an allocation failed or the set is full, it may have filled a gap. */
 	for (unsigned int i = 0; i < SET_IOVAS; i++)
 		if ((failed != run->failed || run->c->max) && !run->oracle[i])
 			run->oracle[i] = 2;
@@ -184,7 +184,7 @@ static unsigned int set_count(struct iova_set *set)
 	return n;
 }
 
-/* The bound of the row. */
+/* Return the maximum number of ranges of the set. */
 static unsigned int set_max(void)
 {
 	struct set_run *run = kunit_get_current_test()->priv;
@@ -192,7 +192,7 @@ static unsigned int set_max(void)
 	return run->c->max ?: IOVA_SET_MAX_RANGES;
 }
 
-/* No two ranges touch, and there are no more than may be. */
+/* Check that no two ranges are adjacent, and the number of ranges. */
 static void set_check_ranges(struct set_run *run)
 {
 	struct interval_tree_node *node, *next;
@@ -209,7 +209,7 @@ static void set_check_ranges(struct set_run *run)
 	}
 }
 
-/* Random steps; after each all of the set is what the oracle says. */
+/* After each random step, compare the whole set with the oracle. */
 static void random_steps_match_oracle(struct kunit *test)
 {
 	struct set_run *run = test->priv;
@@ -218,20 +218,20 @@ static void random_steps_match_oracle(struct kunit *test)
 	kunit_activate_static_stub(test, iova_set_kmalloc, set_kmalloc);
 	kunit_activate_static_stub(test, iova_set_max_ranges, set_max);
 	for (unsigned int step = 0; step < 4000; step++) {
-		unsigned int what = set_below(run, 100);
+		unsigned int pick = set_below(run, 100);
 		unsigned int first = set_below(run, SET_IOVAS);
 		unsigned int length = set_below(run, 1 + set_below(run, 40));
 		unsigned int last = min(first + length, SET_IOVAS - 1);
 
-		if (what < 55)
+		if (pick < 55)
 			set_step_add(run, first, last);
-		else if (what < 85)
+		else if (pick < 85)
 			set_step_remove(run, first, last);
-		else if (what < 98)
+		else if (pick < 98)
 			set_step_take(run, first, last);
 		else
 			iova_set_clear(&run->set);
-		if (what >= 98)
+		if (pick >= 98)
 			memset(run->oracle, 0, sizeof(run->oracle));
 		set_check_ranges(run);
 		set_take(run, 0, SET_IOVAS - 1, true);
@@ -241,10 +241,10 @@ static void random_steps_match_oracle(struct kunit *test)
 
 /**
  * struct set_touch - two ranges of one IOVA each
- * @name: of the row
- * @one: the first
- * @other: the second
- * @merged: they become one range
+ * @name: name of the test parameter
+ * @one: IOVA of the first range
+ * @other: IOVA of the second range
+ * @merged: the ranges become one
  */
 struct set_touch {
 	const char *name;
@@ -259,7 +259,7 @@ static const struct set_touch set_touches[] = {
 	{ "0 and the last", 0, ULONG_MAX, false },
 	{ "the last two", ULONG_MAX - 1, ULONG_MAX, true },
 	{ "the last and last but two", ULONG_MAX - 2, ULONG_MAX, false },
-	{ "the same", 5, 5, true },
+	{ "5 twice", 5, 5, true },
 	{ "0 twice", 0, 0, true },
 	{ "the last twice", ULONG_MAX, ULONG_MAX, true },
 	{ "in the middle", LONG_MAX, 1UL << 63, true },
@@ -267,12 +267,12 @@ static const struct set_touch set_touches[] = {
 
 KUNIT_ARRAY_PARAM_DESC(set_touch, set_touches, name);
 
-static struct interval_tree_node *set_no_kmalloc(gfp_t gfp)
+static struct interval_tree_node *set_kmalloc_fails(gfp_t gfp)
 {
 	return NULL;
 }
 
-/* Ranges merge if they touch, in whatever order they come. */
+/* Adjacent ranges merge, in either order of adding them. */
 static void adjacent_ranges_merge(struct kunit *test)
 {
 	const struct set_touch *t = test->param_value;
@@ -293,10 +293,10 @@ static void adjacent_ranges_merge(struct kunit *test)
 }
 
 /**
- * struct set_ends - what iova_set_take() told
- * @calls: how many ranges
- * @start: first IOVA of each
- * @last: last IOVA of each
+ * struct set_ends - ranges that iova_set_take() reported
+ * @calls: number of ranges
+ * @start: by range: first IOVA
+ * @last: by range: last IOVA
  */
 struct set_ends {
 	unsigned int calls;
@@ -315,7 +315,7 @@ static void set_record_ends(void *opaque, unsigned long start, unsigned long las
 	ends->calls++;
 }
 
-/* A set of everything, with a hole in it, without a byte too many or few. */
+/* Taking a range out of a set of all IOVAs leaves all others, to the byte. */
 static void take_of_range_leaves_all_others(struct kunit *test)
 {
 	struct set_run *run = test->priv;
@@ -336,15 +336,14 @@ static void take_of_range_leaves_all_others(struct kunit *test)
 }
 
 /*
- * Without any memory: one range is to the byte, as there is a reserve for it; a
- * second one is joined to it, and the reserve can be had again after it was taken
- * out.
+ * If every allocation fails, the set stores one exact range in its reserve, and extends it
+ * to cover a second range. After the range was taken, the reserve is free again.
  */
 static void one_range_is_exact_without_memory(struct kunit *test)
 {
 	struct set_run *run = test->priv;
 
-	kunit_activate_static_stub(test, iova_set_kmalloc, set_no_kmalloc);
+	kunit_activate_static_stub(test, iova_set_kmalloc, set_kmalloc_fails);
 	for (unsigned int turn = 0; turn < 2; turn++) {
 		struct set_ends ends = {};
 
@@ -356,7 +355,7 @@ static void one_range_is_exact_without_memory(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, ends.start[0], 110);
 		KUNIT_EXPECT_EQ(test, ends.last[0], 199);
 
-		/* A hole takes a second range: nothing goes. */
+		/* A hole requires a second range: nothing is removed. */
 		iova_set_remove(&run->set, 120, 129);
 		iova_set_take(&run->set, 120, 129, true, set_record_ends,
 			      &ends);
@@ -372,7 +371,7 @@ static void one_range_is_exact_without_memory(struct kunit *test)
 	}
 }
 
-/* More ranges than are handled at a time, merged, moved, taken and removed. */
+/* More ranges than the set handles while it holds its lock once. */
 static void thousands_of_ranges_merge_and_move(struct kunit *test)
 {
 	struct set_run *run = test->priv;
@@ -407,7 +406,7 @@ static unsigned int set_max_two(void)
 	return 2;
 }
 
-/* With no room for another range the smaller gap is filled, in either order. */
+/* A full set fills the smaller of the gaps around a new range, on either side. */
 static void full_set_joins_nearest_ranges(struct kunit *test)
 {
 	struct set_run *run = test->priv;
@@ -424,7 +423,7 @@ static void full_set_joins_nearest_ranges(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ends.last[0], 129);
 	KUNIT_EXPECT_EQ(test, ends.start[1], 180);
 	KUNIT_EXPECT_EQ(test, ends.last[1], 209);
-	/* A hole takes a third range: nothing goes, an end does. */
+	/* A hole requires a third range: nothing is removed. The start of a range is. */
 	iova_set_remove(&run->set, 110, 119);
 	iova_set_remove(&run->set, 180, 199);
 	ends.calls = 0;

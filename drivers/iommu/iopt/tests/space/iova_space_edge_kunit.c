@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of IOVAs at the ends of what there is, and of what devices reserve.
+ * Tests of IOVAs near 0 and ULONG_MAX, and of the reserved regions of devices.
  */
 #include <kunit/test-bug.h>
 #include <linux/iommu.h>
@@ -11,9 +11,9 @@
 #include "tests/iopt_kunit.h"
 
 /**
- * struct edge_range - IOVAs
- * @start: the first
- * @last: the last; in front of @start for none
+ * struct edge_range - a range of IOVAs
+ * @start: first IOVA
+ * @last: last IOVA; less than @start for no range
  */
 struct edge_range {
 	unsigned long start;
@@ -21,15 +21,15 @@ struct edge_range {
 };
 
 /**
- * struct edge_choice - IOVAs to be chosen in an empty table
- * @name: of the row
- * @free: those that are not reserved
- * @allowed: those that are allowed
- * @align: alignment of the table
- * @address: of the memory
- * @length: of the memory
- * @rc: what comes of it
- * @iova: which IOVA
+ * struct edge_choice - a call of iopt_choose_iova() in an IOVA space without areas
+ * @name: name of the test parameter
+ * @free: IOVAs that are not reserved
+ * @allowed: IOVAs that are allowed
+ * @align: alignment of the IOVA space
+ * @address: address of the memory
+ * @length: length of the memory in bytes
+ * @rc: expected result
+ * @iova: expected IOVA
  */
 struct edge_choice {
 	const char *name;
@@ -49,7 +49,7 @@ struct edge_choice {
 
 static const struct edge_choice edge_choices[] = {
 	{ "not 0", ALL, NOTHING, 1, 0, 1, 0, PAGE_SIZE },
-	{ "as in memory", ALL, NOTHING, 1, 0x123, 1, 0, PAGE_SIZE + 0x123 },
+	{ "offset in page", ALL, NOTHING, 1, 0x123, 1, 0, PAGE_SIZE + 0x123 },
 	{ "huge page", ALL, NOTHING, 1, PMD_SIZE, PMD_SIZE, 0, PMD_SIZE },
 	{ "half a huge page", ALL, NOTHING, 1, PMD_SIZE, PMD_SIZE / 2, 0,
 	  PMD_SIZE / 2 },
@@ -57,35 +57,35 @@ static const struct edge_choice edge_choices[] = {
 	  0, PMD_SIZE },
 	{ "no more than a huge page", ALL, NOTHING, 1, 0, 1UL << 40, 0,
 	  PMD_SIZE },
-	/* 19: lengths that nothing can be aligned to */
-	{ "19: longest", ALL, NOTHING, 1, 0, ULONG_MAX, -EOVERFLOW },
-	{ "19: half and one", ALL, NOTHING, 1, 0, 1UL << 63, -EOVERFLOW },
-	{ "19: half", ALL, NOTHING, 1, 0, ULONG_MAX / 2, -EOVERFLOW },
-	{ "19: less than half", ALL, NOTHING, 1, 0, ULONG_MAX / 2 - 1, 0,
+	/* Bug: the alignment of enormous lengths overflowed. */
+	{ "maximum length", ALL, NOTHING, 1, 0, ULONG_MAX, -EOVERFLOW },
+	{ "half of all IOVAs, and one", ALL, NOTHING, 1, 0, 1UL << 63, -EOVERFLOW },
+	{ "half of all IOVAs", ALL, NOTHING, 1, 0, ULONG_MAX / 2, -EOVERFLOW },
+	{ "less than half of all IOVAs", ALL, NOTHING, 1, 0, ULONG_MAX / 2 - 1, 0,
 	  PMD_SIZE },
-	{ "19: a quarter", ALL, NOTHING, 1, 0, 1UL << 62, 0, PMD_SIZE },
-	/* 20: where the end, or the next place to try, wraps */
-	{ "20: wraps by a page", TOP(4), NOTHING, 1, 0, 5 * PAGE_SIZE, -ENOSPC },
-	{ "20: wraps by a byte", TOP(4), NOTHING, 1, 0, 4 * PAGE_SIZE + 1,
+	{ "a quarter of all IOVAs", ALL, NOTHING, 1, 0, 1UL << 62, 0, PMD_SIZE },
+	/* Bug: the end of the range, or the next IOVA to try, wrapped. */
+	{ "wraps by a page", TOP(4), NOTHING, 1, 0, 5 * PAGE_SIZE, -ENOSPC },
+	{ "wraps by a byte", TOP(4), NOTHING, 1, 0, 4 * PAGE_SIZE + 1,
 	  -ENOSPC },
-	{ "20: needs the last page", TOP(4), NOTHING, 1, 0, 4 * PAGE_SIZE,
+	{ "needs the last page", TOP(4), NOTHING, 1, 0, 4 * PAGE_SIZE,
 	  -ENOSPC },
-	{ "20: needs a byte of it", TOP(4), NOTHING, 1, 0, 3 * PAGE_SIZE + 1,
-	  -ENOSPC },
-	{ "20: all but the last page", TOP(4), NOTHING, 1, PAGE_SIZE,
+	{ "needs a byte of the last page", TOP(4), NOTHING, 1, 0,
+	  3 * PAGE_SIZE + 1, -ENOSPC },
+	{ "all but the last page", TOP(4), NOTHING, 1, PAGE_SIZE,
 	  3 * PAGE_SIZE, 0, 0UL - 4 * PAGE_SIZE },
-	{ "20: with an offset", TOP(4), NOTHING, 1, 0x800,
+	{ "with an offset", TOP(4), NOTHING, 1, 0x800,
 	  3 * PAGE_SIZE - 0x800, 0, 0UL - 4 * PAGE_SIZE + 0x800 },
-	{ "20: offset and a byte", TOP(4), NOTHING, 1, 0x800,
+	{ "offset and a byte", TOP(4), NOTHING, 1, 0x800,
 	  3 * PAGE_SIZE - 0x7ff, -ENOSPC },
-	{ "20: offset in front", { 0UL - 3 * PAGE_SIZE - 0x700, ULONG_MAX },
+	{ "offset in front", { 0UL - 3 * PAGE_SIZE - 0x700, ULONG_MAX },
 	  NOTHING, 1, 0x800, 2 * PAGE_SIZE - 0x800, 0,
 	  0UL - 3 * PAGE_SIZE + 0x800 },
-	{ "20: alignment wraps", TOP(3), NOTHING, 1, PMD_SIZE, PMD_SIZE,
+	{ "alignment wraps", TOP(3), NOTHING, 1, PMD_SIZE, PMD_SIZE,
 	  -ENOSPC },
-	{ "20: alignment wraps, one page", TOP(1), NOTHING, 1, 0x10, 1,
+	{ "alignment wraps, one page", TOP(1), NOTHING, 1, 0x10, 1,
 	  -ENOSPC },
-	{ "20: enormous", { 1UL << 63, ULONG_MAX }, NOTHING, 1, 0,
+	{ "enormous", { 1UL << 63, ULONG_MAX }, NOTHING, 1, 0,
 	  ULONG_MAX / 2 - 1, -ENOSPC },
 	{ "only the first page", TO(1), NOTHING, 1, 0, 1,
 	  -ENOSPC },
@@ -105,29 +105,15 @@ static const struct edge_choice edge_choices[] = {
 
 KUNIT_ARRAY_PARAM_DESC(edge_choice, edge_choices, name);
 
-static struct iopt_allowed *edge_allowed(struct kunit *test,
-					 const struct edge_range *range)
-{
-	struct iopt_allowed *allowed = kzalloc(sizeof(*allowed), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, allowed);
-	allowed->node.start = range->start;
-	allowed->node.last = range->last;
-	return allowed;
-}
-
-static void choose_lowest_iova_or_fail(struct kunit *test)
+static void choose_returns_lowest_iova_or_fails(struct kunit *test)
 {
 	const struct edge_choice *c = test->param_value;
-	struct rb_root_cached tree = RB_ROOT_CACHED;
 	struct io_pagetable iopt;
 	unsigned long iova = 0;
 
 	iopt_init_table(&iopt);
 	if (c->allowed.start <= c->allowed.last)
-		interval_tree_insert(&edge_allowed(test, &c->allowed)->node,
-				     &tree);
-	KUNIT_EXPECT_EQ(test, iopt_set_allow_iova(&iopt, &tree), 0);
+		iopt_kunit_allow(test, &iopt, c->allowed.start, c->allowed.last);
 	down_write(&iopt.iova_rwsem);
 	if (c->free.start)
 		KUNIT_EXPECT_EQ(test, 0,
@@ -142,7 +128,7 @@ static void choose_lowest_iova_or_fail(struct kunit *test)
 			iopt_choose_iova(&iopt, &iova, c->address, c->length));
 	if (!c->rc) {
 		KUNIT_EXPECT_EQ(test, iova, c->iova);
-		/* Nor would it have been refused had it been asked for. */
+		/* A map at this IOVA, chosen by the caller, would succeed, too. */
 		iopt.iova_alignment = 1;
 		KUNIT_EXPECT_EQ(test, 0,
 				iopt_check_iova(&iopt, iova, c->length));
@@ -153,12 +139,12 @@ static void choose_lowest_iova_or_fail(struct kunit *test)
 }
 
 /**
- * struct edge_check - IOVAs that somebody names
- * @name: of the row
- * @align: alignment of the table, in which one page in the middle is reserved
- * @iova: first byte
- * @length: bytes
- * @rc: what comes of it
+ * struct edge_check - a call of iopt_check_iova(), with the page at EDGE_RESERVED reserved
+ * @name: name of the test parameter
+ * @align: alignment of the IOVA space
+ * @iova: first IOVA
+ * @length: length in bytes
+ * @rc: expected result
  */
 struct edge_check {
 	const char *name;
@@ -176,17 +162,18 @@ static const struct edge_check edge_checks[] = {
 	{ "wraps by a byte", 1, ULONG_MAX, 2, -EOVERFLOW },
 	{ "last page", PAGE_SIZE, -PAGE_SIZE, PAGE_SIZE, 0 },
 	{ "wraps by a page", PAGE_SIZE, -PAGE_SIZE, 2 * PAGE_SIZE, -EOVERFLOW },
-	{ "longest", 1, 1, ULONG_MAX, -EINVAL },
-	{ "longest and wraps", 1, 2, ULONG_MAX, -EOVERFLOW },
+	{ "maximum length", 1, 1, ULONG_MAX, -EINVAL },
+	{ "maximum length, wraps", 1, 2, ULONG_MAX, -EOVERFLOW },
 	{ "start not aligned", 0x800, 0x400, 0x800, -EINVAL },
 	{ "length not aligned", 0x800, 0x800, 0x801, -EINVAL },
 	{ "neither aligned, and wraps", 0x800, ULONG_MAX, 2, -EINVAL },
-	{ "up to what is reserved", 1, 0, EDGE_RESERVED, 0 },
-	{ "a byte of it", 1, 0, EDGE_RESERVED + 1, -EINVAL },
-	{ "its last byte", 1, EDGE_RESERVED + PAGE_SIZE - 1, 2, -EINVAL },
-	{ "behind it", 1, EDGE_RESERVED + PAGE_SIZE, 2, 0 },
-	{ "around it", 1, EDGE_RESERVED - 1, 2 * PAGE_SIZE, -EINVAL },
-	{ "in it", 1, EDGE_RESERVED + 1, 1, -EINVAL },
+	{ "up to reserved page", 1, 0, EDGE_RESERVED, 0 },
+	{ "first byte of reserved page", 1, 0, EDGE_RESERVED + 1, -EINVAL },
+	{ "last byte of reserved page", 1, EDGE_RESERVED + PAGE_SIZE - 1, 2,
+	  -EINVAL },
+	{ "after reserved page", 1, EDGE_RESERVED + PAGE_SIZE, 2, 0 },
+	{ "around reserved page", 1, EDGE_RESERVED - 1, 2 * PAGE_SIZE, -EINVAL },
+	{ "in reserved page", 1, EDGE_RESERVED + 1, 1, -EINVAL },
 };
 
 KUNIT_ARRAY_PARAM_DESC(edge_check, edge_checks, name);
@@ -211,13 +198,13 @@ static void check_refuses_wrapping_or_reserved_iova(struct kunit *test)
 #define RESV_REGIONS	3
 
 /**
- * struct resv_case - what a device reserves, in a table that allows one page
- * @name: of the row
- * @regions: the regions; those of length 0 are none
- * @no_msi: nobody asks for the window of software MSI
- * @rc: what comes of it
- * @sw_msi: where that window is told to be
- * @usable: IOVAs that are not reserved afterwards, as a mask of the regions
+ * struct resv_case - reserved regions of a device; the page at RESV_ALLOWED is allowed
+ * @name: name of the test parameter
+ * @regions: the regions; length 0 for none
+ * @no_msi: the caller does not request the window of software MSI
+ * @rc: expected result
+ * @sw_msi: expected start of the window of software MSI, or RESV_NO_MSI
+ * @usable: bitmap of regions that are not reserved afterwards
  */
 struct resv_case {
 	const char *name;
@@ -236,7 +223,7 @@ struct resv_case {
 #define RESV_NO_MSI	0x5a5a
 
 static const struct resv_case resv_cases[] = {
-	{ "nothing", {}, false, 0, RESV_NO_MSI, 7 },
+	{ "no region", {}, false, 0, RESV_NO_MSI, 7 },
 	{ "reserved", { { 0x1000, 0x1000, IOMMU_RESV_RESERVED } },
 	  false, 0, RESV_NO_MSI, 6 },
 	{ "direct", { { 0x1000, 0x1000, IOMMU_RESV_DIRECT } },
@@ -249,7 +236,7 @@ static const struct resv_case resv_cases[] = {
 	{ "software MSI", { { 0x1000, 0x1000, IOMMU_RESV_RESERVED },
 			    { 0x8000000, 0x100000, IOMMU_RESV_SW_MSI } },
 	  false, 0, 0x8000000, 4 },
-	{ "software MSI, not asked", { { 0x1000, 0x1000, IOMMU_RESV_RESERVED },
+	{ "software MSI, not requested", { { 0x1000, 0x1000, IOMMU_RESV_RESERVED },
 				       { 0x8000000, 0x100000, IOMMU_RESV_SW_MSI } },
 	  true, 0, RESV_NO_MSI, 4 },
 	{ "hardware MSI after software MSI",
@@ -308,9 +295,9 @@ static const struct iommu_ops resv_ops = {
 };
 
 /**
- * struct resv_device - a device of which only the reserved regions are known
+ * struct resv_device - a device with as much as iommu_get_resv_regions() uses
  * @dev: the device
- * @iommu: what it has of an IOMMU
+ * @iommu: &device.iommu
  * @hw: the IOMMU
  */
 struct resv_device {
@@ -319,14 +306,10 @@ struct resv_device {
 	struct iommu_device hw;
 };
 
-/* All regions but those that may be relaxed, or after an error none. */
+/* Every region but a relaxable one becomes reserved, or on error none. */
 static void regions_of_device_become_reserved(struct kunit *test)
 {
-	static const struct edge_range resv_allowed = {
-		RESV_ALLOWED, RESV_ALLOWED + PAGE_SIZE - 1
-	};
 	const struct resv_case *c = test->param_value;
-	struct rb_root_cached tree = RB_ROOT_CACHED;
 	phys_addr_t sw_msi = RESV_NO_MSI;
 	struct io_pagetable iopt;
 	struct resv_device *rd;
@@ -339,8 +322,7 @@ static void regions_of_device_become_reserved(struct kunit *test)
 	rd->dev.iommu = &rd->iommu;
 
 	iopt_init_table(&iopt);
-	interval_tree_insert(&edge_allowed(test, &resv_allowed)->node, &tree);
-	KUNIT_EXPECT_EQ(test, iopt_set_allow_iova(&iopt, &tree), 0);
+	iopt_kunit_allow(test, &iopt, RESV_ALLOWED, RESV_ALLOWED + PAGE_SIZE - 1);
 	down_write(&iopt.iova_rwsem);
 	KUNIT_EXPECT_EQ(test, 0, iopt_reserve_iova(&iopt, 0, 0, &other));
 	up_write(&iopt.iova_rwsem);
@@ -374,7 +356,7 @@ static void regions_of_device_become_reserved(struct kunit *test)
 }
 
 static struct kunit_case edge_cases[] = {
-	KUNIT_CASE_PARAM(choose_lowest_iova_or_fail, edge_choice_gen_params),
+	KUNIT_CASE_PARAM(choose_returns_lowest_iova_or_fails, edge_choice_gen_params),
 	KUNIT_CASE_PARAM(check_refuses_wrapping_or_reserved_iova, edge_check_gen_params),
 	KUNIT_CASE_PARAM(regions_of_device_become_reserved, resv_gen_params),
 	{}

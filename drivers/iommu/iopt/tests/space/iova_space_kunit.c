@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of which IOVAs can be had: what is mapped, reserved and allowed is kept
- * in arrays as well, and every answer is found in those by trying everything.
+ * Tests of checking, allocating and reserving IOVAs. Arrays record which IOVAs are mapped,
+ * reserved and allowed; the expected results come from an exhaustive search in them.
  */
 #include <linux/iommu.h>
 #include <linux/rwsem.h>
@@ -17,10 +17,10 @@
 #define SPACE_RANGES	3
 
 /**
- * struct space_case - where a test takes place
- * @name: of the row
+ * struct space_case - IOVAs that a test uses
+ * @name: name of the test parameter
  * @base: first IOVA
- * @unit: bytes that everything is a multiple of
+ * @unit: size of a unit in bytes; every range consists of whole units
  */
 struct space_case {
 	const char *name;
@@ -44,17 +44,17 @@ static const struct space_case space_cases[] = {
 KUNIT_ARRAY_PARAM_DESC(space, space_cases, name);
 
 /**
- * struct space_run - a test while it runs
+ * struct space_run - an IOVA space and its expected state
  * @test: the test
- * @c: its row
- * @rnd: chance
- * @iopt: the table
- * @pages: what areas map
+ * @c: IOVAs that the test uses
+ * @rnd: state of the random numbers
+ * @iopt: the IOVA space
+ * @pages: the iopt_pages that areas map
  * @areas: the areas; NULL for none
- * @mapped: for each unit: an area has it
- * @reserved: for each owner and unit: it is reserved
- * @allowed: for each unit: the number of the allowed range that has it, or 0
- * @allowing: there is an allowed range
+ * @mapped: by unit: an area maps it
+ * @reserved: by owner and unit: the owner has reserved it
+ * @allowed: by unit: number of the allowed range that covers it, or 0
+ * @allowing: at least one range is allowed
  */
 struct space_run {
 	struct kunit *test;
@@ -69,7 +69,7 @@ struct space_run {
 	bool allowing;
 };
 
-/* Units from @first to @last. */
+/* A range of units from @first to @last. */
 struct space_range {
 	unsigned int first;
 	unsigned int last;
@@ -144,7 +144,7 @@ static void space_step_unmap(struct space_run *run)
 	run->areas[i] = NULL;
 }
 
-/* A range can be mapped, or why not. */
+/* Check a random range, and map it in some cases if it is free. */
 static void space_step_check(struct space_run *run)
 {
 	struct space_range r = space_random(run, 24);
@@ -192,7 +192,7 @@ static void space_step_remove(struct space_run *run)
 	memset(run->reserved[owner], 0, SPACE_UNITS);
 }
 
-/* Allow up to some ranges instead of those before, if none is reserved. */
+/* Replace the allowed ranges by random ones; fails if one of them is reserved. */
 static void space_step_allow(struct space_run *run)
 {
 	unsigned int n = iopt_kunit_below(&run->rnd, SPACE_RANGES + 1);
@@ -226,7 +226,7 @@ static void space_step_allow(struct space_run *run)
 	run->allowing = allowing;
 }
 
-/* Whether memory at @address may be mapped at these units, of free choice. */
+/* Check if memory at @address may be mapped at a range that the engine chooses. */
 static bool space_may_choose(struct space_run *run, struct space_range r,
 			     unsigned long address, unsigned long length)
 {
@@ -247,7 +247,7 @@ static bool space_may_choose(struct space_run *run, struct space_range r,
 	return true;
 }
 
-/* The lowest IOVA of all that are possible is chosen. */
+/* The engine chooses the lowest IOVA that is possible. */
 static void space_step_choose(struct space_run *run)
 {
 	unsigned int n = 1 + iopt_kunit_below(&run->rnd, 24);
@@ -281,8 +281,8 @@ static void space_step_choose(struct space_run *run)
 
 /**
  * struct space_walk - a walk over usable ranges
- * @run: the test
- * @unit: the first unit that the walk has not come to
+ * @run: the IOVA space and its expected state
+ * @unit: the first unit that the walk has not reached
  */
 struct space_walk {
 	struct space_run *run;
@@ -305,7 +305,7 @@ static int space_usable(void *opaque, unsigned long start, unsigned long last)
 	return 0;
 }
 
-/* Usable is what is not reserved, in as few ranges as there can be. */
+/* Usable are IOVAs that are not reserved, in as few ranges as possible. */
 static void space_step_usable(struct space_run *run)
 {
 	struct space_walk walk = { .run = run };
@@ -320,7 +320,7 @@ static void space_step_usable(struct space_run *run)
 	KUNIT_EXPECT_EQ(run->test, i, SPACE_UNITS);
 }
 
-/* Nothing but the units can be had. */
+/* Reserve every IOVA but those of the units. */
 static void space_setup(struct space_run *run)
 {
 	unsigned long last = space_last(run, SPACE_UNITS - 1);
@@ -363,21 +363,21 @@ static void random_steps_match_arrays(struct kunit *test)
 	prandom_seed_state(&run->rnd, 3);
 	space_setup(run);
 	for (unsigned int step = 0; step < 6000; step++) {
-		unsigned int what = iopt_kunit_below(&run->rnd, 100);
+		unsigned int pick = iopt_kunit_below(&run->rnd, 100);
 
 		run->iopt.iova_alignment =
 			aligns[iopt_kunit_below(&run->rnd, ARRAY_SIZE(aligns))];
-		if (what < 25)
+		if (pick < 25)
 			space_step_check(run);
-		else if (what < 50)
+		else if (pick < 50)
 			space_step_unmap(run);
-		else if (what < 60)
+		else if (pick < 60)
 			space_step_reserve(run);
-		else if (what < 66)
+		else if (pick < 66)
 			space_step_remove(run);
-		else if (what < 70)
+		else if (pick < 70)
 			space_step_allow(run);
-		else if (what < 90)
+		else if (pick < 90)
 			space_step_choose(run);
 		else
 			space_step_usable(run);
@@ -385,7 +385,7 @@ static void random_steps_match_arrays(struct kunit *test)
 	space_teardown(run);
 }
 
-/* A walk over usable ranges that is ended ends with what ended it. */
+/* End a walk over usable ranges by an error in the second call. */
 static int space_stop(void *opaque, unsigned long start, unsigned long last)
 {
 	unsigned int *calls = opaque;
