@@ -60,8 +60,8 @@ static void start(struct __test_metadata *_metadata, struct bench *bench)
 }
 
 /* Check that every page is reported, and then write every page again. */
-static void nothing_lost(struct __test_metadata *_metadata,
-			 struct bench *bench, struct guarded_bitmap *bm)
+static void check_nothing_lost(struct __test_metadata *_metadata,
+			       struct bench *bench, struct guarded_bitmap *bm)
 {
 	bitmap_check_guards(_metadata, bm);
 	ASSERT_EQ(0, bitmap_count(bm));
@@ -73,8 +73,8 @@ static void nothing_lost(struct __test_metadata *_metadata,
 	mock_fill(_metadata, &bench->dev, IOVA, LENGTH, 1);
 }
 
-static void log_is_off(struct __test_metadata *_metadata, struct bench *bench,
-		       struct guarded_bitmap *bm)
+static void check_log_is_off(struct __test_metadata *_metadata,
+			     struct bench *bench, struct guarded_bitmap *bm)
 {
 	ASSERT_EQ(-EINVAL, __dma_log_report(&bench->dev, IOVA, LENGTH, SZ_4K,
 					    bm->bits));
@@ -102,7 +102,7 @@ TEST_F(log_errno, probe_supports_each_feature_with_its_own_flag_only)
 		ASSERT_EQ(-EINVAL, __vfio_dev_feature(dev, other, payload,
 						      sizeof(payload)));
 	}
-	log_is_off(_metadata, &self->bench, &self->bm);
+	check_log_is_off(_metadata, &self->bench, &self->bm);
 }
 
 static const struct {
@@ -141,7 +141,7 @@ TEST_F(log_errno, start_with_bad_arguments_fails)
 					  bad_start[i].ranges)) {
 			TH_LOG("bad_start[%zu]", i);
 		}
-		log_is_off(_metadata, bench, &self->bm);
+		check_log_is_off(_metadata, bench, &self->bm);
 	}
 }
 
@@ -155,10 +155,10 @@ TEST_F(log_errno, start_with_unreadable_arguments_fails)
 	__u64 size = SZ_4K;
 
 	ASSERT_EQ(-EFAULT, __dma_log_start(&bench->dev, &size, 1, NULL));
-	log_is_off(_metadata, bench, &self->bm);
+	check_log_is_off(_metadata, bench, &self->bm);
 	ASSERT_EQ(-EINVAL, __vfio_dev_feature(&bench->dev, START, &control,
 					      sizeof(control) - 8));
-	log_is_off(_metadata, bench, &self->bm);
+	check_log_is_off(_metadata, bench, &self->bm);
 }
 
 TEST_F(log_errno, second_start_fails_and_loses_nothing)
@@ -169,9 +169,9 @@ TEST_F(log_errno, second_start_fails_and_loses_nothing)
 
 	start(_metadata, bench);
 	ASSERT_EQ(-EINVAL, __dma_log_start(&bench->dev, &size, 1, &range));
-	nothing_lost(_metadata, bench, &self->bm);
+	check_nothing_lost(_metadata, bench, &self->bm);
 	ASSERT_EQ(0, __dma_log_stop(&bench->dev));
-	log_is_off(_metadata, bench, &self->bm);
+	check_log_is_off(_metadata, bench, &self->bm);
 }
 
 /* The device's choice of the page size is written back. */
@@ -224,7 +224,7 @@ TEST_F(log_errno, report_with_bad_arguments_fails_and_loses_nothing)
 					   self->bm.bits)) {
 			TH_LOG("bad_report[%zu]", i);
 		}
-		nothing_lost(_metadata, bench, &self->bm);
+		check_nothing_lost(_metadata, bench, &self->bm);
 	}
 }
 
@@ -236,7 +236,7 @@ TEST_F(log_errno, report_with_short_argument_is_einval)
 	start(_metadata, bench);
 	ASSERT_EQ(-EINVAL, __vfio_dev_feature(&bench->dev, REPORT, &report,
 					      sizeof(report) - 8));
-	nothing_lost(_metadata, bench, &self->bm);
+	check_nothing_lost(_metadata, bench, &self->bm);
 }
 
 /* Fail each allocation of a report once: -ENOMEM, and no dirty page is lost. */
@@ -262,7 +262,7 @@ TEST_F(log_errno, report_out_of_memory_loses_nothing)
 			continue;
 		}
 		ASSERT_EQ(-ENOMEM, rc);
-		nothing_lost(_metadata, bench, &self->bm);
+		check_nothing_lost(_metadata, bench, &self->bm);
 		refused++;
 	}
 	fail_nth_close(&fail);
@@ -288,18 +288,18 @@ TEST_F(log_errno, report_with_unwritable_bitmap_loses_nothing)
 		ASSERT_EQ(0, mprotect(map + SZ_4K, SZ_4K, prots[i]));
 		ASSERT_EQ(-EFAULT, __dma_log_report(dev, IOVA, LENGTH, SZ_4K,
 						    map + SZ_4K));
-		nothing_lost(_metadata, bench, &self->bm);
+		check_nothing_lost(_metadata, bench, &self->bm);
 		ASSERT_EQ(-EFAULT, __dma_log_report(dev, IOVA, LENGTH, SZ_4K,
 						    map + SZ_4K - 16));
 		ASSERT_TRUE(mem_is(map, SZ_4K, 0));
-		nothing_lost(_metadata, bench, &self->bm);
+		check_nothing_lost(_metadata, bench, &self->bm);
 		munmap(map, 2 * SZ_4K);
 	}
 	ASSERT_EQ(-EFAULT, __dma_log_report(dev, IOVA, LENGTH, SZ_4K, NULL));
-	nothing_lost(_metadata, bench, &self->bm);
+	check_nothing_lost(_metadata, bench, &self->bm);
 	ASSERT_EQ(-EFAULT, __dma_log_report(dev, IOVA, LENGTH, SZ_4K,
 					    (void *)(1ULL << 63)));
-	nothing_lost(_metadata, bench, &self->bm);
+	check_nothing_lost(_metadata, bench, &self->bm);
 }
 
 /* IOVAs outside of the logged ranges have no dirty bits; this is no error. */
@@ -311,7 +311,7 @@ TEST_F(log_errno, report_outside_of_logged_ranges_is_clean)
 	ASSERT_EQ(0, __dma_log_report(&bench->dev, 0, LENGTH, SZ_4K,
 				      self->bm.bits));
 	ASSERT_EQ(0, bitmap_count(&self->bm));
-	nothing_lost(_metadata, bench, &self->bm);
+	check_nothing_lost(_metadata, bench, &self->bm);
 }
 
 TEST_HARNESS_MAIN

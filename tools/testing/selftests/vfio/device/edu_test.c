@@ -173,8 +173,8 @@ TEST_F_TIMEOUT(edu, read_only_memory_is_not_written, 120)
 	ASSERT_EQ(0, memcmp(self->model, self->mem.va, LENGTH));
 }
 
-static void iommufd_refuses(struct __test_metadata *_metadata,
-			    struct iommu *iommu, struct vfio_dev *dev)
+static void check_iommufd_refuses(struct __test_metadata *_metadata,
+				  struct iommu *iommu, struct vfio_dev *dev)
 {
 	__u32 hwpt;
 	bool able;
@@ -199,7 +199,7 @@ TEST_F(edu, tracking_is_refused_or_conservative)
 	struct guarded_bitmap bm;
 
 	if (variant->mode == MODE_IOMMUFD) {
-		iommufd_refuses(_metadata, &self->iommu, &self->dev);
+		check_iommufd_refuses(_metadata, &self->iommu, &self->dev);
 		return;
 	}
 	ASSERT_EQ(0, __type1_dirty_flag(self->iommu.fd,

@@ -35,8 +35,8 @@ FIXTURE_TEARDOWN(dirty_errno)
 }
 
 /* Check that a query reports every page, and then write every page again. */
-static void nothing_lost(struct __test_metadata *_metadata,
-			 struct bench *bench, struct guarded_bitmap *bm)
+static void check_nothing_lost(struct __test_metadata *_metadata,
+			       struct bench *bench, struct guarded_bitmap *bm)
 {
 	bitmap_check_guards(_metadata, bm);
 	ASSERT_EQ(0, bitmap_count(bm));
@@ -81,7 +81,7 @@ TEST_F(dirty_errno, query_with_bad_arguments_loses_nothing)
 				       self->bm.bits)) {
 			TH_LOG("bad_get[%zu]", i);
 		}
-		nothing_lost(_metadata, bench, &self->bm);
+		check_nothing_lost(_metadata, bench, &self->bm);
 	}
 }
 
@@ -96,7 +96,7 @@ TEST_F(dirty_errno, query_with_granule_not_power_of_two_is_einval)
 						 self->bm.bits)) {
 			TH_LOG("granule 0x%llx", sizes[i]);
 		}
-		nothing_lost(_metadata, bench, &self->bm);
+		check_nothing_lost(_metadata, bench, &self->bm);
 	}
 }
 
@@ -140,15 +140,15 @@ TEST_F(dirty_errno, query_with_other_structure_sizes_follows_the_abi)
 	ASSERT_EQ(48, sizeof(arg.cmd));
 	arg.tail = 1ULL << 56;
 	ASSERT_EQ(-E2BIG, xioctl(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, &arg));
-	nothing_lost(_metadata, &self->bench, &self->bm);
+	check_nothing_lost(_metadata, &self->bench, &self->bm);
 	arg.tail = 0;
 	arg.cmd.size = sizeof(arg.cmd) - 1;
 	ASSERT_EQ(-EINVAL, xioctl(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, &arg));
-	nothing_lost(_metadata, &self->bench, &self->bm);
+	check_nothing_lost(_metadata, &self->bench, &self->bm);
 	arg.cmd.size = sizeof(arg);
 	arg.cmd.__reserved = 1;
 	ASSERT_EQ(-EOPNOTSUPP, xioctl(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, &arg));
-	nothing_lost(_metadata, &self->bench, &self->bm);
+	check_nothing_lost(_metadata, &self->bench, &self->bm);
 	arg.cmd.__reserved = 0;
 	ASSERT_EQ(0, xioctl(fd, IOMMU_HWPT_GET_DIRTY_BITMAP, &arg));
 	ASSERT_EQ(PAGES, bitmap_count(&self->bm));
@@ -169,7 +169,7 @@ TEST_F(dirty_errno, query_and_tracking_of_other_objects_fail)
 	ASSERT_EQ(-EOPNOTSUPP, __hwpt_dirty(fd, other, 0, IOVA, LENGTH, SZ_4K,
 					    self->bm.bits));
 	ASSERT_EQ(0, __iommu_destroy(fd, other));
-	nothing_lost(_metadata, &self->bench, &self->bm);
+	check_nothing_lost(_metadata, &self->bench, &self->bm);
 }
 
 TEST_F(dirty_errno, set_tracking_with_bad_arguments_fails)
@@ -189,14 +189,14 @@ TEST_F(dirty_errno, set_tracking_with_bad_arguments_fails)
 	arg.cmd.flags = 2;
 	ASSERT_EQ(-EOPNOTSUPP, xioctl(fd, IOMMU_HWPT_SET_DIRTY_TRACKING,
 				      &arg));
-	nothing_lost(_metadata, &self->bench, &self->bm);
+	check_nothing_lost(_metadata, &self->bench, &self->bm);
 	arg.cmd.flags = IOMMU_HWPT_DIRTY_TRACKING_ENABLE;
 	arg.tail = 1;
 	ASSERT_EQ(-E2BIG, xioctl(fd, IOMMU_HWPT_SET_DIRTY_TRACKING, &arg));
-	nothing_lost(_metadata, &self->bench, &self->bm);
+	check_nothing_lost(_metadata, &self->bench, &self->bm);
 	arg.cmd.size = 8;
 	ASSERT_EQ(-EINVAL, xioctl(fd, IOMMU_HWPT_SET_DIRTY_TRACKING, &arg));
-	nothing_lost(_metadata, &self->bench, &self->bm);
+	check_nothing_lost(_metadata, &self->bench, &self->bm);
 }
 
 /* With tracking disabled, a query fails, also where nothing is mapped. */
@@ -259,7 +259,7 @@ TEST_F(dirty_errno, attach_of_device_without_tracking_is_einval)
 	ASSERT_EQ(0, __vfio_dev_bind(&dev, &bench->iommu, path));
 	ASSERT_EQ(-EINVAL, __vfio_dev_attach(&dev, bench->dev.hwpt_id));
 	vfio_dev_close(&dev);
-	nothing_lost(_metadata, bench, &self->bm);
+	check_nothing_lost(_metadata, bench, &self->bm);
 }
 
 TEST_F(dirty_errno, hwpt_alloc_with_other_structure_sizes_follows_the_abi)
@@ -327,7 +327,7 @@ TEST_F(dirty_errno, query_with_unwritable_bitmap_loses_nothing)
 						 bad_bitmap(kind, page))) {
 			TH_LOG("bitmap of kind %d", kind);
 		}
-		nothing_lost(_metadata, bench, &self->bm);
+		check_nothing_lost(_metadata, bench, &self->bm);
 		munmap(page, SZ_4K);
 	}
 }
@@ -343,7 +343,7 @@ static void half_bitmap(struct __test_metadata *_metadata, struct bench *bench,
 	ASSERT_NE(MAP_FAILED, map);
 	ASSERT_EQ(0, mprotect(map + SZ_4K, SZ_4K, prot));
 	ASSERT_EQ(-EFAULT, __bench_query(bench, 0, IOVA, LENGTH, SZ_4K, at));
-	nothing_lost(_metadata, bench, bm);
+	check_nothing_lost(_metadata, bench, bm);
 	munmap(map, 2 * SZ_4K);
 }
 
@@ -416,7 +416,7 @@ TEST_F(dirty_errno, query_with_later_window_unwritable_loses_nothing)
 	bad_window(_metadata, &self->bench, at, length,
 		   2 * window - SZ_4K);
 	bad_window(_metadata, &self->bench, at, length, 2 * window);
-	nothing_lost(_metadata, &self->bench, &self->bm);
+	check_nothing_lost(_metadata, &self->bench, &self->bm);
 	mem_free(&mem);
 }
 

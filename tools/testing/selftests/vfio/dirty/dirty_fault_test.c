@@ -124,9 +124,9 @@ static void child_start(struct __test_metadata *_metadata, struct child *child,
 {
 	int rc;
 
-	CHECK_RC(0, pipe(child->result), "no pipe");
+	CHECK_RC(0, pipe(child->result), "cannot create a pipe");
 	child->pid = fork();
-	CHECK(child->pid >= 0, "no child");
+	CHECK(child->pid >= 0, "cannot fork");
 	if (child->pid) {
 		close(child->result[1]);
 		return;
@@ -250,7 +250,7 @@ static void start_stuck(struct __test_metadata *_metadata, struct child *child,
 	int rc = 0;
 
 	child_start(_metadata, child, call, bench, length, missing);
-	CHECK(!child_returned(child, STUCK_MS, &rc), "it gave %d", rc);
+	CHECK(!child_returned(child, STUCK_MS, &rc), "it returned %d", rc);
 }
 
 /* Check that the first page of every area is dirty. */
@@ -359,7 +359,7 @@ TEST_F(dirty_fault, map_beside_a_query_that_waits_returns_or_dies)
 	child_succeeds_or_waits(_metadata, &self->beside, "map");
 	child_start(_metadata, &self->behind, call_good_query, bench, AREA,
 		    OTHER - IOVA);
-	child_succeeds_or_waits(_metadata, &self->behind, "query behind it");
+	child_succeeds_or_waits(_metadata, &self->behind, "query after it");
 	EXPECT_TRUE(child_dies(&self->behind));
 	EXPECT_TRUE(child_dies(&self->beside));
 	mock_fill(_metadata, &bench->dev, dirty[0], 1, 1);

@@ -79,8 +79,8 @@ static void write_leaf(struct __test_metadata *_metadata, struct bench *bench,
 }
 
 /* Query the pages [first, first + count), which are clean afterwards. */
-static void take(struct __test_metadata *_metadata, struct bench *bench,
-		 struct oracle *oracle, __u64 first, __u64 count)
+static void query_part(struct __test_metadata *_metadata, struct bench *bench,
+		       struct oracle *oracle, __u64 first, __u64 count)
 {
 	__u64 iova = IOVA + first * SZ_4K;
 	struct guarded_bitmap bm;
@@ -93,8 +93,9 @@ static void take(struct __test_metadata *_metadata, struct bench *bench,
 }
 
 /* Query with NO_CLEAR, twice, which changes nothing. */
-static void look(struct __test_metadata *_metadata, struct bench *bench,
-		 struct oracle *oracle, __u64 first, __u64 count)
+static void query_no_clear(struct __test_metadata *_metadata,
+			   struct bench *bench, struct oracle *oracle,
+			   __u64 first, __u64 count)
 {
 	__u64 iova = IOVA + first * SZ_4K;
 	struct guarded_bitmap bm;
@@ -145,10 +146,10 @@ TEST_F(leaf, query_of_a_part_keeps_the_other_pages)
 			continue;
 		write_leaf(_metadata, bench, oracle, first * SZ_4K + 77,
 			   variant->size);
-		take(_metadata, bench, oracle, first, count);
-		take(_metadata, bench, oracle, first, count);
-		take(_metadata, bench, oracle, 0, pages);
-		take(_metadata, bench, oracle, 0, pages);
+		query_part(_metadata, bench, oracle, first, count);
+		query_part(_metadata, bench, oracle, first, count);
+		query_part(_metadata, bench, oracle, 0, pages);
+		query_part(_metadata, bench, oracle, 0, pages);
 	}
 }
 
@@ -164,11 +165,11 @@ TEST_F(leaf, query_with_no_clear_changes_nothing)
 			continue;
 		write_leaf(_metadata, bench, oracle, first * SZ_4K,
 			   variant->size);
-		look(_metadata, bench, oracle, first, count);
-		take(_metadata, bench, oracle, first, count);
-		look(_metadata, bench, oracle, 0, pages);
-		look(_metadata, bench, oracle, first, count);
-		take(_metadata, bench, oracle, 0, pages);
+		query_no_clear(_metadata, bench, oracle, first, count);
+		query_part(_metadata, bench, oracle, first, count);
+		query_no_clear(_metadata, bench, oracle, 0, pages);
+		query_no_clear(_metadata, bench, oracle, first, count);
+		query_part(_metadata, bench, oracle, 0, pages);
 	}
 }
 
@@ -186,9 +187,9 @@ TEST_F(leaf, leaf_written_after_query_of_a_part_is_all_dirty)
 		for (int again = 0; again < 3; again++) {
 			write_leaf(_metadata, bench, oracle, first * SZ_4K,
 				   variant->size);
-			take(_metadata, bench, oracle, first, count);
+			query_part(_metadata, bench, oracle, first, count);
 		}
-		take(_metadata, bench, oracle, 0, pages);
+		query_part(_metadata, bench, oracle, 0, pages);
 	}
 }
 
@@ -218,7 +219,7 @@ TEST_F(leaf, queries_of_random_parts_report_each_page_once)
 		oracle_clean(oracle, iova, count * granule);
 		bitmap_free(&self->bm);
 	}
-	take(_metadata, bench, oracle, 0, self->length / SZ_4K);
+	query_part(_metadata, bench, oracle, 0, self->length / SZ_4K);
 }
 
 /* Queries for a part that fail report nothing and lose nothing. */
@@ -238,10 +239,10 @@ TEST_F(leaf, failed_query_of_a_part_loses_nothing)
 			   variant->size);
 		ASSERT_EQ(-EFAULT, __bench_query(bench, 0, IOVA + first * SZ_4K,
 						 count * SZ_4K, SZ_4K, page));
-		take(_metadata, bench, oracle, first, count);
+		query_part(_metadata, bench, oracle, first, count);
 		ASSERT_EQ(-EFAULT, __bench_query(bench, 0, IOVA, 64 * SZ_4K,
 						 SZ_4K, page));
-		take(_metadata, bench, oracle, 0, self->length / SZ_4K);
+		query_part(_metadata, bench, oracle, 0, self->length / SZ_4K);
 	}
 	munmap(page, SZ_4K);
 }
@@ -262,14 +263,14 @@ TEST_F(leaf, unmap_discards_pending_pages)
 	for (int i = 0; i < 3; i++) {
 		mock_fill(_metadata, &bench->dev, other, 1, 1);
 		write_leaf(_metadata, bench, oracle, 5 * SZ_4K, variant->size);
-		take(_metadata, bench, oracle, i, 3);
+		query_part(_metadata, bench, oracle, i, 3);
 		ASSERT_EQ(0, __bench_query(bench, 0, other, SZ_4K, SZ_4K,
 					   bits));
 		iommu_unmap(_metadata, &bench->iommu, IOVA, self->length);
 		iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA,
 			  self->length);
 		memset(oracle->dirty, 0, oracle->count);
-		take(_metadata, bench, oracle, 0, pages);
+		query_part(_metadata, bench, oracle, 0, pages);
 
 		bitmap_alloc(_metadata, &self->bm, beside.count, 0);
 		bench_query(_metadata, bench, &self->bm, other, SZ_4K);
@@ -288,7 +289,7 @@ TEST_F(leaf, restart_of_tracking_discards_pending_pages)
 
 	for (int i = 0; i < 3; i++) {
 		write_leaf(_metadata, bench, oracle, 0, variant->size);
-		take(_metadata, bench, oracle, i, 3);
+		query_part(_metadata, bench, oracle, i, 3);
 		ASSERT_EQ(0, __bench_track(bench, false));
 		ASSERT_EQ(-EINVAL, __bench_query(bench, 0, IOVA, 64 * SZ_4K,
 						 SZ_4K, bits));
@@ -296,7 +297,7 @@ TEST_F(leaf, restart_of_tracking_discards_pending_pages)
 		mock_fill(_metadata, &bench->dev, IOVA, 1, 1);
 		ASSERT_EQ(0, __bench_track(bench, true));
 		memset(oracle->dirty, 0, oracle->count);
-		take(_metadata, bench, oracle, 0, self->length / SZ_4K);
+		query_part(_metadata, bench, oracle, 0, self->length / SZ_4K);
 	}
 }
 

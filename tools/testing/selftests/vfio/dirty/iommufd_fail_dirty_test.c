@@ -208,7 +208,7 @@ static void fail_queries(struct __test_metadata *_metadata, struct play *play,
 	bool hit = true;
 
 	for (nth = 1; hit; nth = fail_nth_next(nth, !rc, &tries)) {
-		CHECK(nth < MOST, "a query never ends");
+		CHECK(nth < MOST, "too many allocations");
 		mock_fill(_metadata, &bench->dev, IOVA, LENGTH, nth);
 		bitmap_reset(bm);
 		fail_nth_arm(_metadata, &play->fail, nth);
@@ -254,8 +254,9 @@ TEST_F_TIMEOUT(fail_dirty, driver_writes_queried_without_memory_are_reported, 30
  * query may report too many pages, but not too few, and the query after that
  * reports none.
  */
-static void fail_rest(struct __test_metadata *_metadata, struct play *play,
-		      struct guarded_bitmap *bm, int nth)
+static void fail_query_of_a_part(struct __test_metadata *_metadata,
+				 struct play *play, struct guarded_bitmap *bm,
+				 int nth)
 {
 	const size_t first = 3, count = 5;
 	struct bench *bench = &play->huge;
@@ -293,7 +294,7 @@ TEST_F_TIMEOUT(fail_dirty, query_of_a_part_without_memory_loses_nothing, 300)
 	bench_track(_metadata, &play->huge);
 	bitmap_alloc(_metadata, &bm, SZ_2M / SZ_4K, 0);
 	for (int nth = 1; nth < 40; nth++)
-		fail_rest(_metadata, play, &bm, nth);
+		fail_query_of_a_part(_metadata, play, &bm, nth);
 	bitmap_free(&bm);
 	mem_free(&mem);
 }

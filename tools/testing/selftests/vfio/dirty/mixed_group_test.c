@@ -27,7 +27,8 @@
 static bool write_faults(struct __test_metadata *_metadata,
 			 struct vfio_dev *dev, __u64 iova)
 {
-	CHECK_RC(0, __mock_fill(dev, iova, 1, BYTES(0x66)), "no command");
+	CHECK_RC(0, __mock_fill(dev, iova, 1, BYTES(0x66)),
+		 "the command was refused");
 	return mock_get(_metadata, dev, MOCK_REG(status)) != VFIO_MOCK_DMA_OK;
 }
 

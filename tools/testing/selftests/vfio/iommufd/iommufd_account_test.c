@@ -282,8 +282,8 @@ TEST_F(account, privileged_map_has_no_limit)
 }
 
 /* Map in a process that exits at once: 0 or -errno. */
-static int map_and_leave(struct __test_metadata *_metadata,
-			 struct source *source, __u64 iova, __u64 length)
+static int map_and_exit(struct __test_metadata *_metadata,
+			struct source *source, __u64 iova, __u64 length)
 {
 	pid_t child = fork();
 	int status;
@@ -308,14 +308,14 @@ TEST_F(account, two_processes_share_or_have_their_limit)
 
 	ASSERT_EQ(0, __vfio_dev_attach(&self->dev, iommu->ioas_id));
 	become_unprivileged(_metadata, 10);
-	ASSERT_EQ(0, map_and_leave(_metadata, source, IOVA, 6 * SZ_4K));
+	ASSERT_EQ(0, map_and_exit(_metadata, source, IOVA, 6 * SZ_4K));
 	counts_check(_metadata, &self->counts, 6, 0, 0);
 	ASSERT_EQ(mm ? 0 : -ENOMEM, map_part(source, 0, SZ_1G, 5 * SZ_4K));
 	if (mm)
 		iommu_unmap(_metadata, iommu, SZ_1G, 5 * SZ_4K);
 	ASSERT_EQ(0, map_part(source, 0, SZ_1G, 4 * SZ_4K));
 	ASSERT_EQ(mm ? 0 : -ENOMEM,
-		  map_and_leave(_metadata, source, 2 * SZ_1G, SZ_4K));
+		  map_and_exit(_metadata, source, 2 * SZ_1G, SZ_4K));
 	/* The unmap by another process unaccounts the mapping process. */
 	iommu_unmap(_metadata, iommu, IOVA, 6 * SZ_4K);
 	counts_check(_metadata, &self->counts, 4, 4, mm ? 4 : 0);
@@ -333,7 +333,7 @@ TEST_F(account, attach_after_exit_of_mapping_process_pins_files_only)
 	struct iommu *iommu = &source->iommu;
 	bool file = variant->file;
 
-	ASSERT_EQ(0, map_and_leave(_metadata, source, IOVA, LENGTH));
+	ASSERT_EQ(0, map_and_exit(_metadata, source, IOVA, LENGTH));
 	ASSERT_EQ(file ? 0 : -EFAULT,
 		  __vfio_dev_attach(&self->dev, iommu->ioas_id));
 	counts_check(_metadata, &self->counts, file ? PAGES : 0, 0, 0);

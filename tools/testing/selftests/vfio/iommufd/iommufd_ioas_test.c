@@ -49,7 +49,8 @@ static int try_copy(struct iommu *iommu, __u32 scratch, __u64 iova,
 	return rc ?: __ioas_unmap(iommu->fd, scratch, to, length, NULL);
 }
 
-static void nothing_mapped(struct __test_metadata *_metadata, int fd, __u32 id)
+static void check_nothing_mapped(struct __test_metadata *_metadata, int fd,
+				 __u32 id)
 {
 	__u64 unmapped = 1;
 
@@ -208,7 +209,7 @@ TEST_F(ioas, call_with_unwritable_argument_changes_nothing)
 	memcpy(page, &map, sizeof(map));
 	ASSERT_EQ(0, mprotect(page, SZ_4K, PROT_READ));
 	ASSERT_EQ(-EFAULT, xioctl(self->fd, IOMMU_IOAS_MAP, page));
-	nothing_mapped(_metadata, self->fd, self->id);
+	check_nothing_mapped(_metadata, self->fd, self->id);
 	munmap(page, SZ_4K);
 }
 
@@ -253,13 +254,13 @@ TEST_F(ioas, map_with_bad_arguments_changes_nothing)
 			TH_LOG("bad_map[%zu]", i);
 		}
 		ASSERT_EQ(bad_map[i].iova, iova);
-		nothing_mapped(_metadata, self->fd, self->id);
+		check_nothing_mapped(_metadata, self->fd, self->id);
 	}
 	ASSERT_EQ(-EOPNOTSUPP, xioctl(self->fd, IOMMU_IOAS_MAP, &cmd));
 	cmd.__reserved = 0;
 	cmd.ioas_id = UNKNOWN_ID;
 	ASSERT_EQ(-ENOENT, xioctl(self->fd, IOMMU_IOAS_MAP, &cmd));
-	nothing_mapped(_metadata, self->fd, self->id);
+	check_nothing_mapped(_metadata, self->fd, self->id);
 }
 
 /* Without a device, any byte can be mapped at any IOVA, up to the last one. */
@@ -352,8 +353,8 @@ TEST_F(ioas, unmap_removes_whole_mappings_only)
 	ASSERT_EQ(0, __ioas_unmap(self->fd, self->id, IOVA, 3 * LENGTH,
 				  &unmapped));
 	ASSERT_EQ(2 * LENGTH, unmapped);
-	nothing_mapped(_metadata, self->fd, self->id);
-	nothing_mapped(_metadata, self->fd, self->id);
+	check_nothing_mapped(_metadata, self->fd, self->id);
+	check_nothing_mapped(_metadata, self->fd, self->id);
 }
 
 static const struct {
@@ -397,7 +398,7 @@ TEST_F(ioas, copy_with_bad_arguments_changes_nothing)
 			TH_LOG("bad_copy[%zu]", i);
 		}
 		ASSERT_EQ(bad_copy[i].dst, dst);
-		nothing_mapped(_metadata, self->fd, self->scratch);
+		check_nothing_mapped(_metadata, self->fd, self->scratch);
 	}
 	ASSERT_EQ(-ENOENT, __ioas_copy(self->fd, MAP_R, UNKNOWN_ID, &to,
 				       self->id, IOVA, LENGTH));

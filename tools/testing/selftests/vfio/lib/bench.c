@@ -55,7 +55,7 @@ int __bench_track(struct bench *bench, bool enable)
 
 void bench_track(struct __test_metadata *_metadata, struct bench *bench)
 {
-	CHECK_RC(0, __bench_track(bench, true), "cannot track");
+	CHECK_RC(0, __bench_track(bench, true), "cannot enable tracking");
 }
 
 /* For type1, pass the bitmap size that its ABI requires: whole 64-bit words. */

@@ -51,7 +51,7 @@ void bitmap_alloc(struct __test_metadata *_metadata, struct guarded_bitmap *bm,
 	bm->map_length = body + 2 * SZ_4K;
 	bm->map = mmap(NULL, bm->map_length, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(bm->map != MAP_FAILED, "no memory");
+	CHECK(bm->map != MAP_FAILED, "out of memory");
 	bm->bits = bm->map + SZ_4K + offset;
 	bitmap_reset(bm);
 }
@@ -64,7 +64,8 @@ void bitmap_alloc_at_end(struct __test_metadata *_metadata,
 
 	bitmap_alloc(_metadata, bm, nbits, (0 - bytes) & (SZ_4K - 1));
 	bm->map_length -= SZ_4K;
-	CHECK(bm->bits + bytes == bm->map + bm->map_length, "wrong sum");
+	CHECK(bm->bits + bytes == bm->map + bm->map_length,
+	      "the bitmap does not end a page");
 	CHECK_RC(0, mprotect(bm->map + bm->map_length, SZ_4K, PROT_NONE),
 		 "guard page");
 }
@@ -105,7 +106,7 @@ void bitmap_check_guards(struct __test_metadata *_metadata,
 		      at - first, bm->nbits);
 	}
 	CHECK(!bm->nbits || (behind[-1] & tail_mask(bm)) == bm->tail,
-	      "bits behind the last of %zu were written", bm->nbits);
+	      "bits after the last of %zu were written", bm->nbits);
 }
 
 void oracle_init(struct __test_metadata *_metadata, struct oracle *oracle,
@@ -115,7 +116,7 @@ void oracle_init(struct __test_metadata *_metadata, struct oracle *oracle,
 	oracle->leaf = leaf;
 	oracle->count = length / leaf;
 	oracle->dirty = calloc(oracle->count, 1);
-	CHECK(oracle->dirty, "no memory");
+	CHECK(oracle->dirty, "out of memory");
 }
 
 void oracle_free(struct oracle *oracle)

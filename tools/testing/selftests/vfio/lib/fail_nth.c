@@ -113,7 +113,7 @@ void fail_each(struct __test_metadata *_metadata, struct fail_nth *fail,
 
 	counts_now(_metadata, &before);
 	for (nth = 1; hit; nth = fail_nth_next(nth, !rc, &tries)) {
-		CHECK(nth < MOST, "%s never ends", c->name);
+		CHECK(nth < MOST, "%s: too many allocations", c->name);
 		fail_nth_arm(_metadata, fail, nth);
 		rc = c->op(data);
 		hit = fail_nth_disarm(_metadata, fail);
@@ -123,12 +123,13 @@ void fail_each(struct __test_metadata *_metadata, struct fail_nth *fail,
 		      "%s, %d: %d", c->name, nth, rc);
 		failed += rc != 0;
 		if (rc && c->check)
-			CHECK_RC(0, c->check(data), "%s, %d: not as before",
+			CHECK_RC(0, c->check(data),
+				 "%s, %d: the failure changed something",
 				 c->name, nth);
 		if (!rc && c->undo)
 			CHECK_RC(0, c->undo(data), "%s, %d", c->name, nth);
 		CHECK_RC(id, next_id(_metadata, iommufd),
-			 "%s, %d: an object is left", c->name, nth);
+			 "%s, %d: an object was leaked", c->name, nth);
 		counts_now(_metadata, &now);
 		CHECK(!memcmp(&now, &before, sizeof(now)),
 		      "%s, %d: %ld pins, %ld pinned, %ld locked more", c->name,

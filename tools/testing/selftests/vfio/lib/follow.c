@@ -35,7 +35,7 @@ void follow_start(struct __test_metadata *_metadata, struct follow *follow,
 	follow->pages = bench->mem.length / SZ_4K;
 	follow->copy = malloc(bench->mem.length);
 	follow->reported = calloc(follow->pages, sizeof(*follow->reported));
-	CHECK(follow->copy && follow->reported, "no memory");
+	CHECK(follow->copy && follow->reported, "out of memory");
 	memcpy(follow->copy, bench->mem.va, bench->mem.length);
 	bitmap_alloc(_metadata, &follow->bm, follow->pages, 11);
 	bitmap_alloc(_metadata, &follow->truth, (follow->pages + 63) / 64 * 64,

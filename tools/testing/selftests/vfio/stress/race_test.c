@@ -125,7 +125,7 @@ static int step_second_device(struct racer *racer)
 }
 
 /* Query with NO_CLEAR, half of the range and beyond it. */
-static int step_look(struct racer *racer)
+static int step_query_no_clear(struct racer *racer)
 {
 	struct bench *bench = racer->bench;
 	__u64 bits[PAGES / 64 + 64] = {};
@@ -215,7 +215,8 @@ TEST_F_TIMEOUT(race, parallel_queries_miss_no_write, 300)
 	struct racer looker = {}, mapper = {};
 
 	if (variant->mode == MODE_IOMMUFD)
-		racer_start(_metadata, &looker, &self->bench, step_look);
+		racer_start(_metadata, &looker, &self->bench,
+			    step_query_no_clear);
 	racer_start(_metadata, &mapper, &self->bench, step_map);
 	follow_rounds(_metadata, &self->follow, &self->bench);
 	if (variant->mode == MODE_IOMMUFD)
@@ -259,7 +260,7 @@ TEST_F_TIMEOUT(race, query_of_range_during_unmap_succeeds, 300)
 
 	mock_work_start(_metadata, &bench->dev, &work);
 	if (variant->mode == MODE_IOMMUFD)
-		racer_start(_metadata, &looker, bench, step_look);
+		racer_start(_metadata, &looker, bench, step_query_no_clear);
 	for (int round = 0; round < ROUNDS; round++) {
 		iommu_unmap(_metadata, &bench->iommu, IOVA, bench->mem.length);
 		iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA,

@@ -56,8 +56,8 @@ FIXTURE_TEARDOWN(account)
 	bench_close(_metadata, &self->bench);
 }
 
-static void join(struct __test_metadata *_metadata, struct bench *bench,
-		 struct vfio_dev *dev, const char *model)
+static void attach(struct __test_metadata *_metadata, struct bench *bench,
+		   struct vfio_dev *dev, const char *model)
 {
 	char path[256];
 
@@ -122,7 +122,7 @@ TEST_F(account, page_pinned_by_a_driver_too_is_accounted_once)
 	struct bench *bench = &self->bench;
 	struct vfio_dev mdev;
 
-	join(_metadata, bench, &mdev, "emulated");
+	attach(_metadata, bench, &mdev, "emulated");
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA, LENGTH);
 	counts_check(_metadata, &self->counts, PAGES, PAGES, PAGES);
 	mock_fill(_metadata, &mdev, IOVA, 4 * SZ_4K, 1);
@@ -132,7 +132,7 @@ TEST_F(account, page_pinned_by_a_driver_too_is_accounted_once)
 	mock_fill(_metadata, &mdev, IOVA + 3 * SZ_4K, 4 * SZ_4K, 2);
 	counts_check(_metadata, &self->counts, 7, 7, 7);
 	ASSERT_EQ(2, bench->mem.va[6 * SZ_4K]);
-	join(_metadata, bench, &bench->dev, "2m");
+	attach(_metadata, bench, &bench->dev, "2m");
 	counts_check(_metadata, &self->counts, PAGES, PAGES, PAGES);
 	ASSERT_EQ(0, __vfio_dev_reset(&mdev));
 	counts_check(_metadata, &self->counts, PAGES, PAGES, PAGES);
@@ -150,7 +150,7 @@ TEST_F(account, attach_beyond_the_limit_is_enomem)
 	struct bench *bench = &self->bench;
 	struct vfio_dev mdev;
 
-	join(_metadata, bench, &mdev, "emulated");
+	attach(_metadata, bench, &mdev, "emulated");
 	vfio_dev_close(&bench->dev);
 	/* Opening a group takes root; the mapping process is another user. */
 	for (int i = 0; i < 2; i++) {

@@ -231,7 +231,7 @@ static void fail_query(struct __test_metadata *_metadata, struct play *play,
 	bool hit = true;
 
 	for (int nth = 1; hit; nth++) {
-		CHECK(nth < MOST, "it never ends");
+		CHECK(nth < MOST, "too many allocations");
 		report_write(_metadata, report, dev, kind,
 			     nth % (PAGES - 3) * SZ_4K, 3 * SZ_4K);
 		fail_nth_arm(_metadata, &play->fail, nth);
@@ -333,7 +333,7 @@ TEST_F_TIMEOUT(fail, detach_without_memory_loses_nothing, 600)
 	track(_metadata, play);
 	counts_now(_metadata, &counts);
 	for (int nth = 1; hit; nth++) {
-		CHECK(nth < MOST, "it never ends");
+		CHECK(nth < MOST, "too many allocations");
 		ASSERT_EQ(0, op_join(play));
 		report_write(_metadata, report, &play->dev, REPORT_WRITES,
 			     nth % PAGES * SZ_4K, 1);

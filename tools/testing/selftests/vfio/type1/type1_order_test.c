@@ -206,7 +206,7 @@ TEST(module_has_version)
 	ASSERT_EQ(0, strncmp(version, "0.2", 3));
 }
 
-static int join(struct iommu *iommu, struct vfio_dev *dev, const char *model)
+static int attach(struct iommu *iommu, struct vfio_dev *dev, const char *model)
 {
 	char path[256];
 	int rc = mock_find(model, 0, path, sizeof(path));
@@ -223,11 +223,11 @@ TEST(first_iommu_with_smaller_aperture_is_erange)
 
 	iommu_open(_metadata, &iommu, MODE_TYPE1);
 	mem_alloc(_metadata, &mem, SZ_4K, MEM_4K);
-	ASSERT_EQ(0, join(&iommu, &emulated, "emulated"));
+	ASSERT_EQ(0, attach(&iommu, &emulated, "emulated"));
 	iommu_map(_metadata, &iommu, mem.va, MOCK_END, SZ_4K);
-	ASSERT_EQ(-ERANGE, join(&iommu, &dev, "4k"));
+	ASSERT_EQ(-ERANGE, attach(&iommu, &dev, "4k"));
 	iommu_unmap(_metadata, &iommu, MOCK_END, SZ_4K);
-	ASSERT_EQ(0, join(&iommu, &dev, "4k"));
+	ASSERT_EQ(0, attach(&iommu, &dev, "4k"));
 	vfio_dev_close(&dev);
 	vfio_dev_close(&emulated);
 	mem_free(&mem);
@@ -244,7 +244,7 @@ TEST(nesting_with_unsafe_interrupts_is_einval)
 	iommu_open(_metadata, &iommu, MODE_TYPE1);
 	iommu.type = VFIO_TYPE1_NESTING_IOMMU;
 	ASSERT_EQ(0, sysfs_write(UNSAFE, "0"));
-	rc = join(&iommu, &dev, "4k");
+	rc = attach(&iommu, &dev, "4k");
 	ASSERT_EQ(0, sysfs_write(UNSAFE, "1"));
 	ASSERT_EQ(-EINVAL, rc);
 	iommu_close(&iommu);

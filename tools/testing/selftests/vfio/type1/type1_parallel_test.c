@@ -65,7 +65,7 @@ static void waiter_start(struct __test_metadata *_metadata,
 			 struct waiter *waiter)
 {
 	CHECK_RC(0, pthread_create(&waiter->thread, NULL, waiter_run, waiter),
-		 "no thread");
+		 "cannot start a thread");
 }
 
 static void waiter_end(struct __test_metadata *_metadata,

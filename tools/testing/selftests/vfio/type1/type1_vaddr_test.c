@@ -93,9 +93,9 @@ static int update(struct bench *bench, const void *va)
 }
 
 /* Check that dirty pages are reported, and that all memory stays mapped. */
-static void device_goes_on(struct __test_metadata *_metadata,
-			   struct bench *bench, struct report *report,
-			   size_t page)
+static void check_device_continues(struct __test_metadata *_metadata,
+				   struct bench *bench, struct report *report,
+				   size_t page)
 {
 	report_write(_metadata, report, &bench->dev, REPORT_WRITES,
 		     page * SZ_4K, 2 * SZ_4K);
@@ -115,11 +115,11 @@ TEST_F(vaddr, moved_memory_stays_mapped_and_tracked)
 			    (void *)VFIO_UPDATE_VADDR));
 	for (int i = 0; i < 4; i++) {
 		invalidate(_metadata, bench);
-		device_goes_on(_metadata, bench, &self->report, 2 * i);
+		check_device_continues(_metadata, bench, &self->report, 2 * i);
 		counts_check(_metadata, &before, 0, 0, 0);
 		ASSERT_EQ(0, update(bench, i % 2 ? bench->mem.va :
 						   self->elsewhere));
-		device_goes_on(_metadata, bench, &self->report, 20 + i);
+		check_device_continues(_metadata, bench, &self->report, 20 + i);
 		counts_check(_metadata, &before, 0, 0, 0);
 	}
 	ASSERT_EQ(1, self->elsewhere[20 * SZ_4K]);
@@ -171,7 +171,7 @@ TEST_F(vaddr, invalidation_with_bad_arguments_changes_nothing)
 	/* After an unmap there is no invalid mapping. */
 	iommu_unmap(_metadata, &bench->iommu, OTHER, LENGTH);
 	ASSERT_EQ(0, update(bench, self->elsewhere));
-	device_goes_on(_metadata, bench, &self->report, 5);
+	check_device_continues(_metadata, bench, &self->report, 5);
 }
 
 TEST_F(vaddr, update_with_bad_arguments_is_refused)
@@ -197,7 +197,7 @@ TEST_F(vaddr, update_with_bad_arguments_is_refused)
 	ASSERT_EQ(-EINVAL, __type1_map_flags(fd, flag, va, IOVA, 0));
 	ASSERT_EQ(0, update(bench, va));
 	ASSERT_EQ(-EINVAL, update(bench, va));
-	device_goes_on(_metadata, bench, &self->report, 5);
+	check_device_continues(_metadata, bench, &self->report, 5);
 }
 
 /* Calls that have to pin an invalid mapping are refused. */
@@ -215,7 +215,7 @@ TEST_F(vaddr, calls_on_invalid_mapping_are_refused)
 		CHECK_RC(-EBUSY, __vfio_dev_open(&dev, &bench->iommu, path),
 			 "%s", models[i]);
 	}
-	device_goes_on(_metadata, bench, &self->report, 9);
+	check_device_continues(_metadata, bench, &self->report, 9);
 	/* Other memory can be mapped. */
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, OTHER, LENGTH);
 	iommu_unmap(_metadata, &bench->iommu, OTHER, LENGTH);
@@ -284,7 +284,7 @@ TEST_F(vaddr, update_by_another_process_moves_the_accounting)
 		ASSERT_EQ(0, wait_for(_metadata, child));
 		/* Only the accounting of the predecessor is left. */
 		counts_check(_metadata, &self->counts, PAGES, 0, 0);
-		device_goes_on(_metadata, bench, &self->report, 11);
+		check_device_continues(_metadata, bench, &self->report, 11);
 		ASSERT_EQ(1, bench->mem.va[11 * SZ_4K]);
 		invalidate(_metadata, bench);
 		ASSERT_EQ(0, update(bench, bench->mem.va));
@@ -311,7 +311,7 @@ TEST_F(vaddr, update_beyond_the_limit_is_enomem)
 	ASSERT_EQ(-ENOMEM, wait_for(_metadata, child));
 	counts_check(_metadata, &self->counts, PAGES, PAGES,
 		     variant->mode == MODE_TYPE1 ? PAGES : 0);
-	device_goes_on(_metadata, bench, &self->report, 11);
+	check_device_continues(_metadata, bench, &self->report, 11);
 	ASSERT_EQ(0, update(bench, self->elsewhere));
 	/* Exit while every mapping is invalid. */
 	invalidate(_metadata, bench);

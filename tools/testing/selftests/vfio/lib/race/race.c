@@ -67,5 +67,5 @@ void race(struct __test_metadata *_metadata, struct bench *bench, __u64 iova,
 	mock_work_stop(_metadata, &bench->dev);
 	follow_end(_metadata, &follow);
 	CHECK_RC(0, mock_get(_metadata, &bench->dev, MOCK_REG(fault_count)),
-		 "the device was in the way");
+		 "the device faulted");
 }

@@ -28,7 +28,7 @@ void racer_start(struct __test_metadata *_metadata, struct racer *racer,
 	racer->rc = 0;
 	atomic_store(&racer->stop, false);
 	CHECK_RC(0, pthread_create(&racer->thread, NULL, racer_run, racer),
-		 "no thread");
+		 "cannot start a thread");
 }
 
 void racer_stop(struct __test_metadata *_metadata, struct racer *racer)

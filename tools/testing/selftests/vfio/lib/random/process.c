@@ -115,7 +115,7 @@ static void *thread_main(void *data)
 	int rc = random_thread_init(t);
 
 	if (rc) {
-		world_fail(world, "a thread cannot begin: %ld", rc);
+		world_fail(world, "cannot start a thread: %ld", rc);
 		return NULL;
 	}
 	random_open_devices(t);
@@ -143,7 +143,7 @@ static void run_threads(struct random_process *p, unsigned int index)
 	static struct random_thread threads[RANDOM_THREADS];
 
 	if (random_memory_init(p))
-		world_fail(p->world, "no memory: %ld", errno);
+		world_fail(p->world, "out of memory: %ld", errno);
 	for (size_t i = 0; i < RANDOM_FILES; i++)
 		random_first_ioas(p, i, p->iommufd[i]);
 	for (size_t i = 0; i < RANDOM_THREADS; i++) {
