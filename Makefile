@@ -61,8 +61,8 @@ help:
 	@echo 'Every script in scripts/ has --help.'
 
 base:
-	@$(S)/packages
-	@$(S)/base
+	@$(S)/setup/packages
+	@$(S)/setup/base
 
 apply: base
 	@$(S)/apply linux
@@ -92,8 +92,8 @@ coverage-kernel: apply
 	@$(S)/build coverage
 
 tools: apply
-	@$(S)/build-tools
-	@$(S)/base-selftests
+	@$(S)/guest/build-tools
+	@$(S)/guest/base-selftests
 
 vm: export VM_COMMAND = $(value CMD)
 vm:
@@ -126,11 +126,11 @@ check: kernel
 
 figures: bench demo
 	@$(S)/run-demo peer
-	@$(S)/figures build >build/iommufd-figures.rst
+	@$(S)/results/figures build >build/iommufd-figures.rst
 	@mv build/iommufd-figures.rst Documentation/driver-api/
 
 series: apply
-	@$(S)/series
+	@$(S)/series/format
 
 series-check: apply
 	@$(S)/series-check

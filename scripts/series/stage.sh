@@ -103,7 +103,7 @@ stage_patches()
 stage_maintainers()
 {
 	[ "$kind" = linux ] || return 0
-	python3 "$top/scripts/maintainers" "$base/MAINTAINERS" "$top/MAINTAINERS" \
+	python3 "$top/scripts/series/maintainers" "$base/MAINTAINERS" "$top/MAINTAINERS" \
 		>"$stage/MAINTAINERS" 2>"$stage.log" || conflict "MAINTAINERS: $(tail -1 "$stage.log")"
 	echo MAINTAINERS >>"$stage.files"
 }
