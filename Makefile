@@ -133,7 +133,7 @@ series: apply
 	@$(S)/series/format
 
 series-check: apply
-	@$(S)/series-check
+	@$(S)/series/check
 install-tree:
 	@$(S)/install-tree $(if $(DRY_RUN),-n) $(if $(REMOVE),-R) "$$DIR"
 
