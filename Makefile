@@ -134,6 +134,7 @@ series: apply
 
 series-check: apply
 	@$(S)/series/check
+
 install-tree:
 	@$(S)/install-tree $(if $(DRY_RUN),-n) $(if $(REMOVE),-R) "$$DIR"
 
