@@ -5,8 +5,8 @@
  * An emulated device has no IOMMU. As a mediated device, it gets the pages of
  * an IOVA range from vfio_pin_pages(), and writes to them with the CPU. A page
  * stays pinned from the first write until the IOVA is unmapped, or the device
- * is reset or closed. So a container knows that the device may have written
- * only pages that it has pinned. Reads use vfio_dma_rw() and pin no page.
+ * is reset or closed. So the pages that the device may have written are those
+ * that it has pinned. Reads use vfio_dma_rw() and pin no page.
  *
  * The device pins and writes page by page, so a fault is reported for the exact
  * byte.

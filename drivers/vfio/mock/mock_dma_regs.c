@@ -130,7 +130,7 @@ static void mock_dma_snapshot_regs(struct mock_dma *md,
 
 	*regs = md->regs;
 	regs->work_control = !!md->work.task;
-	/* A reader that sees a write counted must see it logged, too. */
+	/* A reader that sees the number of a write must see it logged, too. */
 	regs->work_writes = smp_load_acquire(&md->work.writes);
 	regs->truth_control = !!rcu_access_pointer(md->truth);
 

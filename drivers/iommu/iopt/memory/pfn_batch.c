@@ -160,7 +160,7 @@ static __always_inline unsigned long pfn_folio_pages_left(unsigned long pfn)
 
 /*
  * Inner loop of pfn_batch_from_domain(). For an unmap of small pages it is most of the
- * work per page, so it is compiled for each value of @whole, which says that a folio is
+ * work per page, so it is compiled for each value of @whole, which means that a folio is
  * contiguous.
  */
 static __always_inline void
