@@ -17,6 +17,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/user.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "iopt.h"

@@ -5,7 +5,6 @@
 #include <kunit/test-bug.h>
 #include <linux/iommu.h>
 #include <linux/rwsem.h>
-#include <linux/slab.h>
 
 #include "space/iova_space.h"
 #include "tests/iopt_kunit.h"
