@@ -184,7 +184,6 @@ static void move_check(struct move_run *run, unsigned long place)
 	}
 }
 
-/* Of the first process of the test, in which the mm has no notifier yet. */
 static void map_without_memory_leaves_nothing(struct kunit *test)
 {
 	struct move_run *run = move_begin(test, true);
