@@ -8,6 +8,7 @@
 #include <linux/err.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
+#include <linux/mman.h>
 #include <linux/pci.h>
 #include <uapi/linux/pci_regs.h>
 
@@ -105,7 +106,6 @@ static struct fake_device *fake_bind(struct kunit *test,
 	KUNIT_ASSERT_NOT_NULL(test, fake);
 	fake->bus.ops = &fake_pci_ops;
 	fake->pdev.bus = &fake->bus;
-	fake->pdev.pasid_cap = PASID_CAP;
 	fake->pdev.error_state = pci_channel_io_normal;
 	fake->ops.capable = fake_capable;
 	fake->ops.hw_info = fake_hw_info;
@@ -122,6 +122,18 @@ static struct fake_device *fake_bind(struct kunit *test,
 	iommufd_object_finalize(ictx, &fake->idev->obj);
 	return fake;
 }
+
+#ifdef CONFIG_PCI_PASID
+static void fake_make_pci(struct fake_device *fake, bool pasid_cap)
+{
+	fake->pdev.dev.bus = &pci_bus_type;
+	fake->pdev.pasid_cap = pasid_cap ? PASID_CAP : 0;
+}
+#else
+static void fake_make_pci(struct fake_device *fake, bool pasid_cap)
+{
+}
+#endif
 
 /* A pointer that stands for a group. */
 static struct iommu_group *fake_group(unsigned long number)
@@ -180,9 +192,11 @@ struct pasid_case {
 };
 
 static const struct pasid_case pasid_cases[] = {
+	{ "not PCI", .max_pasids = 16, .log2 = 4 },
+	{ "not PCI, not supported" },
+#ifdef CONFIG_PCI_PASID
 	{ "not supported", .pci = true, .pasid_cap = true,
 	  .control = PCI_PASID_CTRL_ENABLE },
-	{ "not PCI", .max_pasids = 16, .log2 = 4 },
 	{ "without capability", .pci = true, .max_pasids = 16 },
 	{ "disabled", .pci = true, .pasid_cap = true, .max_pasids = 16,
 	  .control = PCI_PASID_CTRL_EXEC },
@@ -196,9 +210,32 @@ static const struct pasid_case pasid_cases[] = {
 	  .max_pasids = 16,
 	  .control = PCI_PASID_CTRL_ENABLE | PCI_PASID_CTRL_PRIV, .log2 = 4,
 	  .caps = IOMMU_HW_CAP_PCI_PASID_PRIV },
+#endif
 };
 
 KUNIT_ARRAY_PARAM_DESC(pasid, pasid_cases, name);
+
+/* IOMMU_GET_HW_INFO without room for the driver's structure. */
+static int fake_hw_info_ioctl(struct kunit *test, struct iommufd_ctx *ictx,
+			      struct iommu_hw_info *cmd)
+{
+	unsigned long address;
+	struct iommufd_ucmd ucmd = {
+		.ictx = ictx,
+		.cmd = cmd,
+		.user_size = sizeof(*cmd),
+	};
+
+	/* The first map makes the thread of the test a process. */
+	address = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE,
+				PROT_READ | PROT_WRITE,
+				MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, address, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(address));
+	ucmd.ubuffer = (void __user *)address;
+	cmd->data_uptr = address;
+	return iommufd_get_hw_info(&ucmd);
+}
 
 static void hw_info_reports_pasids_that_are_enabled(struct kunit *test)
 {
@@ -209,20 +246,12 @@ static void hw_info_reports_pasids_that_are_enabled(struct kunit *test)
 		.size = sizeof(cmd),
 		.dev_id = fake->idev->obj.id,
 	};
-	/* The result is not copied to userspace. */
-	struct iommufd_ucmd ucmd = { .ictx = ictx, .cmd = &cmd };
 
-	if (c->pci && !IS_ENABLED(CONFIG_PCI_PASID))
-		kunit_skip(test, "no PASIDs of PCI devices");
-#ifdef CONFIG_PCI
 	if (c->pci)
-		fake->pdev.dev.bus = &pci_bus_type;
-#endif
-	if (!c->pasid_cap)
-		fake->pdev.pasid_cap = 0;
+		fake_make_pci(fake, c->pasid_cap);
 	fake->control = c->control;
 	fake->iommu.max_pasids = c->max_pasids;
-	KUNIT_EXPECT_EQ(test, 0, iommufd_get_hw_info(&ucmd));
+	KUNIT_EXPECT_EQ(test, 0, fake_hw_info_ioctl(test, ictx, &cmd));
 	KUNIT_EXPECT_EQ(test, cmd.out_max_pasid_log2, c->log2);
 	KUNIT_EXPECT_EQ(test, cmd.out_capabilities, c->caps);
 	iommufd_destroy_all_objects(ictx);
@@ -236,10 +265,9 @@ static void hw_info_returns_error_of_driver(struct kunit *test)
 		.size = sizeof(cmd),
 		.dev_id = fake->idev->obj.id,
 	};
-	struct iommufd_ucmd ucmd = { .ictx = ictx, .cmd = &cmd };
 
 	fake->ops.hw_info = fake_hw_info_fails;
-	KUNIT_EXPECT_EQ(test, -EXDEV, iommufd_get_hw_info(&ucmd));
+	KUNIT_EXPECT_EQ(test, -EXDEV, fake_hw_info_ioctl(test, ictx, &cmd));
 	iommufd_destroy_all_objects(ictx);
 }
 

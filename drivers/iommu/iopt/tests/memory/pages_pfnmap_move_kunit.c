@@ -134,7 +134,7 @@ static void move_end(struct move_run *run)
 
 	KUNIT_EXPECT_EQ(run->test, 0, iopt_unmap_all(&run->iopt, NULL));
 	KUNIT_EXPECT_EQ(run->test, 0, iopt_kunit_domain_mapped(&run->kd));
-	KUNIT_EXPECT_EQ(run->test, run->kd.broken, 0);
+	KUNIT_EXPECT_EQ(run->test, run->kd.misuses, 0);
 	KUNIT_EXPECT_EQ(run->test, iopt_kunit_check_pins(ik->pins), ik->pins);
 	iopt_table_remove_domain(&run->iopt, &run->kd.domain);
 	iopt_destroy_table(&run->iopt);
