@@ -8,13 +8,13 @@
  * be repeated; the message of a failure names the seed and the step.
  */
 #include <kunit/pins.h>
-#include <linux/debugfs.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 
 #include "test_hooks.h"
+#include "tests/iopt_fault_kunit.h"
 #include "tests/model/random_kunit.h"
 
 #define MODEL_WINDOW	SZ_2M
@@ -69,44 +69,6 @@ module_param(random_rounds, uint, 0444);
 MODULE_PARM_DESC(random_rounds,
 		 "Number of rounds of each random test; each round has another seed");
 
-/* Return the variable that a debugfs file of a fault attribute sets, or NULL. */
-static void *model_fault_attr(const char *dir, const char *name)
-{
-	struct dentry *parent = debugfs_lookup(dir, NULL), *file;
-	void *value = NULL;
-
-	if (IS_ERR_OR_NULL(parent))
-		return NULL;
-	file = debugfs_lookup(name, parent);
-	if (!IS_ERR_OR_NULL(file)) {
-		value = d_inode(file)->i_private;
-		dput(file);
-	}
-	dput(parent);
-	return value;
-}
-
-/* Let fail_nth select any allocation, and do not log the failures. */
-static void model_set_faults(bool enable)
-{
-	static const char * const dirs[] = { "failslab", "fail_iommufd" };
-	bool *only_atomic = model_fault_attr("failslab", "ignore-gfp-wait");
-
-	if (only_atomic)
-		*only_atomic = !enable;
-	for (unsigned int i = 0; i < ARRAY_SIZE(dirs); i++) {
-		unsigned long *verbose = model_fault_attr(dirs[i], "verbose");
-
-		if (verbose)
-			*verbose = enable ? 0 : 2;
-	}
-}
-
-static void model_unset_faults(void *unused)
-{
-	model_set_faults(false);
-}
-
 static void model_set_limit(struct model_run *run)
 {
 	if (run->cfg->limit)
@@ -154,13 +116,8 @@ struct model_run *iopt_model_alloc(struct kunit *test,
 	run->user_locked = atomic_long_read(&current_user()->locked_vm);
 	if (run->cfg->memory_limit)
 		iopt_test_memory_limit = run->cfg->memory_limit;
-	if (run->cfg->flags & MODEL_FAULTS) {
-		model_set_faults(true);
-		KUNIT_ASSERT_EQ(test, 0,
-				kunit_add_action_or_reset(test,
-							  model_unset_faults,
-							  NULL));
-	}
+	if (run->cfg->flags & MODEL_FAULTS)
+		iopt_kunit_begin_faults(test);
 	return run;
 }
 
