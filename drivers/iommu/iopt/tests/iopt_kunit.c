@@ -10,8 +10,10 @@
  * mapped granules, an unmap of unmapped granules or of a part of a leaf.
  */
 #include <kunit/pins.h>
+#include <linux/anon_inodes.h>
 #include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
@@ -127,6 +129,48 @@ unsigned long iopt_kunit_mmap(struct kunit *test, unsigned long npages)
 	address = kunit_vm_mmap(test, NULL, 0, npages * PAGE_SIZE,
 				PROT_READ | PROT_WRITE,
 				MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, address, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(address));
+	return address;
+}
+
+static int pfnmap_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_ops = file->private_data;
+	return 0;
+}
+
+static const struct file_operations pfnmap_fops = {
+	.mmap = pfnmap_mmap,
+};
+
+/**
+ * iopt_kunit_mmap_pfnmap() - map a file without struct pages, as the BAR of a device is
+ * @test: the test, whose mm gets the mapping
+ * @ops: operations of the VMA; @ops->fault inserts PFNs
+ * @address: address of the mapping, which replaces others, or 0 for any
+ * @pgoff: first page of the file
+ * @npages: number of pages
+ * @prot: PROT_* flags
+ *
+ * Return: the address.
+ * Context: may sleep.
+ */
+unsigned long iopt_kunit_mmap_pfnmap(struct kunit *test,
+				     const struct vm_operations_struct *ops,
+				     unsigned long address, unsigned long pgoff,
+				     unsigned long npages, int prot)
+{
+	struct file *file;
+
+	file = anon_inode_getfile("iommufd-kunit", &pfnmap_fops, (void *)ops,
+				  O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	address = kunit_vm_mmap(test, file, address, npages * PAGE_SIZE, prot,
+				MAP_SHARED | (address ? MAP_FIXED : 0),
+				pgoff * PAGE_SIZE);
+	fput(file);
 	KUNIT_ASSERT_NE(test, address, 0);
 	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(address));
 	return address;

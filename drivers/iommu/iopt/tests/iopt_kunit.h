@@ -31,6 +31,10 @@ long iopt_kunit_check_pins(long expected);
 void iopt_kunit_expect_pins(struct kunit *test, unsigned long npages);
 void *iopt_kunit_vzalloc(struct kunit *test, size_t bytes);
 unsigned long iopt_kunit_mmap(struct kunit *test, unsigned long npages);
+unsigned long iopt_kunit_mmap_pfnmap(struct kunit *test,
+				     const struct vm_operations_struct *ops,
+				     unsigned long address, unsigned long pgoff,
+				     unsigned long npages, int prot);
 unsigned long iopt_kunit_pfn(struct kunit *test, unsigned long address);
 int iopt_kunit_map(struct io_pagetable *iopt, unsigned long iova,
 		   unsigned long address, unsigned long length,

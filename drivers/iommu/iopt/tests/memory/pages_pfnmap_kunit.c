@@ -6,8 +6,6 @@
  * page tables with the expected PFNs. PFNMAP memory must not be pinned or charged.
  */
 #include <kunit/static_stub.h>
-#include <linux/anon_inodes.h>
-#include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/iommufd.h>
 #include <linux/mm.h>
@@ -65,32 +63,12 @@ static const struct vm_operations_struct bar_vm_ops = {
 	.fault = bar_fault,
 };
 
-static int bar_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_ops = &bar_vm_ops;
-	return 0;
-}
-
-static const struct file_operations bar_fops = {
-	.mmap = bar_mmap,
-};
-
 /* Map pages of the file in the test's mm, at @address if it is not 0. */
 static unsigned long bar_map(struct kunit *test, unsigned long address,
 			     unsigned long pgoff, unsigned long npages, int prot)
 {
-	struct file *file;
-
-	file = anon_inode_getfile("iommufd-kunit", &bar_fops, NULL, O_RDWR);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	address = kunit_vm_mmap(test, file, address, npages * PAGE_SIZE, prot,
-				MAP_SHARED | (address ? MAP_FIXED : 0),
-				pgoff * PAGE_SIZE);
-	fput(file);
-	KUNIT_ASSERT_NE(test, address, 0);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(address));
-	return address;
+	return iopt_kunit_mmap_pfnmap(test, &bar_vm_ops, address, pgoff, npages,
+				      prot);
 }
 
 /* Return the PFN of a page that bar_lookup() returns. */

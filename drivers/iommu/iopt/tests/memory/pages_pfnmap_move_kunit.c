@@ -4,8 +4,6 @@
  * gets another address. A file that behaves as a BAR is mapped twice, side by side:
  * the engine makes an area of each VMA.
  */
-#include <linux/anon_inodes.h>
-#include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -38,42 +36,18 @@ static const struct vm_operations_struct move_vm_ops = {
 	.fault = move_fault,
 };
 
-static int move_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_ops = &move_vm_ops;
-	return 0;
-}
-
-static const struct file_operations move_fops = {
-	.mmap = move_mmap,
-};
-
-static unsigned long move_map_vma(struct kunit *test, unsigned long address,
-				  unsigned long pgoff, unsigned long npages)
-{
-	struct file *file;
-
-	file = anon_inode_getfile("iommufd-kunit", &move_fops, NULL, O_RDWR);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	address = kunit_vm_mmap(test, file, address, npages * PAGE_SIZE,
-				PROT_READ | PROT_WRITE,
-				MAP_SHARED | (address ? MAP_FIXED : 0),
-				pgoff * PAGE_SIZE);
-	fput(file);
-	KUNIT_ASSERT_NE(test, address, 0);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(address));
-	return address;
-}
-
 /* Map the file in two VMAs side by side. @place selects the page frames. */
 static unsigned long move_map(struct kunit *test, unsigned long place)
 {
 	unsigned long pgoff = place * MOVE_PLACE;
-	unsigned long address = move_map_vma(test, 0, pgoff, MOVE_PAGES);
+	unsigned long address;
 
-	move_map_vma(test, address + MOVE_HALF * PAGE_SIZE,
-		     pgoff + MOVE_HALF + MOVE_GAP, MOVE_HALF);
+	address = iopt_kunit_mmap_pfnmap(test, &move_vm_ops, 0, pgoff,
+					 MOVE_PAGES, PROT_READ | PROT_WRITE);
+	iopt_kunit_mmap_pfnmap(test, &move_vm_ops,
+			       address + MOVE_HALF * PAGE_SIZE,
+			       pgoff + MOVE_HALF + MOVE_GAP, MOVE_HALF,
+			       PROT_READ | PROT_WRITE);
 	return address;
 }
 
