@@ -69,3 +69,29 @@ void race(struct __test_metadata *_metadata, struct bench *bench, __u64 iova,
 	CHECK_RC(0, mock_get(_metadata, &bench->dev, MOCK_REG(fault_count)),
 		 "the device faulted");
 }
+
+/**
+ * race_driver_write() - write through a device whose driver pins pages
+ * @mdev: the device
+ * @lock: taken for reading by threads that use @mdev
+ * @iova: IOVA to write to
+ * @round: number of the call; every 64th one makes the driver unpin its pages
+ *
+ * Return: 0 or a negative errno.
+ */
+int race_driver_write(struct vfio_dev *mdev, pthread_rwlock_t *lock, __u64 iova,
+		      unsigned int round)
+{
+	int rc;
+
+	pthread_rwlock_rdlock(lock);
+	rc = __mock_fill(mdev, iova, 8, round);
+	pthread_rwlock_unlock(lock);
+	if (rc || round % 64 != 63)
+		return rc;
+	/* Not while another thread starts the command that it has set up. */
+	pthread_rwlock_wrlock(lock);
+	rc = __vfio_dev_reset(mdev);
+	pthread_rwlock_unlock(lock);
+	return rc;
+}

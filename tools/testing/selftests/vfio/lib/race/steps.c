@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "kselftest.h"
+#include "race.h"
 #include "steps.h"
 
 /* The window in which threads map and unmap, with two slots for each. */
@@ -211,23 +212,13 @@ static int step_open_device(struct racer *racer)
 	return rc;
 }
 
-/* Write from a driver to the followed range, and unpin now and then. */
 static int step_driver_writes(struct racer *racer)
 {
 	struct playground *play = racer->data;
 	__u64 iova = RACE_IOVA + racer->round % RACE_PAGES * SZ_4K;
-	int rc;
 
-	pthread_rwlock_rdlock(&play->mdev_lock);
-	rc = __mock_fill(&play->mdev, iova, 8, racer->round);
-	pthread_rwlock_unlock(&play->mdev_lock);
-	if (rc || racer->round % 64 != 63)
-		return rc;
-	/* Not while another thread starts the command that it has set up. */
-	pthread_rwlock_wrlock(&play->mdev_lock);
-	rc = __vfio_dev_reset(&play->mdev);
-	pthread_rwlock_unlock(&play->mdev_lock);
-	return rc;
+	return race_driver_write(&play->mdev, &play->mdev_lock, iova,
+				 racer->round);
 }
 
 /* Unmap a range that a driver has pinned; unmap_window may unmap it first. */
