@@ -29,6 +29,8 @@ struct task_struct;
  * @write: copy @buf to memory at @iova. Returns as @read.
  * @release: unpin all pages. Called with the device open, the workload stopped
  *	and no command running. May be NULL.
+ * @interrupt: signal that a command has ended, or that a write of the workload
+ *	has faulted. May be NULL.
  *
  * @length is never 0 and the range never wraps. All operations are called in
  * process context and may sleep.
@@ -39,15 +41,18 @@ struct mock_dma_ops {
 	int (*write)(struct mock_dma *md, unsigned long iova, const void *buf,
 		     size_t length, struct iommu_mock_fault *fault);
 	void (*release)(struct mock_dma *md);
+	void (*interrupt)(struct mock_dma *md);
 };
 
 /**
- * struct mock_dma_kind - a kind of device, physical or emulated
+ * struct mock_dma_kind - a kind of device: physical, emulated or PCI
+ * @size: size of the structure of a device, which starts with struct mock_dma
  * @ops: operations for memory access
  * @vfio_ops: VFIO device operations
  * @add: register the device with VFIO
  */
 struct mock_dma_kind {
+	size_t size;
 	const struct mock_dma_ops *ops;
 	const struct vfio_device_ops *vfio_ops;
 	int (*add)(struct vfio_device *vdev);
@@ -55,6 +60,14 @@ struct mock_dma_kind {
 
 extern const struct mock_dma_kind mock_dma_physical;
 extern const struct mock_dma_kind mock_dma_emulated;
+extern const struct mock_dma_kind mock_pci_kind;
+
+/* mock_dma_physical.c */
+int mock_dma_physical_read(struct mock_dma *md, unsigned long iova, void *buf,
+			   size_t length, struct iommu_mock_fault *fault);
+int mock_dma_physical_write(struct mock_dma *md, unsigned long iova,
+			    const void *buf, size_t length,
+			    struct iommu_mock_fault *fault);
 
 /* mock_dma_pins.c */
 extern const struct mock_dma_ops mock_dma_pins_ops;
@@ -87,6 +100,8 @@ struct mock_dma_sequence {
 /**
  * struct mock_dma_work - the background workload
  * @task: the thread, or NULL; guarded by &mock_dma.lock
+ * @suspended: the workload has been started, but has no thread until
+ *	mock_dma_work_resume(); guarded by &mock_dma.lock
  * @sequence: sequence of writes; changes only while there is no thread
  * @rate: writes per second, 0 for no limit; changes only while there is no
  *	thread
@@ -95,6 +110,7 @@ struct mock_dma_sequence {
  */
 struct mock_dma_work {
 	struct task_struct *task;
+	bool suspended;
 	struct mock_dma_sequence sequence;
 	u64 rate;
 	u64 writes;
@@ -134,6 +150,8 @@ struct mock_dma_pins {
  *	others when they are read. Guarded by @lock.
  * @buffer: VFIO_MOCK_DMA_BUFFER bytes of device memory. Guarded by @lock.
  * @bounce: buffer of the same size for the running command. Guarded by @lock.
+ * @quiesced: commands and the workload cannot start, because the device is
+ *	being migrated. Guarded by @lock.
  * @work: the workload
  * @fault_lock: guards @fault and @fault_count, which both a command and the
  *	workload may change
@@ -158,6 +176,7 @@ struct mock_dma {
 	struct vfio_mock_dma_regs regs;
 	void *buffer;
 	void *bounce;
+	bool quiesced;
 	struct mock_dma_work work;
 
 	spinlock_t fault_lock;	/* innermost */
@@ -178,6 +197,14 @@ static inline struct mock_dma *to_mock_dma(struct vfio_device *vdev)
 	return container_of(vdev, struct mock_dma, vdev);
 }
 
+/* Whether the workload is running for the user, possibly without a thread. */
+static inline bool mock_dma_work_is_started(const struct mock_dma *md)
+{
+	lockdep_assert_held(&md->lock);
+
+	return md->work.task || md->work.suspended;
+}
+
 /* mock_dma_bits.c */
 void mock_dma_bits_set(atomic_long_t *bits, unsigned long first,
 		       unsigned long last);
@@ -190,6 +217,7 @@ int mock_dma_write(struct mock_dma *md, unsigned long iova, const void *buf,
 		   size_t length, struct iommu_mock_fault *fault);
 void mock_dma_record_fault(struct mock_dma *md,
 			   const struct iommu_mock_fault *fault);
+void mock_dma_interrupt(struct mock_dma *md);
 int mock_dma_command(struct mock_dma *md, u64 command);
 
 /* mock_dma_region.c */
@@ -199,6 +227,7 @@ u64 mock_dma_region_size(unsigned int index);
 u32 mock_dma_region_flags(unsigned int index);
 
 /* mock_dma_info.c */
+int mock_dma_get_arg(void *to, const void __user *from, size_t size);
 long mock_dma_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		    unsigned long arg);
 
@@ -222,6 +251,13 @@ void mock_dma_close(struct vfio_device *vdev);
 
 /* mock_dma_regs.c */
 void mock_dma_reset(struct mock_dma *md);
+void mock_dma_save_regs(struct mock_dma *md, struct vfio_mock_dma_regs *regs);
+void mock_dma_load_regs(struct mock_dma *md,
+			const struct vfio_mock_dma_regs *regs);
+ssize_t mock_dma_region_read(struct mock_dma *md, unsigned int index,
+			     char __user *buf, size_t count, u64 offset);
+ssize_t mock_dma_region_write(struct mock_dma *md, unsigned int index,
+			      const char __user *buf, size_t count, u64 offset);
 ssize_t mock_dma_vfio_read(struct vfio_device *vdev, char __user *buf,
 			   size_t count, loff_t *ppos);
 ssize_t mock_dma_vfio_write(struct vfio_device *vdev, const char __user *buf,
@@ -243,6 +279,8 @@ unsigned long mock_dma_sequence_iova(const struct mock_dma_sequence *seq,
 void mock_dma_sequence_data(const struct mock_dma_sequence *seq, u64 n,
 			    u64 *data);
 int mock_dma_work_start(struct mock_dma *md);
+void mock_dma_work_suspend(struct mock_dma *md);
+int mock_dma_work_resume(struct mock_dma *md);
 void mock_dma_work_stop(struct mock_dma *md);
 
 #endif

@@ -25,6 +25,7 @@ static const struct vfio_device_ops mock_dma_emulated_vfio_ops = {
 
 /* Devices "vfio-mock-mdev". */
 const struct mock_dma_kind mock_dma_emulated = {
+	.size = sizeof(struct mock_dma),
 	.ops = &mock_dma_pins_ops,
 	.vfio_ops = &mock_dma_emulated_vfio_ops,
 	.add = vfio_register_emulated_iommu_dev,

@@ -70,6 +70,18 @@ void mock_dma_record_fault(struct mock_dma *md,
 	spin_unlock(&md->fault_lock);
 }
 
+/**
+ * mock_dma_interrupt() - signal an interrupt of the device, if it has any
+ * @md: the device
+ *
+ * Context: process.
+ */
+void mock_dma_interrupt(struct mock_dma *md)
+{
+	if (md->ops->interrupt)
+		md->ops->interrupt(md);
+}
+
 static int mock_dma_fill(struct mock_dma *md, struct iommu_mock_fault *fault)
 {
 	const struct vfio_mock_dma_regs *regs = &md->regs;
@@ -171,12 +183,14 @@ static bool mock_dma_command_is_valid(const struct vfio_mock_dma_regs *regs,
  * @md: the device
  * @command: enum vfio_mock_dma_command
  *
- * The registers src, dst, length and pattern are the operands.
+ * The registers src, dst, length and pattern are the operands. The device
+ * signals an interrupt when the command has ended.
  *
  * Return:
  * * 0: the command has ended, possibly with a fault
  * * -EINVAL: @command or an operand is not valid; nothing has changed
- * * -EBUSY: the workload is running; nothing has changed
+ * * -EBUSY: the workload is running, or the device is quiesced; nothing has
+ *   changed
  * * -EINTR: a fatal signal is pending
  *
  * Context: process, may sleep. The caller holds &mock_dma.lock.
@@ -190,15 +204,18 @@ int mock_dma_command(struct mock_dma *md, u64 command)
 
 	if (!mock_dma_command_is_valid(&md->regs, command))
 		return -EINVAL;
-	if (md->work.task)
+	if (mock_dma_work_is_started(md) || md->quiesced)
 		return -EBUSY;
 
 	md->regs.command = command;
 	md->regs.status = VFIO_MOCK_DMA_OK;
 	rc = mock_dma_run_command(md, command, &fault);
-	if (!rc || rc == -EINTR)
+	if (rc == -EINTR)
 		return rc;
-	md->regs.status = VFIO_MOCK_DMA_FAULT;
-	mock_dma_record_fault(md, &fault);
+	if (rc) {
+		md->regs.status = VFIO_MOCK_DMA_FAULT;
+		mock_dma_record_fault(md, &fault);
+	}
+	mock_dma_interrupt(md);
 	return 0;
 }

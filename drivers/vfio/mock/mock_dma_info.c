@@ -12,8 +12,20 @@
 
 #include "mock_dma.h"
 
-/* Copy the first @size bytes of a user structure that starts with argsz. */
-static int mock_dma_get_arg(void *to, const void __user *from, size_t size)
+/**
+ * mock_dma_get_arg() - copy a user structure that starts with argsz
+ * @to: destination
+ * @from: the user structure
+ * @size: number of bytes that the structure must have
+ *
+ * Return:
+ * * 0: success
+ * * -EFAULT: @from is not readable memory
+ * * -EINVAL: argsz is less than @size
+ *
+ * Context: process, may fault.
+ */
+int mock_dma_get_arg(void *to, const void __user *from, size_t size)
 {
 	if (copy_from_user(to, from, size))
 		return -EFAULT;

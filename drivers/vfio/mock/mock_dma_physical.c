@@ -18,16 +18,45 @@ module_param(physical_pin, bool, 0644);
 MODULE_PARM_DESC(physical_pin,
 		 "Devices with an IOMMU pin the pages that they write (default: off)");
 
-static int mock_dma_physical_read(struct mock_dma *md, unsigned long iova,
-				  void *buf, size_t length,
-				  struct iommu_mock_fault *fault)
+/**
+ * mock_dma_physical_read() - read memory through the mock IOMMU
+ * @md: the device
+ * @iova: first IOVA
+ * @buf: destination
+ * @length: number of bytes, not 0; the range must not wrap
+ * @fault: set to the fault, if the function fails
+ *
+ * mock_dma_ops.read.
+ *
+ * Return: 0, or a negative errno. After an error, the bytes below @fault->iova
+ * have been read.
+ *
+ * Context: process, may sleep.
+ */
+int mock_dma_physical_read(struct mock_dma *md, unsigned long iova, void *buf,
+			   size_t length, struct iommu_mock_fault *fault)
 {
 	return iommu_mock_dma_read(md->vdev.dev, iova, buf, length, fault);
 }
 
-static int mock_dma_physical_write(struct mock_dma *md, unsigned long iova,
-				   const void *buf, size_t length,
-				   struct iommu_mock_fault *fault)
+/**
+ * mock_dma_physical_write() - write memory through the mock IOMMU
+ * @md: the device
+ * @iova: first IOVA
+ * @buf: source
+ * @length: number of bytes, not 0; the range must not wrap
+ * @fault: set to the fault, if the function fails
+ *
+ * mock_dma_ops.write.
+ *
+ * Return: 0, or a negative errno. After an error, the bytes below @fault->iova
+ * have been written.
+ *
+ * Context: process, may sleep. The device must be open.
+ */
+int mock_dma_physical_write(struct mock_dma *md, unsigned long iova,
+			    const void *buf, size_t length,
+			    struct iommu_mock_fault *fault)
 {
 	/* Ignore errors: the page is not mapped, or pins are not supported. */
 	if (READ_ONCE(physical_pin))
@@ -59,6 +88,7 @@ static const struct vfio_device_ops mock_dma_physical_vfio_ops = {
 
 /* Devices "vfio-mock-dma". */
 const struct mock_dma_kind mock_dma_physical = {
+	.size = sizeof(struct mock_dma),
 	.ops = &mock_dma_physical_ops,
 	.vfio_ops = &mock_dma_physical_vfio_ops,
 	.add = vfio_register_group_dev,

@@ -115,7 +115,7 @@ static int mock_dma_reg_check(struct mock_dma *md,
 {
 	if (!reg || reg->kind == REG_RO)
 		return -EPERM;
-	if (reg->kind == REG_WORK && md->work.task)
+	if (reg->kind == REG_WORK && mock_dma_work_is_started(md))
 		return -EBUSY;
 	if (reg->kind == REG_TRUTH && rcu_access_pointer(md->truth))
 		return -EBUSY;
@@ -129,7 +129,7 @@ static void mock_dma_snapshot_regs(struct mock_dma *md,
 	lockdep_assert_held(&md->lock);
 
 	*regs = md->regs;
-	regs->work_control = !!md->work.task;
+	regs->work_control = mock_dma_work_is_started(md);
 	/* A reader that sees the number of a write must see it logged, too. */
 	regs->work_writes = smp_load_acquire(&md->work.writes);
 	regs->truth_control = !!rcu_access_pointer(md->truth);
@@ -228,52 +228,45 @@ static bool mock_dma_access_is_valid(unsigned int index, u64 offset,
 }
 
 /**
- * mock_dma_vfio_read() - read from a region
- * @vdev: the VFIO device
+ * mock_dma_region_read() - read from a region
+ * @md: the device
+ * @index: enum vfio_mock_dma_region, or any other number
  * @buf: destination
  * @count: number of bytes
- * @ppos: offset in the device file; increased by the number of bytes read
+ * @offset: offset in the region
  *
  * Return: the number of bytes read, or a negative errno:
- * * -EINVAL: the access is not inside a region, its alignment or length is not
- *   valid for the region, or there is no truth log
+ * * -EINVAL: the access is not inside the region, its alignment or length is
+ *   not valid for the region, there is no such region, or no truth log
  * * -EFAULT: @buf is not writable memory
  * * -ENOMEM: out of memory
  * * -EINTR: a signal is pending
  *
  * Context: process, may fault.
  */
-ssize_t mock_dma_vfio_read(struct vfio_device *vdev, char __user *buf,
-			   size_t count, loff_t *ppos)
+ssize_t mock_dma_region_read(struct mock_dma *md, unsigned int index,
+			     char __user *buf, size_t count, u64 offset)
 {
-	struct mock_dma *md = to_mock_dma(vdev);
-	unsigned int index = mock_dma_region_index(*ppos);
-	u64 offset = *ppos - mock_dma_region_offset(index);
-	ssize_t done;
-
 	if (!mock_dma_access_is_valid(index, offset, count))
 		return -EINVAL;
 	if (index == VFIO_MOCK_DMA_REGION_REGS)
-		done = mock_dma_regs_read(md, buf, count, offset);
-	else if (index == VFIO_MOCK_DMA_REGION_BUFFER)
-		done = mock_dma_buffer_read(md, buf, count, offset);
-	else
-		done = mock_dma_truth_read(md, buf, count, offset);
-	if (done > 0)
-		*ppos += done;
-	return done;
+		return mock_dma_regs_read(md, buf, count, offset);
+	if (index == VFIO_MOCK_DMA_REGION_BUFFER)
+		return mock_dma_buffer_read(md, buf, count, offset);
+	return mock_dma_truth_read(md, buf, count, offset);
 }
 
 /**
- * mock_dma_vfio_write() - write to a region
- * @vdev: the VFIO device
+ * mock_dma_region_write() - write to a region
+ * @md: the device
+ * @index: enum vfio_mock_dma_region, or any other number
  * @buf: source
  * @count: number of bytes
- * @ppos: offset in the device file; increased by the number of bytes written
+ * @offset: offset in the region
  *
  * Return: the number of bytes written, or a negative errno:
- * * -EINVAL: the access is not inside a region, or its alignment or length is
- *   not valid for the region
+ * * -EINVAL: the access is not inside the region, its alignment or length is
+ *   not valid for the region, or there is no such region
  * * -EPERM: the register or the region is read-only
  * * -EBUSY: the workload or the truth log uses the register
  * * -EFAULT: @buf is not readable memory
@@ -284,22 +277,63 @@ ssize_t mock_dma_vfio_read(struct vfio_device *vdev, char __user *buf,
  *
  * Context: process, may fault.
  */
-ssize_t mock_dma_vfio_write(struct vfio_device *vdev, const char __user *buf,
-			    size_t count, loff_t *ppos)
+ssize_t mock_dma_region_write(struct mock_dma *md, unsigned int index,
+			      const char __user *buf, size_t count, u64 offset)
 {
-	struct mock_dma *md = to_mock_dma(vdev);
+	if (!mock_dma_access_is_valid(index, offset, count))
+		return -EINVAL;
+	if (index == VFIO_MOCK_DMA_REGION_REGS)
+		return mock_dma_regs_write(md, buf, count, offset);
+	if (index == VFIO_MOCK_DMA_REGION_BUFFER)
+		return mock_dma_buffer_write(md, buf, count, offset);
+	return -EPERM;
+}
+
+/**
+ * mock_dma_vfio_read() - read from the device file
+ * @vdev: the VFIO device
+ * @buf: destination
+ * @count: number of bytes
+ * @ppos: offset in the device file; increased by the number of bytes read
+ *
+ * Return: as mock_dma_region_read().
+ *
+ * Context: process, may fault.
+ */
+ssize_t mock_dma_vfio_read(struct vfio_device *vdev, char __user *buf,
+			   size_t count, loff_t *ppos)
+{
 	unsigned int index = mock_dma_region_index(*ppos);
 	u64 offset = *ppos - mock_dma_region_offset(index);
 	ssize_t done;
 
-	if (!mock_dma_access_is_valid(index, offset, count))
-		return -EINVAL;
-	if (index == VFIO_MOCK_DMA_REGION_REGS)
-		done = mock_dma_regs_write(md, buf, count, offset);
-	else if (index == VFIO_MOCK_DMA_REGION_BUFFER)
-		done = mock_dma_buffer_write(md, buf, count, offset);
-	else
-		done = -EPERM;
+	done = mock_dma_region_read(to_mock_dma(vdev), index, buf, count,
+				    offset);
+	if (done > 0)
+		*ppos += done;
+	return done;
+}
+
+/**
+ * mock_dma_vfio_write() - write to the device file
+ * @vdev: the VFIO device
+ * @buf: source
+ * @count: number of bytes
+ * @ppos: offset in the device file; increased by the number of bytes written
+ *
+ * Return: as mock_dma_region_write().
+ *
+ * Context: process, may fault.
+ */
+ssize_t mock_dma_vfio_write(struct vfio_device *vdev, const char __user *buf,
+			    size_t count, loff_t *ppos)
+{
+	unsigned int index = mock_dma_region_index(*ppos);
+	u64 offset = *ppos - mock_dma_region_offset(index);
+	ssize_t done;
+
+	done = mock_dma_region_write(to_mock_dma(vdev), index, buf, count,
+				     offset);
 	if (done > 0)
 		*ppos += done;
 	return done;
@@ -337,5 +371,52 @@ void mock_dma_reset(struct mock_dma *md)
 	spin_lock(&md->fault_lock);
 	md->fault_count = 0;
 	md->fault = (struct iommu_mock_fault) {};
+	spin_unlock(&md->fault_lock);
+}
+
+/**
+ * mock_dma_save_regs() - copy the registers for a migration
+ * @md: the device
+ * @regs: destination; registers of the truth log are set to 0
+ *
+ * Context: process. The caller holds &mock_dma.lock.
+ */
+void mock_dma_save_regs(struct mock_dma *md, struct vfio_mock_dma_regs *regs)
+{
+	mock_dma_snapshot_regs(md, regs);
+	regs->truth_control = 0;
+	regs->truth_granule = 0;
+	regs->truth_iova = 0;
+	regs->truth_length = 0;
+}
+
+/**
+ * mock_dma_load_regs() - set the registers to those of a migrated device
+ * @md: the device, quiesced
+ * @regs: registers from mock_dma_save_regs(); if @regs->work_control is set,
+ *	mock_dma_sequence_init() accepts them
+ *
+ * If @regs->work_control is set, the workload is suspended. The registers of
+ * the truth log do not change.
+ *
+ * Context: process. The caller holds &mock_dma.lock.
+ */
+void mock_dma_load_regs(struct mock_dma *md,
+			const struct vfio_mock_dma_regs *regs)
+{
+	struct vfio_mock_dma_regs old = md->regs;
+
+	mock_dma_work_stop(md);
+	md->regs = *regs;
+	md->regs.truth_granule = old.truth_granule;
+	md->regs.truth_iova = old.truth_iova;
+	md->regs.truth_length = old.truth_length;
+	md->work.suspended = regs->work_control;
+	WRITE_ONCE(md->work.writes, regs->work_writes);
+
+	spin_lock(&md->fault_lock);
+	md->fault_count = regs->fault_count;
+	md->fault.iova = regs->fault_iova;
+	md->fault.reason = regs->fault_reason;
 	spin_unlock(&md->fault_lock);
 }

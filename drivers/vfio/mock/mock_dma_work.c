@@ -134,13 +134,15 @@ static void mock_dma_work_write(struct mock_dma *md, u64 n)
 
 	mock_dma_sequence_data(seq, n, work->data);
 	if (mock_dma_write(md, mock_dma_sequence_iova(seq, n), work->data,
-			   BIT(seq->shift), &fault))
+			   BIT(seq->shift), &fault)) {
 		mock_dma_record_fault(md, &fault);
+		mock_dma_interrupt(md);
+	}
 	/* Count the write after logging; pairs with mock_dma_snapshot_regs() */
 	smp_store_release(&work->writes, n + 1);
 }
 
-/* Sleep until write @n is due, or until kthread_stop(). */
+/* Sleep until write @n since @start is due, or until kthread_stop(). */
 static void mock_dma_work_wait(struct mock_dma_work *work, ktime_t start,
 			       u64 n)
 {
@@ -161,11 +163,13 @@ static int mock_dma_work_thread(void *arg)
 	struct mock_dma *md = arg;
 	struct mock_dma_work *work = &md->work;
 	ktime_t start = ktime_get();
+	u64 first = work->writes;
 	u64 n;
 
-	for (n = 0; !kthread_should_stop(); n++) {
+	for (n = first; !kthread_should_stop(); n++) {
 		if (work->rate) {
-			mock_dma_work_wait(work, start, n);
+			/* Count from @first: a resumed workload has no lag. */
+			mock_dma_work_wait(work, start, n - first);
 			if (kthread_should_stop())
 				break;
 		}
@@ -175,29 +179,14 @@ static int mock_dma_work_thread(void *arg)
 	return 0;
 }
 
-/**
- * mock_dma_work_start() - start the workload
- * @md: the device
- *
- * Return:
- * * 0: success
- * * -EBUSY: the workload is running
- * * -EINVAL: the registers of the workload are not valid
- * * -ENOMEM, -EINTR: the thread cannot be created
- *
- * Context: process. The caller holds &mock_dma.lock, and the device is open.
- */
-int mock_dma_work_start(struct mock_dma *md)
+/* Start the thread with write @first. Returns as mock_dma_work_start(). */
+static int mock_dma_work_run(struct mock_dma *md, u64 first)
 {
 	struct mock_dma_work *work = &md->work;
 	struct mock_dma_sequence seq;
 	struct task_struct *task;
 	int rc;
 
-	lockdep_assert_held(&md->lock);
-
-	if (work->task)
-		return -EBUSY;
 	rc = mock_dma_sequence_init(&seq, &md->regs);
 	if (rc)
 		return rc;
@@ -209,14 +198,81 @@ int mock_dma_work_start(struct mock_dma *md)
 			      dev_name(md->vdev.dev));
 	if (IS_ERR(task))
 		return PTR_ERR(task);
-	WRITE_ONCE(work->writes, 0);
+	WRITE_ONCE(work->writes, first);
 	work->task = task;
 	wake_up_process(task);
 	return 0;
 }
 
 /**
- * mock_dma_work_stop() - stop the workload, if it is running
+ * mock_dma_work_start() - start the workload with its first write
+ * @md: the device
+ *
+ * Return:
+ * * 0: success
+ * * -EBUSY: the workload is running, or the device is quiesced
+ * * -EINVAL: the registers of the workload are not valid
+ * * -ENOMEM, -EINTR: the thread cannot be created
+ *
+ * Context: process. The caller holds &mock_dma.lock, and the device is open.
+ */
+int mock_dma_work_start(struct mock_dma *md)
+{
+	if (mock_dma_work_is_started(md) || md->quiesced)
+		return -EBUSY;
+	return mock_dma_work_run(md, 0);
+}
+
+/**
+ * mock_dma_work_suspend() - stop the thread of the workload, if it is running
+ * @md: the device
+ *
+ * On return, the last write of the workload has ended. The registers show the
+ * workload as running, until mock_dma_work_stop().
+ *
+ * Context: process. The caller holds &mock_dma.lock.
+ */
+void mock_dma_work_suspend(struct mock_dma *md)
+{
+	lockdep_assert_held(&md->lock);
+
+	if (!md->work.task)
+		return;
+	kthread_stop(md->work.task);
+	md->work.task = NULL;
+	md->work.suspended = true;
+}
+
+/**
+ * mock_dma_work_resume() - continue a suspended workload, if there is one
+ * @md: the device
+ *
+ * The workload continues with the number of its next write. Its rate counts
+ * from now, so that writes that were due while it was suspended do not follow
+ * in a burst.
+ *
+ * Return:
+ * * 0: success, or the workload is not suspended
+ * * -ENOMEM, -EINTR: the thread cannot be created; the workload is suspended
+ *
+ * Context: process. The caller holds &mock_dma.lock, and the device is open.
+ */
+int mock_dma_work_resume(struct mock_dma *md)
+{
+	int rc;
+
+	lockdep_assert_held(&md->lock);
+
+	if (!md->work.suspended)
+		return 0;
+	rc = mock_dma_work_run(md, md->work.writes);
+	if (!rc)
+		md->work.suspended = false;
+	return rc;
+}
+
+/**
+ * mock_dma_work_stop() - stop the workload, if it is running or suspended
  * @md: the device
  *
  * On return, the last write of the workload has ended.
@@ -225,10 +281,6 @@ int mock_dma_work_start(struct mock_dma *md)
  */
 void mock_dma_work_stop(struct mock_dma *md)
 {
-	lockdep_assert_held(&md->lock);
-
-	if (!md->work.task)
-		return;
-	kthread_stop(md->work.task);
-	md->work.task = NULL;
+	mock_dma_work_suspend(md);
+	md->work.suspended = false;
 }
