@@ -3,11 +3,14 @@
  * DOC: The mock DMA device
  *
  * The driver provides VFIO devices without hardware for tests of dirty page
- * tracking. There are two kinds. Platform devices "vfio-mock-dma.N" are behind
- * an instance of the mock IOMMU. Platform devices "vfio-mock-mdev.N" have no
- * IOMMU, and pin pages as mediated devices do. Both have the same registers,
- * described in <uapi/linux/vfio_mock_dma.h>, and differ only in how they access
- * memory.
+ * tracking. There are three kinds of platform devices:
+ *
+ * * "vfio-mock-dma.N" are behind an instance of the mock IOMMU.
+ * * "vfio-mock-pci.N" are, too. To userspace, they are PCI devices that can be
+ *   migrated.
+ * * "vfio-mock-mdev.N" have no IOMMU, and pin pages as mediated devices do.
+ *
+ * All have the registers that <uapi/linux/vfio_mock_dma.h> describes.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -21,13 +24,18 @@
 
 #include "mock_dma.h"
 
-/* Upper limit of both parameters, so that sums do not overflow. */
+/* Upper limit of the parameters, so that sums do not overflow. */
 #define DEVICES_MAX	64U
 
 static unsigned int devices_per_iommu = 2;
 module_param(devices_per_iommu, uint, 0444);
 MODULE_PARM_DESC(devices_per_iommu,
 		 "Devices behind each mock IOMMU (default: 2, at most 64)");
+
+static unsigned int pci_per_iommu = 2;
+module_param(pci_per_iommu, uint, 0444);
+MODULE_PARM_DESC(pci_per_iommu,
+		 "PCI devices behind each mock IOMMU (default: 2, at most 64)");
 
 static unsigned int emulated = 1;
 module_param(emulated, uint, 0444);
@@ -43,15 +51,19 @@ static int mock_dma_probe(struct platform_device *pdev)
 {
 	const struct platform_device_id *id = platform_get_device_id(pdev);
 	const struct mock_dma_kind *kind = (void *)id->driver_data;
+	struct vfio_device *vdev;
 	struct mock_dma *md;
 	int rc;
 
 	/* Reject platform devices that this module did not create. */
 	if (!dev_get_platdata(&pdev->dev))
 		return -ENODEV;
-	md = vfio_alloc_device(mock_dma, vdev, &pdev->dev, kind->vfio_ops);
-	if (IS_ERR(md))
-		return PTR_ERR(md);
+	/* All kinds of devices start with struct mock_dma. */
+	BUILD_BUG_ON(offsetof(struct mock_dma, vdev));
+	vdev = _vfio_alloc_device(kind->size, &pdev->dev, kind->vfio_ops);
+	if (IS_ERR(vdev))
+		return PTR_ERR(vdev);
+	md = to_mock_dma(vdev);
 	md->ops = kind->ops;
 	md->vdev.log_ops = &mock_dma_log_ops;
 	platform_set_drvdata(pdev, md);
@@ -87,6 +99,7 @@ ATTRIBUTE_GROUPS(mock_dma);
 
 static const struct platform_device_id mock_dma_ids[] = {
 	{ "vfio-mock-dma", (kernel_ulong_t)&mock_dma_physical },
+	{ "vfio-mock-pci", (kernel_ulong_t)&mock_pci_kind },
 	{ "vfio-mock-mdev", (kernel_ulong_t)&mock_dma_emulated },
 	{}
 };
@@ -140,19 +153,32 @@ err_put:
 	return rc;
 }
 
-static int mock_dma_add_all(unsigned int iommus)
+/* Create @count devices behind each mock IOMMU. */
+static int mock_dma_add_physical(const char *name, unsigned int iommus,
+				 unsigned int count)
 {
-	unsigned int i, n;
+	unsigned int n;
 	int rc;
 
-	for (i = 0; i < iommus; i++) {
-		for (n = 0; n < devices_per_iommu; n++) {
-			rc = mock_dma_add("vfio-mock-dma",
-					  i * devices_per_iommu + n, i);
-			if (rc)
-				return rc;
-		}
+	for (n = 0; n < iommus * count; n++) {
+		rc = mock_dma_add(name, n, n / count);
+		if (rc)
+			return rc;
 	}
+	return 0;
+}
+
+static int mock_dma_add_all(unsigned int iommus)
+{
+	unsigned int n;
+	int rc;
+
+	rc = mock_dma_add_physical("vfio-mock-dma", iommus, devices_per_iommu);
+	if (rc)
+		return rc;
+	rc = mock_dma_add_physical("vfio-mock-pci", iommus, pci_per_iommu);
+	if (rc)
+		return rc;
 	for (n = 0; n < emulated; n++) {
 		rc = mock_dma_add("vfio-mock-mdev", n, -1);
 		if (rc)
@@ -171,12 +197,15 @@ static void mock_dma_remove_all(void)
 static int __init mock_dma_module_init(void)
 {
 	unsigned int iommus = iommu_mock_count();
+	unsigned int count;
 	int rc;
 
-	if (devices_per_iommu > DEVICES_MAX || emulated > DEVICES_MAX)
+	if (devices_per_iommu > DEVICES_MAX || pci_per_iommu > DEVICES_MAX ||
+	    emulated > DEVICES_MAX)
 		return -EINVAL;
-	mock_dma_devices = kcalloc(iommus * devices_per_iommu + emulated,
-				   sizeof(*mock_dma_devices), GFP_KERNEL);
+	count = iommus * (devices_per_iommu + pci_per_iommu) + emulated;
+	mock_dma_devices = kcalloc(count, sizeof(*mock_dma_devices),
+				   GFP_KERNEL);
 	if (!mock_dma_devices)
 		return -ENOMEM;
 	rc = platform_driver_register(&mock_dma_driver);
