@@ -16,13 +16,15 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 	  $(if $(APPEND),--append "$(APPEND)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prod test kernel debug-kernel peer prod-kernel \
+.PHONY: help demo demo-prod vmm test kernel debug-kernel peer prod-kernel \
 	kcsan-kernel uml vm kunit selftest kcsan bench check figures series \
 	series-check install-tree deb coverage \
 	coverage-kernel clean apply apply-peer base tools
 
 help:
 	@echo 'make demo          migrate a process under DMA over every backend, in a VM'
+	@echo 'make vmm           a stock QEMU migrates guests under DMA: every interface, tracker,'
+	@echo '                   size of leaves and kind of memory; KERNEL=x86|debug|peer'
 	@echo 'make demo-prod     the same on a kernel in the configuration of Debian'
 	@echo 'make test          everything; closes with "N passed, N failed, N skipped"'
 	@echo 'make kunit         KUnit suites on UML, plain and debug kernel'
@@ -101,6 +103,9 @@ vm:
 
 demo: kernel tools
 	@$(S)/run-demo
+
+vmm: $(if $(filter debug peer,$(KERNEL)),$(KERNEL:debug=debug-kernel),kernel) tools
+	@$(S)/run-vmm $(KERNEL)
 
 demo-prod: prod-kernel tools
 	@$(S)/run-demo prod
