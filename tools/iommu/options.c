@@ -6,8 +6,6 @@
  * ours. argp would print a second line, so its stream is cleared.
  */
 #include <argp.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include "precopy.h"
 
@@ -83,83 +81,9 @@ static const struct argp_option argp_options[] = {
 	{ 0 }
 };
 
-static const char *const backing_names[] = { "anon", "thp", "hugetlb", "memfd" };
-static const char *const tracker_names[] = { "auto", "iommu", "device" };
 static const char *const models[] = {
 	"4k", "2m", "1g", "2k", "nodirty", "emulated"
 };
-
-const char *backing_name(enum backing backing)
-{
-	return backing_names[backing];
-}
-
-static int one_of(const char *option, const char *text,
-		  const char *const *names, int n, int *value)
-{
-	for (*value = 0; *value < n; ++*value)
-		if (!strcmp(text, names[*value]))
-			return 0;
-	return fail(EXIT_SETUP, "--%s: there is no '%s', see --help", option,
-		    text);
-}
-
-/* Format a size as --memory takes it; valid until the call after next. */
-static const char *short_size(__u64 value)
-{
-	static char texts[2][24];
-	static unsigned int turn;
-	char *text = texts[turn++ % 2];
-	unsigned int unit = 0;
-
-	for (; value && value % 1024 == 0 && unit < 4; unit++)
-		value /= 1024;
-	snprintf(text, sizeof(texts[0]), "%llu%.1s", value, &" KMGT"[unit]);
-	if (!unit)
-		text[strlen(text) - 1] = 0;
-	return text;
-}
-
-static int parse_number(const char *option, const char *text, bool suffix,
-			__u64 least, __u64 most, __u64 *value)
-{
-	static const char units[] = "KMGT";
-	const char *unit;
-	char *end;
-
-	errno = 0;
-	*value = strtoull(text, &end, 0);
-	if (errno || end == text || text[0] < '0' || text[0] > '9')
-		goto bad;
-	if (suffix && *end) {
-		unit = strchr(units, *end);
-		if (!unit || end[1] ||
-		    *value > ~0ULL >> (10 * (unit - units + 1)))
-			goto bad;
-		*value <<= 10 * (unit - units + 1);
-	} else if (*end) {
-		goto bad;
-	}
-	if (*value >= least && *value <= most)
-		return 0;
-bad:
-	if (suffix)
-		return fail(EXIT_SETUP, "--%s: '%s' is no size from %s to %s",
-			    option, text, short_size(least), short_size(most));
-	return fail(EXIT_SETUP, "--%s: '%s' is no number from %llu to %llu",
-		    option, text, least, most);
-}
-
-static int power_of_two(const char *option, const char *text, __u64 least,
-			__u64 most, __u64 *value)
-{
-	int rc = parse_number(option, text, true, least, most, value);
-
-	if (!rc && *value & (*value - 1))
-		rc = fail(EXIT_SETUP, "--%s: %s is no power of two", option,
-			  text);
-	return rc;
-}
 
 static int parse_migration(int key, char *arg, struct options *o)
 {
@@ -235,12 +159,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return one_of("model", arg, models, ARRAY_SIZE(models), &value);
 	case 't':
 		rc = one_of("tracker", arg, tracker_names,
-			    ARRAY_SIZE(tracker_names), &value);
+			    TRACKER_NAMES, &value);
 		o->tracker = value;
 		return rc;
 	case 'B':
 		rc = one_of("backing", arg, backing_names,
-			    ARRAY_SIZE(backing_names), &value);
+			    BACKING_NAMES, &value);
 		o->backing = value;
 		return rc;
 	case 'M':

@@ -3,9 +3,9 @@
  * DOC: the rounds as a picture
  *
  * A heat map as SVG: guest memory from left to right, rounds from top to
- * bottom. Each round has a blue strip of the pages that the kernel reported dirty,
- * and below it an orange one of the pages that the device logged. Blue without
- * orange is falsely dirty; a missed page is a red bar through both.
+ * bottom. Each round has a blue strip of its DIRTY pages, and below it an orange one
+ * of its WRITTEN pages; a MISSED page is a red bar through both. The caller supplies
+ * the words, which depend on the source of these pages.
  */
 #include <string.h>
 #include "precopy.h"
@@ -41,12 +41,14 @@ static const char style[] =
 struct picture {
 	FILE *out;
 	const struct guest *g;
-	const struct result *r;
+	const struct round *rounds;
+	unsigned int nr;
+	const struct picture_words *words;
 	double row, cell;		/* height of a row, width of a column */
 	unsigned int columns;
 };
 
-static const char *thousands(__u64 value, char *text, size_t size)
+const char *thousands(__u64 value, char *text, size_t size)
 {
 	char digits[24];
 	size_t n = snprintf(digits, sizeof(digits), "%llu", value);
@@ -118,12 +120,12 @@ static void strip(const struct picture *p, const struct round *round,
 
 static void draw_row(const struct picture *p, unsigned int n)
 {
-	const struct round *round = &p->r->rounds[n];
+	const struct round *round = &p->rounds[n];
 	double y = TOP + n * p->row, gap = p->row > 12 ? 3 : 0.5;
 	double height = p->row - gap;
 	unsigned int column;
 
-	if (!n) {
+	if (!n && p->words->full_copy) {
 		put_rect(p->out, LEFT, y, MAP_WIDTH, height, "#d9dce1");
 		return;
 	}
@@ -137,44 +139,40 @@ static void draw_row(const struct picture *p, unsigned int n)
 
 static void row_labels(const struct picture *p, unsigned int n)
 {
-	const struct round *round = &p->r->rounds[n];
-	bool last = n + 1 == p->r->nr_rounds;
+	static const int at[PICTURE_NUMBERS] = { 78, 152, 232 };
+	char texts[PICTURE_NUMBERS][32] = { "" };
 	double y = TOP + (n + 0.5) * p->row + 2.5;
-	double x = LEFT + MAP_WIDTH;
 	char words[32];
+	unsigned int i;
 
-	if (last && p->r->outcome <= FORCED && n)
+	if (n && n + 1 == p->nr && p->words->stopped)
 		snprintf(words, sizeof(words), "stopped");
 	else
-		snprintf(words, sizeof(words), "%u", n);
+		snprintf(words, sizeof(words), "%u", n + p->words->first);
 	put_text(p->out, LEFT - 8, y, "end", "small", words);
-	put_text(p->out, x + 78, y, "end", "small",
-		 thousands(n ? round->pages[DIRTY] : p->g->pages, words, sizeof(words)));
-	if (!n)
-		return;
-	put_text(p->out, x + 152, y, "end", "small",
-		 thousands(round->pages[SPURIOUS], words, sizeof(words)));
-	snprintf(words, sizeof(words), "%.3f", round->query_ns / 1e6);
-	put_text(p->out, x + 232, y, "end", "small", words);
+	p->words->numbers(p->g, &p->rounds[n], !n && p->words->full_copy, texts);
+	for (i = 0; i < PICTURE_NUMBERS; i++)
+		if (texts[i][0])
+			put_text(p->out, LEFT + MAP_WIDTH + at[i], y, "end",
+				 "small", texts[i]);
 }
 
 static void rows(const struct picture *p)
 {
-	static const char *const heads[] = { "pages", "false", "query ms" };
-	static const int at[] = { 78, 152, 232 };
+	static const int at[PICTURE_NUMBERS] = { 78, 152, 232 };
 	unsigned int i, step = 1;
 
 	while (step * p->row < 13)
 		step++;
-	for (i = 0; i < ARRAY_SIZE(heads); i++)
+	for (i = 0; i < PICTURE_NUMBERS; i++)
 		put_text(p->out, LEFT + MAP_WIDTH + at[i], TOP - 10, "end", "head",
-			 heads[i]);
+			 p->words->heads[i]);
 	put_text(p->out, LEFT - 8, TOP - 10, "end", "head", "round");
-	for (i = 0; i < p->r->nr_rounds; i++) {
+	for (i = 0; i < p->nr; i++) {
 		draw_row(p, i);
-		if (i % step == 0 || i + 1 == p->r->nr_rounds)
-			if (i + 1 == p->r->nr_rounds ||
-			    i + step < p->r->nr_rounds || step == 1)
+		if (i % step == 0 || i + 1 == p->nr)
+			if (i + 1 == p->nr ||
+			    i + step < p->nr || step == 1)
 				row_labels(p, i);
 	}
 }
@@ -205,11 +203,11 @@ static void name_full_copy(const struct picture *p)
 {
 	double x = LEFT + MAP_WIDTH / 2;
 
-	if (!p->r->nr_rounds || p->row < 14)
+	if (!p->words->full_copy || !p->nr || p->row < 14)
 		return;
 	put_rect(p->out, x - 125, TOP, 250, p->row - 3, "#d9dce1");
 	put_text(p->out, x, TOP + p->row / 2 + 2.5, "middle", "small",
-		 "all memory is copied, without a query");
+		 p->words->full_copy);
 }
 
 /* Where a mapping begins: a thin line, and its IOVA if there is room. */
@@ -247,60 +245,54 @@ static void legend(const struct picture *p, double y)
 		put_text(p->out, x + 41, y, "middle", "small", bins[i]);
 	}
 	put_text(p->out, LEFT + 228, y + 19, "end", "small",
-		 "reported dirty by the kernel (above)");
+		 p->words->upper);
 	put_text(p->out, LEFT + 228, y + 35, "end", "small",
-		 "written, by the device's own log (below)");
+		 p->words->lower);
+	put_text(p->out, LEFT, y + 60, "start", "small", p->words->note);
+	if (!p->words->missed)
+		return;
 	put_rect(p->out, LEFT + 238 + n * 82 + 16, y + 8, 12, 29, red);
 	put_text(p->out, LEFT + 238 + n * 82 + 36, y + 27, "start", "small",
-		 "missed by the kernel");
-	put_text(p->out, LEFT, y + 60, "start", "small",
-		 "Falsely dirty is blue with no orange below it, in this round or the next.");
+		 p->words->missed);
 }
 
-static void heading(const struct picture *p, const struct options *o,
-		    const struct vfio_device *mock)
+static void heading(const struct picture *p)
 {
-	const struct result *r = p->r;
-	char missed[32], spurious[32], writes[32], words[256];
+	const struct picture_words *words = p->words;
 
-	snprintf(words, sizeof(words),
-		 "Pre-copy over %s, device model %s, tracked by the %s",
-		 o->backend, mock->model,
-		 strcmp(r->tracker, "iommu") ? r->tracker : "IOMMU");
-	put_text(p->out, LEFT, 36, "start", "title", words);
-	snprintf(words, sizeof(words),
-		 "%llu MiB %s memory; %s device writes; %s after %u rounds and %.2f s, stopped for %.1f ms",
-		 p->g->size / MIB, backing_name(o->backing),
-		 thousands(r->writes, writes, sizeof(writes)),
-		 outcome_name(r->outcome), r->nr_rounds, r->total_ns / 1e9,
-		 r->downtime_ns / 1e6);
-	put_text(p->out, LEFT, 62, "start", "label", words);
-	snprintf(words, sizeof(words),
-		 "%s pages missed, %s falsely dirty; %s",
-		 thousands(r->missed, missed, sizeof(missed)),
-		 thousands(r->spurious, spurious, sizeof(spurious)),
-		 r->outcome > FORCED ? "memory was not compared" :
-		 r->different ? "memory DIFFERS at the destination" :
-		 "memory is identical at the destination");
-	put_text(p->out, LEFT, 84, "start", result_good(r) ? "label" : "bad",
-		 words);
+	put_text(p->out, LEFT, 36, "start", "title", words->title);
+	put_text(p->out, LEFT, 62, "start", "label", words->line);
+	put_text(p->out, LEFT, 84, "start", words->bad ? "bad" : "label",
+		 words->verdict);
 }
 
-int draw_picture(const struct options *o, const struct guest *g,
-		 const struct vfio_device *mock, const struct result *r)
+/**
+ * draw_picture() - write the rounds of a migration as SVG
+ * @g: memory; only its sizes and slots are used
+ * @rounds: rounds
+ * @nr_rounds: number of rounds
+ * @words: texts, and the file to write
+ *
+ * Return: 0, or EXIT_SETUP if the file could not be written.
+ */
+int draw_picture(const struct guest *g, const struct round *rounds,
+		 unsigned int nr_rounds, const struct picture_words *words)
 {
-	struct picture p = { .g = g, .r = r, .columns = guest_columns(g) };
+	struct picture p = {
+		.g = g, .rounds = rounds, .nr = nr_rounds, .words = words,
+		.columns = guest_columns(g),
+	};
 	double bottom;
 	int height;
 	bool bad;
 
-	p.out = fopen(o->picture, "we");
+	p.out = fopen(words->file, "we");
 	if (!p.out)
-		return fail(EXIT_SETUP, "--picture %s: %m", o->picture);
+		return fail(EXIT_SETUP, "--picture %s: %m", words->file);
 	p.cell = (double)MAP_WIDTH / p.columns;
-	p.row = 480.0 / (r->nr_rounds ?: 1);
+	p.row = 480.0 / (p.nr ?: 1);
 	p.row = p.row > 40 ? 40 : p.row < 5 ? 5 : p.row;
-	bottom = TOP + r->nr_rounds * p.row;
+	bottom = TOP + p.nr * p.row;
 	height = bottom + 160;
 
 	fprintf(p.out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" ",
@@ -310,7 +302,7 @@ int draw_picture(const struct options *o, const struct guest *g,
 	fprintf(p.out, "font-family=\"DejaVu Sans, Verdana, sans-serif\">\n");
 	fprintf(p.out, "<style>%s.bad{fill:%s}</style>\n", style, red);
 	put_rect(p.out, 0, 0, WIDTH, height, "#ffffff");
-	heading(&p, o, mock);
+	heading(&p);
 	rows(&p);
 	slots(&p, bottom);
 	name_full_copy(&p);
@@ -320,6 +312,6 @@ int draw_picture(const struct options *o, const struct guest *g,
 	bad = fflush(p.out) || ferror(p.out);
 	bad = fclose(p.out) || bad;
 	if (bad)
-		return fail(EXIT_SETUP, "--picture %s: %m", o->picture);
+		return fail(EXIT_SETUP, "--picture %s: %m", words->file);
 	return 0;
 }

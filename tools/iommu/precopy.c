@@ -71,7 +71,7 @@ static int run(const struct options *o, const struct vfio_device *mock,
 	if (o->json)
 		more = report_json(o, &guest, mock, &result);
 	if (o->picture)
-		more = draw_picture(o, &guest, mock, &result) ?: more;
+		more = draw_result(o, &guest, mock, &result) ?: more;
 	free(result.rounds);
 	return rc ?: more;
 }

@@ -6,6 +6,7 @@
  * the time, dirty tracking, rounds of copying, and a verdict at the end.
  *
  *   options.c   command line
+ *   numbers.c   values of options
  *   guest.c     source and destination memory, its slots and IOVAs
  *   discover.c  mock devices in sysfs, --list
  *   device.c    registers of the mock device: workload and truth log
@@ -16,6 +17,7 @@
  *   ledger.c    bitmaps against the device's ground truth
  *   report.c    progress and JSON
  *   picture.c   SVG
+ *   heading.c   the words in it
  *
  * A function that can fail returns 0 or the exit status of the program; in the
  * latter case it has stored one line of text by fail().
@@ -178,7 +180,20 @@ bool test_page(const __u64 *bitmap, __u64 page);
 
 /* options.c */
 int parse_options(int argc, char **argv, struct options *o);
+
+/* numbers.c */
+#define BACKING_NAMES	4
+#define TRACKER_NAMES	3
+extern const char *const backing_names[BACKING_NAMES];
+extern const char *const tracker_names[TRACKER_NAMES];
 const char *backing_name(enum backing backing);
+const char *short_size(__u64 value);
+int one_of(const char *option, const char *text, const char *const *names,
+	   int n, int *value);
+int parse_number(const char *option, const char *text, bool suffix,
+		 __u64 least, __u64 most, __u64 *value);
+int power_of_two(const char *option, const char *text, __u64 least,
+		 __u64 most, __u64 *value);
 
 /* guest.c */
 int guest_create(struct guest *g, const struct options *o);
@@ -245,8 +260,30 @@ int report_json(const struct options *o, const struct guest *g,
 const char *outcome_name(enum outcome outcome);
 bool result_good(const struct result *r);
 
+/* heading.c */
+int draw_result(const struct options *o, const struct guest *g,
+		const struct vfio_device *mock, const struct result *r);
+
 /* picture.c */
-int draw_picture(const struct options *o, const struct guest *g,
-		 const struct vfio_device *mock, const struct result *r);
+#define PICTURE_NUMBERS	3
+
+/* What a picture has besides the rounds. */
+struct picture_words {
+	const char *file, *title, *line, *verdict;
+	bool bad;			/* the verdict is */
+	const char *upper, *lower;	/* the two strips of a round */
+	const char *missed, *note;	/* below the legend; may be NULL */
+	const char *full_copy;		/* over round 0 in place of strips, or NULL */
+	const char *heads[PICTURE_NUMBERS];
+	/* Fill the numbers beside a round; an empty text is left out. */
+	void (*numbers)(const struct guest *g, const struct round *r,
+			bool full_copy, char texts[PICTURE_NUMBERS][32]);
+	unsigned int first;		/* number of the first round */
+	bool stopped;			/* the guest stood still in the last one */
+};
+
+const char *thousands(__u64 value, char *text, size_t size);
+int draw_picture(const struct guest *g, const struct round *rounds,
+		 unsigned int nr_rounds, const struct picture_words *words);
 
 #endif
