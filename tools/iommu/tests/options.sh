@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Bad options of precopy and dirtyinfo: each prints one line on stderr, nothing on
-# stdout, and gives status 2. Needs no mock device, and any kernel.
+# Bad options of precopy, dirtyinfo and vmm-migrate: each prints one line on stderr,
+# nothing on stdout, and gives status 2. Needs no mock device, and any kernel.
 #
-# usage: options.sh [PRECOPY [DIRTYINFO]]
+# usage: options.sh [PRECOPY [DIRTYINFO [VMM-MIGRATE]]]
 
 precopy=${1:-$(dirname "$0")/../precopy}
 dirtyinfo=${2:-$(dirname "$precopy")/dirtyinfo}
+vmm=${3:-$(dirname "$precopy")/vmm-migrate}
 . "$(dirname "$0")/tap.sh"
 
 # refused WORD OPTION...: the line must contain the word
@@ -37,7 +38,7 @@ prints_help()
 	result "${program##*/} --help" "$why"
 }
 
-begin "$precopy" "$dirtyinfo"
+begin "$precopy" "$dirtyinfo" "$vmm"
 
 program=$precopy
 refused nonsense --nonsense
@@ -100,6 +101,46 @@ refused 00:00.9 00:00.9
 refused ../../x ../../x
 refused "''" ''
 refused "'.'" .
+prints_help
+
+program=$vmm
+none="--source none --destination none"
+refused nonsense --nonsense
+refused x -x
+refused needed
+refused needed --source none
+refused needed --source /sys/class --destination /sys/class
+refused needed $none --append text
+refused no-such-device --source no-such-device --destination none --guest "$0"
+refused no-such-device --source none --destination no-such-device --guest "$0"
+refused 00:1f.9 --source 00:1f.9 --destination none --guest "$0"
+refused ../../x --source ../../x --destination none --guest "$0"
+refused "''" --source /sys/class, --destination none --guest "$0"
+refused "has 2 devices" --source /sys/class,/sys/bus --destination none --guest "$0"
+refused "at most 4" --source /sys,/sys,/sys,/sys,/sys --destination none --guest "$0"
+refused vfio --interface vfio
+refused auto --tracker auto
+refused stone --backing stone
+refused 15M $none --memory 15M
+refused 3G $none --memory 3G
+refused multiples $none --memory 16388K
+refused multiples $none --dimm 2049K
+refused 1K $none --dimm 1K
+refused --moves --moves 0
+refused 1001 --moves 1001
+refused --rounds --rounds 0
+refused --rounds --max-rounds many
+refused --bandwidth --bandwidth 0
+refused --timeout --timeout 0
+refused excludes $none --kill-source --moves 2
+refused excludes $none --kill-source --refuse
+refused file $none --picture -
+refused /nonexistent $none --guest /nonexistent
+refused /nonexistent $none --guest "$0" --initrd /nonexistent
+refused /nonexistent $none --log /nonexistent
+refused argument left over
+refused argument $none over -- -S
+refused cancel --cancel=3
 prints_help
 
 finish

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: the one place where vmm-migrate waits
+ *
+ * pump() reads what the QEMUs have written, hands each line to its parser, and
+ * returns after at least one line, so that the caller can check for its condition.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "vmm.h"
+
+__u64 step_deadline(const struct driver *d)
+{
+	return now_ns() + d->o->timeout * NSEC;
+}
+
+static void pass_line(struct driver *d, struct vm *vm, struct stream *s,
+		      char *line, size_t length)
+{
+	if (s->log)
+		fprintf(s->log, "%s\n", line);
+	if (s == &vm->qmp)
+		qmp_line(d, vm, line, length);
+	else if (s == &vm->errors)
+		trace_line(d, vm, line);
+	else
+		serial_line(vm, line);
+}
+
+static void pass_lines(struct driver *d, struct vm *vm, struct stream *s)
+{
+	char *line = s->buffer, *end;
+
+	while ((end = memchr(line, '\n', s->buffer + s->used - line))) {
+		*end = 0;
+		if (end > line && end[-1] == '\r')
+			end[-1] = 0;
+		pass_line(d, vm, s, line, strlen(line));
+		line = end + 1;
+	}
+	s->used -= line - s->buffer;
+	memmove(s->buffer, line, s->used);
+	/* No line of QEMU is that long: drop the rest rather than stop reading. */
+	if (s->used == sizeof(s->buffer))
+		s->used = 0;
+}
+
+/* Read until the pipe is empty, or has ended. */
+static void drain(struct driver *d, struct vm *vm, struct stream *s)
+{
+	ssize_t n;
+
+	while (s->fd >= 0) {
+		n = read(s->fd, s->buffer + s->used, sizeof(s->buffer) - s->used);
+		if (n < 0)
+			return;
+		s->used += n;
+		if (!n) {
+			/* A last line without its end. */
+			if (s->used && s->used < sizeof(s->buffer))
+				s->buffer[s->used++] = '\n';
+			close(s->fd);
+			s->fd = -1;
+		}
+		pass_lines(d, vm, s);
+	}
+}
+
+/*
+ * QEMU writes the traces of a round before the event that ends it: with stderr
+ * read first, the round is complete when its event is handled.
+ */
+static void drain_vm(struct driver *d, struct vm *vm)
+{
+	drain(d, vm, &vm->errors);
+	drain(d, vm, &vm->serial);
+	drain(d, vm, &vm->qmp);
+}
+
+static int check_end(struct vm *vm)
+{
+	if (vm->pid <= 0 || vm->qmp.fd >= 0 || vm->errors.fd >= 0)
+		return 0;
+	process_reap(vm);
+	close(vm->qmp_in);
+	vm->qmp_in = -1;
+	if (vm->may_end)
+		return 0;
+	if (WIFSIGNALED(vm->status))
+		return fail(EXIT_WRONG, "the QEMU of the %s died of signal %d: %s",
+			    vm->name, WTERMSIG(vm->status), vm->message);
+	/*
+	 * Devices are opened after the greeting, and before the first command. The
+	 * words of QEMU decide whether the kernel lacks what the options need.
+	 */
+	return fail(strstr(vm->message, "not support") ? EXIT_NOT_OFFERED :
+		    vm->ready ? EXIT_WRONG : EXIT_SETUP,
+		    "the QEMU of the %s ended with status %d: %s", vm->name,
+		    WEXITSTATUS(vm->status),
+		    vm->message[0] ? vm->message : "without a message");
+}
+
+static unsigned int add_fds(const struct vm *vm, struct pollfd *fds,
+			    unsigned int n)
+{
+	const int all[] = { vm->errors.fd, vm->serial.fd, vm->qmp.fd };
+	unsigned int i;
+
+	for (i = 0; vm->pid > 0 && i < ARRAY_SIZE(all); i++)
+		if (all[i] >= 0)
+			fds[n++] = (struct pollfd){ all[i], POLLIN, 0 };
+	return n;
+}
+
+/**
+ * pump() - read and handle what the QEMUs write, once
+ * @d: driver
+ * @deadline: time at which to fail
+ * @purpose: what the caller waits for, for the message
+ *
+ * Return: 0 after something was read. Fails if @deadline passes, on a signal, and
+ * if a QEMU ends that must not.
+ */
+int pump(struct driver *d, __u64 deadline, const char *purpose)
+{
+	struct pollfd fds[3 * MAX_VMS];
+	unsigned int i, n = 0;
+	__u64 now = now_ns();
+	int rc;
+
+	for (i = 0; i < MAX_VMS; i++)
+		n = add_fds(&d->vms[i], fds, n);
+	if (!n)
+		return fail(EXIT_WRONG, "no %s: every QEMU has ended", purpose);
+	if (now < deadline)
+		rc = poll(fds, n, (deadline - now) / 1000000 + 1);
+	if (interrupted())
+		return fail(EXIT_INTERRUPTED, "interrupted");
+	if (now >= deadline)
+		return fail(EXIT_WRONG, "no %s within %llu s", purpose,
+			    d->o->timeout);
+	if (rc < 0 && errno != EINTR)
+		return fail(EXIT_SETUP, "poll: %m");
+	for (i = 0; i < MAX_VMS; i++) {
+		drain_vm(d, &d->vms[i]);
+		rc = check_end(&d->vms[i]);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
