@@ -31,10 +31,10 @@
  * @domain: the domain that was queried
  * @dirty: the dirty bits that the driver recorded, with the gather; empty afterwards
  *
- * IOMMU drivers treat a gather without a range or page size differently: VT-d and AMD
- * flush the whole domain, SMMUv3 flushes nothing. So the function never passes such a
- * gather to a driver. If the leaves have several sizes, it flushes the whole domain, as
- * SMMUv3 only invalidates leaves of the page size in the gather.
+ * IOMMU drivers treat a gather without a range differently: VT-d and AMD flush the whole
+ * domain, SMMUv3 flushes nothing. So the function never passes such a gather to a driver.
+ * If the leaves have several sizes, it flushes the whole domain, as SMMUv3 only
+ * invalidates leaves of the page size in the gather.
  */
 void iopt_dirty_flush_iotlb(struct iommu_domain *domain,
 			    struct iommu_dirty_bitmap *dirty)
