@@ -71,6 +71,8 @@ works "move 4: " good --moves 4
 works "cancelled in round 3" cancelled --cancel
 works "source killed in round 3" killed --kill-source
 works "memory: same" 8.2 --interface type1 --tracker device
+works "memory: same" log --tracker device
+works "memory: same" container --interface type1
 
 fails 2 "cannot be executed" good --qemu /nonexistent/qemu
 fails 2 "it is no QEMU" no-version
@@ -97,6 +99,21 @@ fails 1 "14 units differ" different
 fails 1 "14 units differ" contradicts
 fails 1 "wrote nothing" idle
 fails 1 "3 faults" faults
+fails 1 "show the device's log" log
+fails 1 "show iommufd's bitmap" good --interface type1
+fails 1 "show iommufd's bitmap" good --tracker device
+fails 1 "show DIRTY_PAGES" container
+fails 1 "show DIRTY_PAGES" query-fails
+fails 1 "show no tracker" untracked
+
+# A signal ends the program and both QEMUs: their pipes close.
+FAKE=endless timeout -s TERM 2 "$vmm" --qemu "$fake" --guest "$0" --source none \
+	--destination none >$out.out 2>$out.err
+status=$?
+why=
+grep -q interrupted $out.err || why="not interrupted"
+[ $status -eq 124 ] || why="status $status of timeout"
+result "a signal interrupts it" "$why"
 
 migrate different --json $out.json
 why=

@@ -89,7 +89,7 @@ static const struct argp_option argp_options[] = {
 	{ "kill-source", OPT_KILL, NULL, 0,
 	  "kill the source in round 3; nothing may stay pinned", 0 },
 	{ "timeout", OPT_TIMEOUT, "S", 0,
-	  "seconds that each step may take (120)", 0 },
+	  "seconds that each step may take (300)", 0 },
 	{ NULL, 0, NULL, 0, "Output", 4 },
 	{ "json", OPT_JSON, "FILE", 0, "write the result there, -: stdout", 0 },
 	{ "picture", OPT_PICTURE, "FILE", 0,
@@ -269,7 +269,7 @@ int vmm_parse_options(int argc, char **argv, struct vmm_options *o)
 		.qemu = "qemu-system-x86_64", .append = "",
 		.interface = IOMMUFD, .tracker = TRACKER_IOMMU,
 		.memory = 128 * MIB, .moves = 1, .rounds = 5,
-		.bandwidth = 1000, .timeout = 120,
+		.bandwidth = 1000, .timeout = 300,
 	};
 	argv[0] = (char *)program;
 	if (argp_parse(&argp, argc, argv, 0, NULL, o))

@@ -129,7 +129,9 @@ static void on_message(struct driver *d, struct vm *vm, const char *text)
 
 	if (!text[strspn(text, " \t")])
 		return;
-	snprintf(vm->message, sizeof(vm->message), "%s", text);
+	/* The first error is the cause of those that follow. */
+	if (!vm->message[0] || strstr(vm->message, "warning: "))
+		snprintf(vm->message, sizeof(vm->message), "%s", text);
 	for (i = 0; i < d->nr_messages; i++)
 		if (!strcmp(d->messages[i], text))
 			return;

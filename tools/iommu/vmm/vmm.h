@@ -93,7 +93,7 @@ struct vm {
 	unsigned int passes;		/* of the migration under way */
 	unsigned int syncs;		/* the same by the traces */
 	bool tracing;			/* traces belong to the current round */
-	char message[256];		/* the last one that is no trace */
+	char message[256];		/* the first one that is no trace */
 	struct guest_report guest;
 };
 

@@ -92,7 +92,7 @@ static int judge(const struct driver *d)
 	if (d->o->guest && !d->guest.writes)
 		return fail(EXIT_WRONG,
 			    "the device wrote nothing, so this shows nothing");
-	if (!d->devices)
+	if (!d->o->guest)
 		return 0;
 	if (d->o->hotplug && !d->dimm_queries)
 		return fail(EXIT_WRONG, "QEMU did not query the hot-added memory");
