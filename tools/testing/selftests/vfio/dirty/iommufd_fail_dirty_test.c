@@ -25,46 +25,46 @@
 #define MOST	1000
 
 /**
- * struct play - an IOAS with two page tables
+ * struct fail_env - an IOAS with two page tables
  * @bench: device of the page table with small leaves
  * @huge: device of the page table with leaves of 2 MiB
  * @mdev: a device whose driver pins pages, attached
  * @fail: failure injection
- * @apart: an IOAS without a page table
+ * @without_hwpt: an IOAS without a page table
  * @bm: bits of all pages
  */
-struct play {
+struct fail_env {
 	struct bench bench;
 	struct bench huge;
 	struct vfio_dev mdev;
 	struct fail_nth fail;
-	__u32 apart;
+	__u32 without_hwpt;
 	struct guarded_bitmap bm;
 };
 
 FIXTURE(fail_dirty)
 {
-	struct play play;
+	struct fail_env env;
 };
 
 FIXTURE_SETUP(fail_dirty)
 {
-	struct play *play = &self->play;
-	struct bench *bench = &play->bench;
+	struct fail_env *env = &self->env;
+	struct bench *bench = &env->bench;
 	char path[256];
 
 	ASSERT_EQ(0, sysfs_write(EMULATED_PIN, "Y"));
 	bench_open(_metadata, bench, MODE_IOMMUFD, "4k");
 	bench_memory(_metadata, bench, IOVA, LENGTH, MEM_4K);
-	play->huge = *bench;
+	env->huge = *bench;
 	ASSERT_EQ(0, mock_find("2m", 0, path, sizeof(path)));
-	ASSERT_EQ(0, __vfio_dev_open(&play->huge.dev, &bench->iommu, path));
-	ASSERT_EQ(0, __ioas_alloc(bench->iommu.fd, &play->apart));
+	ASSERT_EQ(0, __vfio_dev_open(&env->huge.dev, &bench->iommu, path));
+	ASSERT_EQ(0, __ioas_alloc(bench->iommu.fd, &env->without_hwpt));
 	ASSERT_EQ(0, mock_find("emulated", 0, path, sizeof(path)));
-	ASSERT_EQ(0, __vfio_dev_open(&play->mdev, &bench->iommu, path));
-	bitmap_alloc(_metadata, &play->bm, PAGES, 0);
+	ASSERT_EQ(0, __vfio_dev_open(&env->mdev, &bench->iommu, path));
+	bitmap_alloc(_metadata, &env->bm, PAGES, 0);
 	bench_track(_metadata, bench);
-	fail_nth_open(_metadata, &play->fail);
+	fail_nth_open(_metadata, &env->fail);
 }
 
 /* Fail every slab allocation of this process that cannot sleep. */
@@ -90,29 +90,29 @@ static int fail_atomic_end(void)
 
 FIXTURE_TEARDOWN(fail_dirty)
 {
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
 	sysfs_write(EMULATED_PIN, "Y");
 	fail_atomic_end();
-	fail_nth_close(&play->fail);
-	vfio_dev_close(&play->mdev);
-	vfio_dev_close(&play->huge.dev);
-	bench_close(_metadata, &play->bench);
-	bitmap_free(&play->bm);
+	fail_nth_close(&env->fail);
+	vfio_dev_close(&env->mdev);
+	vfio_dev_close(&env->huge.dev);
+	bench_close(_metadata, &env->bench);
+	bitmap_free(&env->bm);
 }
 
 static int op_track(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __bench_track(&play->huge, true);
+	return __bench_track(&env->huge, true);
 }
 
 static int undo_track(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __bench_track(&play->huge, false);
+	return __bench_track(&env->huge, false);
 }
 
 TEST_F_TIMEOUT(fail_dirty, every_allocation_of_tracking_fails_once, 300)
@@ -120,23 +120,23 @@ TEST_F_TIMEOUT(fail_dirty, every_allocation_of_tracking_fails_once, 300)
 	static const struct fail_case track = {
 		"SET_DIRTY_TRACKING", op_track, undo_track, 0, { -ENOENT },
 	};
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
-	fail_each(_metadata, &play->fail, play->bench.iommu.fd, &track, play);
+	fail_each(_metadata, &env->fail, env->bench.iommu.fd, &track, env);
 }
 
 static int undo_write(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __vfio_dev_reset(&play->mdev);
+	return __vfio_dev_reset(&env->mdev);
 }
 
 /* Write a few pages one by one. The device reports -ENOMEM as a DMA fault. */
 static int op_write(void *data)
 {
-	struct play *play = data;
-	struct vfio_dev *mdev = &play->mdev;
+	struct fail_env *env = data;
+	struct vfio_dev *mdev = &env->mdev;
 	__u32 status, reason;
 	int rc = __mock_fill(mdev, OTHER, SZ_4K * 3, 1);
 
@@ -149,11 +149,11 @@ static int op_write(void *data)
 	if (rc || status == VFIO_MOCK_DMA_OK)
 		return rc;
 	/* Pages before the fault are pinned. */
-	undo_write(play);
+	undo_write(env);
 	return reason == VFIO_MOCK_DMA_FAULT_NO_RAM ? -ENOMEM : -EIO;
 }
 
-static void fail_writes(struct __test_metadata *_metadata, struct play *play,
+static void fail_writes(struct __test_metadata *_metadata, struct fail_env *env,
 			__u32 ioas, bool pin)
 {
 	static const struct fail_case writes = {
@@ -163,9 +163,9 @@ static void fail_writes(struct __test_metadata *_metadata, struct play *play,
 	};
 
 	ASSERT_EQ(0, sysfs_write(EMULATED_PIN, pin ? "Y" : "N"));
-	ASSERT_EQ(0, __vfio_dev_attach(&play->mdev, ioas));
-	fail_each(_metadata, &play->fail, play->bench.iommu.fd,
-		  pin ? &pins : &writes, play);
+	ASSERT_EQ(0, __vfio_dev_attach(&env->mdev, ioas));
+	fail_each(_metadata, &env->fail, env->bench.iommu.fd,
+		  pin ? &pins : &writes, env);
 }
 
 /*
@@ -173,10 +173,10 @@ static void fail_writes(struct __test_metadata *_metadata, struct play *play,
  */
 TEST_F_TIMEOUT(fail_dirty, every_allocation_of_driver_writes_fails_once, 300)
 {
-	struct play *play = &self->play;
-	int fd = play->bench.iommu.fd;
+	struct fail_env *env = &self->env;
+	int fd = env->bench.iommu.fd;
 	int file = memfd_create("test", MFD_CLOEXEC);
-	__u32 ids[] = { play->bench.iommu.ioas_id, play->apart };
+	__u32 ids[] = { env->bench.iommu.ioas_id, env->without_hwpt };
 	__u64 iova = OTHER;
 
 	ASSERT_LE(0, file);
@@ -189,10 +189,10 @@ TEST_F_TIMEOUT(fail_dirty, every_allocation_of_driver_writes_fails_once, 300)
 						    file, 0, &iova, LENGTH),
 				 "%d", i);
 		else
-			CHECK_RC(0, __ioas_map(fd, ioas, play->bench.mem.va,
+			CHECK_RC(0, __ioas_map(fd, ioas, env->bench.mem.va,
 					       OTHER, LENGTH, PROT_DMA_RW),
 				 "%d", i);
-		fail_writes(_metadata, play, ioas, i / 4);
+		fail_writes(_metadata, env, ioas, i / 4);
 		CHECK_RC(0, __ioas_unmap(fd, ioas, OTHER, LENGTH, NULL), "%d",
 			 i);
 	}
@@ -200,10 +200,10 @@ TEST_F_TIMEOUT(fail_dirty, every_allocation_of_driver_writes_fails_once, 300)
 }
 
 /* Write all pages: the query, or the next one after it failed, has them all. */
-static void fail_queries(struct __test_metadata *_metadata, struct play *play,
-			 struct bench *bench)
+static void fail_queries(struct __test_metadata *_metadata,
+			 struct fail_env *env, struct bench *bench)
 {
-	struct guarded_bitmap *bm = &play->bm;
+	struct guarded_bitmap *bm = &env->bm;
 	int nth, rc, failed = 0, tries = 0;
 	bool hit = true;
 
@@ -211,9 +211,9 @@ static void fail_queries(struct __test_metadata *_metadata, struct play *play,
 		CHECK(nth < MOST, "too many allocations");
 		mock_fill(_metadata, &bench->dev, IOVA, LENGTH, nth);
 		bitmap_reset(bm);
-		fail_nth_arm(_metadata, &play->fail, nth);
+		fail_nth_arm(_metadata, &env->fail, nth);
 		rc = __bench_query(bench, 0, IOVA, LENGTH, SZ_4K, bm->bits);
-		hit = fail_nth_disarm(_metadata, &play->fail);
+		hit = fail_nth_disarm(_metadata, &env->fail);
 		bitmap_check_guards(_metadata, bm);
 		if (rc) {
 			CHECK(hit && (rc == -ENOMEM || rc == -ENOENT),
@@ -230,23 +230,23 @@ static void fail_queries(struct __test_metadata *_metadata, struct play *play,
 
 TEST_F_TIMEOUT(fail_dirty, every_allocation_of_a_query_fails_once, 300)
 {
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
-	fail_queries(_metadata, play, &play->bench);
-	bench_track(_metadata, &play->huge);
-	fail_queries(_metadata, play, &play->huge);
+	fail_queries(_metadata, env, &env->bench);
+	bench_track(_metadata, &env->huge);
+	fail_queries(_metadata, env, &env->huge);
 }
 
 /* Query pages that the kernel wrote for a driver. */
 TEST_F_TIMEOUT(fail_dirty, driver_writes_queried_without_memory_are_reported, 300)
 {
-	struct play *play = &self->play;
-	struct bench by_driver = play->bench;
+	struct fail_env *env = &self->env;
+	struct bench by_driver = env->bench;
 
-	by_driver.dev = play->mdev;
-	by_driver.dev.hwpt_id = play->bench.dev.hwpt_id;
+	by_driver.dev = env->mdev;
+	by_driver.dev.hwpt_id = env->bench.dev.hwpt_id;
 	ASSERT_EQ(0, sysfs_write(EMULATED_PIN, "N"));
-	fail_queries(_metadata, play, &by_driver);
+	fail_queries(_metadata, env, &by_driver);
 }
 
 /*
@@ -255,20 +255,20 @@ TEST_F_TIMEOUT(fail_dirty, driver_writes_queried_without_memory_are_reported, 30
  * reports none.
  */
 static void fail_query_of_a_part(struct __test_metadata *_metadata,
-				 struct play *play, struct guarded_bitmap *bm,
+				 struct fail_env *env, struct guarded_bitmap *bm,
 				 int nth)
 {
 	const size_t first = 3, count = 5;
-	struct bench *bench = &play->huge;
+	struct bench *bench = &env->huge;
 	bool hit;
 	int rc;
 
 	mock_fill(_metadata, &bench->dev, OTHER, 1, nth);
 	bitmap_reset(bm);
-	fail_nth_arm(_metadata, &play->fail, nth);
+	fail_nth_arm(_metadata, &env->fail, nth);
 	rc = __bench_query(bench, 0, OTHER + first * SZ_4K, count * SZ_4K,
 			   SZ_4K, bm->bits);
-	hit = fail_nth_disarm(_metadata, &play->fail);
+	hit = fail_nth_disarm(_metadata, &env->fail);
 	CHECK(rc || bm->bits[0] == 0x1f, "nth = %d", nth);
 	bench_query(_metadata, bench, bm, OTHER, SZ_4K);
 	for (size_t page = 0; page < bm->nbits; page++) {
@@ -285,16 +285,16 @@ static void fail_query_of_a_part(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(fail_dirty, query_of_a_part_without_memory_loses_nothing, 300)
 {
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 	struct guarded_bitmap bm;
 	struct mem mem;
 
 	mem_alloc(_metadata, &mem, SZ_2M, MEM_HUGETLB);
-	iommu_map(_metadata, &play->bench.iommu, mem.va, OTHER, SZ_2M);
-	bench_track(_metadata, &play->huge);
+	iommu_map(_metadata, &env->bench.iommu, mem.va, OTHER, SZ_2M);
+	bench_track(_metadata, &env->huge);
 	bitmap_alloc(_metadata, &bm, SZ_2M / SZ_4K, 0);
 	for (int nth = 1; nth < 40; nth++)
-		fail_query_of_a_part(_metadata, play, &bm, nth);
+		fail_query_of_a_part(_metadata, env, &bm, nth);
 	bitmap_free(&bm);
 	mem_free(&mem);
 }
@@ -303,7 +303,7 @@ TEST_F_TIMEOUT(fail_dirty, query_of_a_part_without_memory_loses_nothing, 300)
 TEST_F(fail_dirty, queries_of_parts_without_memory_are_conservative)
 {
 	const size_t leaves = 8, pages = SZ_2M / SZ_4K, taken = 100;
-	struct bench *bench = &self->play.huge;
+	struct bench *bench = &self->env.huge;
 	struct guarded_bitmap bm, part;
 	struct mem mem;
 

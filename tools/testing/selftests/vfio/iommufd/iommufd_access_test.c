@@ -272,7 +272,7 @@ TEST_F(access, unmap_discards_dirty_pages)
 /* Every page table of the IOAS reports the writes, other IOASes do not. */
 TEST_F(access, driver_writes_are_reported_by_every_page_table)
 {
-	struct bench *bench = &self->bench, other = *bench, apart = *bench;
+	struct bench *bench = &self->bench, other = *bench, other_ioas = *bench;
 	struct iommu *iommu = &bench->iommu;
 	__u8 clean[PAGES] = {};
 	__u64 to = IOVA;
@@ -286,12 +286,12 @@ TEST_F(access, driver_writes_are_reported_by_every_page_table)
 				 iommu->ioas_id, IOVA, LENGTH));
 	ASSERT_EQ(0, __hwpt_alloc(iommu->fd, bench->dev.dev_id, ioas,
 				  IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
-				  &apart.dev.hwpt_id));
+				  &other_ioas.dev.hwpt_id));
 	bench_track(_metadata, &other);
-	bench_track(_metadata, &apart);
+	bench_track(_metadata, &other_ioas);
 	driver_writes(_metadata, &self->mdev, self->expected, 77, 5 * SZ_4K);
 	ASSERT_EQ(0, __vfio_dev_reset(&self->mdev));
-	query(_metadata, &apart, 0, clean);
+	query(_metadata, &other_ioas, 0, clean);
 	query(_metadata, bench, 0, self->expected);
 	query(_metadata, bench, 0, clean);
 	query(_metadata, &other, 0, self->expected);

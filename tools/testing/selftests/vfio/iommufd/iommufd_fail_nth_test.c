@@ -18,7 +18,7 @@
 #define LENGTH	(PAGES * SZ_4K)
 
 /**
- * struct play - an IOAS with page tables of two devices, and one without
+ * struct fail_env - an IOAS with page tables of two devices, and one without
  * @bench: the first device, and memory that is mapped
  * @second: the second device, of another IOMMU
  * @mdev: a device whose driver pins, not attached
@@ -30,7 +30,7 @@
  * @id: object that the last call created
  * @iova: IOVA that the last call mapped
  */
-struct play {
+struct fail_env {
 	struct bench bench;
 	struct vfio_dev second;
 	struct vfio_dev mdev;
@@ -45,13 +45,13 @@ struct play {
 
 FIXTURE(fail)
 {
-	struct play play;
+	struct fail_env env;
 };
 
 FIXTURE_SETUP(fail)
 {
-	struct play *play = &self->play;
-	struct bench *bench = &play->bench;
+	struct fail_env *env = &self->env;
+	struct bench *bench = &env->bench;
 	struct iommu *iommu = &bench->iommu;
 	__u8 *middle;
 	char path[256];
@@ -60,160 +60,160 @@ FIXTURE_SETUP(fail)
 	bench_memory(_metadata, bench, IOVA, LENGTH, MEM_4K);
 	middle = bench->mem.va + LENGTH / 2;
 	ASSERT_EQ(0, mock_find("2m", 0, path, sizeof(path)));
-	ASSERT_EQ(0, __vfio_dev_open(&play->second, iommu, path));
-	ASSERT_EQ(0, mock_find("emulated", 0, play->path, sizeof(play->path)));
-	ASSERT_EQ(0, __vfio_dev_bind(&play->mdev, iommu, play->path));
-	play->fd = iommu->fd;
-	ASSERT_EQ(0, __ioas_alloc(play->fd, &play->other));
-	ASSERT_EQ(0, __ioas_map(play->fd, play->other, bench->mem.va, IOVA,
+	ASSERT_EQ(0, __vfio_dev_open(&env->second, iommu, path));
+	ASSERT_EQ(0, mock_find("emulated", 0, env->path, sizeof(env->path)));
+	ASSERT_EQ(0, __vfio_dev_bind(&env->mdev, iommu, env->path));
+	env->fd = iommu->fd;
+	ASSERT_EQ(0, __ioas_alloc(env->fd, &env->other));
+	ASSERT_EQ(0, __ioas_map(env->fd, env->other, bench->mem.va, IOVA,
 				LENGTH / 2, PROT_DMA_RW));
-	ASSERT_EQ(0, __ioas_map(play->fd, play->other, middle,
+	ASSERT_EQ(0, __ioas_map(env->fd, env->other, middle,
 				IOVA + LENGTH / 2, LENGTH / 2, PROT_DMA_RW));
-	play->file = memfd_create("test", MFD_CLOEXEC);
-	ASSERT_LE(0, play->file);
-	ASSERT_EQ(0, ftruncate(play->file, LENGTH));
-	fail_nth_open(_metadata, &play->fail);
+	env->file = memfd_create("test", MFD_CLOEXEC);
+	ASSERT_LE(0, env->file);
+	ASSERT_EQ(0, ftruncate(env->file, LENGTH));
+	fail_nth_open(_metadata, &env->fail);
 }
 
 FIXTURE_TEARDOWN(fail)
 {
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
-	fail_nth_close(&play->fail);
-	vfio_dev_close(&play->mdev);
-	vfio_dev_close(&play->second);
-	bench_close(_metadata, &play->bench);
-	close(play->file);
+	fail_nth_close(&env->fail);
+	vfio_dev_close(&env->mdev);
+	vfio_dev_close(&env->second);
+	bench_close(_metadata, &env->bench);
+	close(env->file);
 }
 
-static void each_of(struct __test_metadata *_metadata, struct play *play,
+static void each_of(struct __test_metadata *_metadata, struct fail_env *env,
 		    const struct fail_case *cases, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		fail_each(_metadata, &play->fail, play->fd, &cases[i], play);
+		fail_each(_metadata, &env->fail, env->fd, &cases[i], env);
 }
 
 static int op_open(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	play->id = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-	return play->id < 0 ? -errno : 0;
+	env->id = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	return env->id < 0 ? -errno : 0;
 }
 
 static int undo_open(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return close(play->id);
+	return close(env->id);
 }
 
 static int op_ioas_alloc(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	__u32 id;
-	int rc = __ioas_alloc(play->fd, &id);
+	int rc = __ioas_alloc(env->fd, &id);
 
-	play->id = id;
+	env->id = id;
 	return rc;
 }
 
 static int undo_id(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __iommu_destroy(play->fd, play->id);
+	return __iommu_destroy(env->fd, env->id);
 }
 
 static int op_iova_ranges(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	struct iommu_iova_range ranges[8];
 	struct iommu_ioas_iova_ranges cmd = {
 		.size = sizeof(cmd),
-		.ioas_id = play->bench.iommu.ioas_id,
+		.ioas_id = env->bench.iommu.ioas_id,
 		.num_iovas = 8,
 		.allowed_iovas = (unsigned long)ranges,
 	};
 
-	return xioctl(play->fd, IOMMU_IOAS_IOVA_RANGES, &cmd);
+	return xioctl(env->fd, IOMMU_IOAS_IOVA_RANGES, &cmd);
 }
 
 /* Check that the allowed ranges are as before, by the IOVA that is chosen. */
 static int op_allow(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	static const struct iommu_iova_range ranges[] = {
 		{ OTHER, OTHER + SZ_1M - 1 }, { 8 * SZ_1G, 9 * SZ_1G - 1 },
 	};
 	struct iommu_ioas_allow_iovas cmd = {
 		.size = sizeof(cmd),
-		.ioas_id = play->bench.iommu.ioas_id,
+		.ioas_id = env->bench.iommu.ioas_id,
 		.num_iovas = 2,
 		.allowed_iovas = (unsigned long)ranges,
 	};
 
-	return xioctl(play->fd, IOMMU_IOAS_ALLOW_IOVAS, &cmd);
+	return xioctl(env->fd, IOMMU_IOAS_ALLOW_IOVAS, &cmd);
 }
 
 static int undo_allow(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	struct iommu_ioas_allow_iovas cmd = {
 		.size = sizeof(cmd),
-		.ioas_id = play->bench.iommu.ioas_id,
+		.ioas_id = env->bench.iommu.ioas_id,
 	};
 
-	return xioctl(play->fd, IOMMU_IOAS_ALLOW_IOVAS, &cmd);
+	return xioctl(env->fd, IOMMU_IOAS_ALLOW_IOVAS, &cmd);
 }
 
 static int op_option(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	__u64 value = 0;
 
-	return __iommu_option(play->fd, IOMMU_OPTION_HUGE_PAGES,
-			      IOMMU_OPTION_OP_SET, play->other, &value);
+	return __iommu_option(env->fd, IOMMU_OPTION_HUGE_PAGES,
+			      IOMMU_OPTION_OP_SET, env->other, &value);
 }
 
 static int undo_option(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	__u64 value = 1;
 
-	return __iommu_option(play->fd, IOMMU_OPTION_HUGE_PAGES,
-			      IOMMU_OPTION_OP_SET, play->other, &value);
+	return __iommu_option(env->fd, IOMMU_OPTION_HUGE_PAGES,
+			      IOMMU_OPTION_OP_SET, env->other, &value);
 }
 
 static int op_vfio_ioas(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	struct iommu_vfio_ioas cmd = {
 		.size = sizeof(cmd),
-		.ioas_id = play->other,
+		.ioas_id = env->other,
 		.op = IOMMU_VFIO_IOAS_SET,
 	};
 
-	return xioctl(play->fd, IOMMU_VFIO_IOAS, &cmd);
+	return xioctl(env->fd, IOMMU_VFIO_IOAS, &cmd);
 }
 
 static int undo_vfio_ioas(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	struct iommu_vfio_ioas cmd = {
 		.size = sizeof(cmd),
 		.op = IOMMU_VFIO_IOAS_CLEAR,
 	};
 
-	return xioctl(play->fd, IOMMU_VFIO_IOAS, &cmd);
+	return xioctl(env->fd, IOMMU_VFIO_IOAS, &cmd);
 }
 
 static int op_hw_info(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	bool able;
 
-	return __device_can_track(play->fd, play->second.dev_id, &able);
+	return __device_can_track(env->fd, env->second.dev_id, &able);
 }
 
 TEST_F_TIMEOUT(fail, every_allocation_of_small_ioctls_fails_once, 300)
@@ -230,97 +230,97 @@ TEST_F_TIMEOUT(fail, every_allocation_of_small_ioctls_fails_once, 300)
 		{ "GET_HW_INFO", op_hw_info, NULL, 0, { -ENOENT } },
 	};
 
-	each_of(_metadata, &self->play, cases, ARRAY_SIZE(cases));
+	each_of(_metadata, &self->env, cases, ARRAY_SIZE(cases));
 }
 
-static int op_map_apart(void *data)
+static int op_map_unpinned(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __ioas_map(play->fd, play->other, play->bench.mem.va, OTHER,
+	return __ioas_map(env->fd, env->other, env->bench.mem.va, OTHER,
 			  LENGTH, PROT_DMA_RW);
 }
 
-static int undo_map_apart(void *data)
+static int undo_map_unpinned(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __ioas_unmap(play->fd, play->other, OTHER, LENGTH, NULL);
+	return __ioas_unmap(env->fd, env->other, OTHER, LENGTH, NULL);
 }
 
 static int op_map(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __ioas_map(play->fd, play->bench.iommu.ioas_id,
-			  play->bench.mem.va, OTHER, LENGTH, PROT_DMA_RW);
+	return __ioas_map(env->fd, env->bench.iommu.ioas_id,
+			  env->bench.mem.va, OTHER, LENGTH, PROT_DMA_RW);
 }
 
 static int undo_map(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __ioas_unmap(play->fd, play->bench.iommu.ioas_id, OTHER, LENGTH,
+	return __ioas_unmap(env->fd, env->bench.iommu.ioas_id, OTHER, LENGTH,
 			    NULL);
 }
 
 static int op_map_anywhere(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	play->iova = 0;
-	return __ioas_map_at(play->fd, play->bench.iommu.ioas_id, MAP_RW,
-			     play->bench.mem.va, &play->iova, LENGTH);
+	env->iova = 0;
+	return __ioas_map_at(env->fd, env->bench.iommu.ioas_id, MAP_RW,
+			     env->bench.mem.va, &env->iova, LENGTH);
 }
 
 static int undo_map_anywhere(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __ioas_unmap(play->fd, play->bench.iommu.ioas_id, play->iova,
+	return __ioas_unmap(env->fd, env->bench.iommu.ioas_id, env->iova,
 			    LENGTH, NULL);
 }
 
 static int op_map_file(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	__u64 iova = OTHER;
 
-	return __ioas_map_file(play->fd, play->bench.iommu.ioas_id,
-			       MAP_RW_FIXED, play->file, 0, &iova, LENGTH);
+	return __ioas_map_file(env->fd, env->bench.iommu.ioas_id,
+			       MAP_RW_FIXED, env->file, 0, &iova, LENGTH);
 }
 
 static int op_copy(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	__u64 iova = OTHER;
 
-	return __ioas_copy(play->fd, MAP_RW_FIXED, play->bench.iommu.ioas_id,
-			   &iova, play->other, IOVA, LENGTH);
+	return __ioas_copy(env->fd, MAP_RW_FIXED, env->bench.iommu.ioas_id,
+			   &iova, env->other, IOVA, LENGTH);
 }
 
 /* The ioctls of the compat container. */
 static int op_map_dma(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __type1_map(play->fd, play->bench.mem.va, OTHER, LENGTH,
+	return __type1_map(env->fd, env->bench.mem.va, OTHER, LENGTH,
 			   PROT_DMA_RW);
 }
 
 static int undo_map_dma(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __type1_unmap(play->fd, OTHER, LENGTH, NULL);
+	return __type1_unmap(env->fd, OTHER, LENGTH, NULL);
 }
 
 static int op_get_info(void *data)
 {
 	struct vfio_iommu_type1_info_cap_iova_range range;
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __type1_info_cap(play->fd, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+	return __type1_info_cap(env->fd, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
 				&range, sizeof(range));
 }
 
@@ -331,24 +331,24 @@ TEST_F_TIMEOUT(fail, every_allocation_of_container_ioctls_fails_once, 300)
 		{ "GET_INFO", op_get_info, NULL, 0 },
 		{ "UNMAP_DMA", undo_map_dma, op_map_dma, 0 },
 	};
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 	struct iommu_vfio_ioas set = {
 		.size = sizeof(set),
-		.ioas_id = play->bench.iommu.ioas_id,
+		.ioas_id = env->bench.iommu.ioas_id,
 		.op = IOMMU_VFIO_IOAS_SET,
 	};
 
-	ASSERT_EQ(0, xioctl(play->fd, IOMMU_VFIO_IOAS, &set));
-	each_of(_metadata, play, &cases[0], 2);
-	ASSERT_EQ(0, op_map_dma(play));
-	each_of(_metadata, play, &cases[2], 1);
+	ASSERT_EQ(0, xioctl(env->fd, IOMMU_VFIO_IOAS, &set));
+	each_of(_metadata, env, &cases[0], 2);
+	ASSERT_EQ(0, op_map_dma(env));
+	each_of(_metadata, env, &cases[2], 1);
 }
 
 TEST_F_TIMEOUT(fail, every_allocation_of_mapping_fails_once, 600)
 {
 	static const struct fail_case cases[] = {
-		{ "IOAS_MAP without a page table", op_map_apart,
-		  undo_map_apart, 2, { -ENOENT } },
+		{ "IOAS_MAP without a page table", op_map_unpinned,
+		  undo_map_unpinned, 2, { -ENOENT } },
 		{ "IOAS_MAP", op_map, undo_map, 3, { -ENOENT } },
 		{ "IOAS_MAP anywhere", op_map_anywhere, undo_map_anywhere, 3,
 		  { -ENOENT } },
@@ -357,16 +357,16 @@ TEST_F_TIMEOUT(fail, every_allocation_of_mapping_fails_once, 600)
 	};
 
 	/* Allocate the file's memory first, which is not what is tested. */
-	ASSERT_EQ(0, op_map_file(&self->play));
-	ASSERT_EQ(0, undo_map(&self->play));
-	each_of(_metadata, &self->play, cases, ARRAY_SIZE(cases));
+	ASSERT_EQ(0, op_map_file(&self->env));
+	ASSERT_EQ(0, undo_map(&self->env));
+	each_of(_metadata, &self->env, cases, ARRAY_SIZE(cases));
 }
 
 /* Unmapping needs no memory; with fail_iommufd, the IOAS may not be found. */
 static int op_unmap(void *data)
 {
-	struct play *play = data;
-	int rc = __ioas_unmap(play->fd, play->bench.iommu.ioas_id, OTHER,
+	struct fail_env *env = data;
+	int rc = __ioas_unmap(env->fd, env->bench.iommu.ioas_id, OTHER,
 			      LENGTH, NULL);
 
 	return rc == -ENOMEM ? -EIO : rc;
@@ -374,17 +374,17 @@ static int op_unmap(void *data)
 
 static int op_detach(void *data)
 {
-	struct play *play = data;
-	int rc = __vfio_dev_detach(&play->second);
+	struct fail_env *env = data;
+	int rc = __vfio_dev_detach(&env->second);
 
 	return rc == -ENOMEM ? -EIO : rc;
 }
 
 static int undo_detach(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __vfio_dev_attach(&play->second, play->second.hwpt_id);
+	return __vfio_dev_attach(&env->second, env->second.hwpt_id);
 }
 
 TEST_F_TIMEOUT(fail, calls_that_free_need_no_memory, 300)
@@ -396,75 +396,75 @@ TEST_F_TIMEOUT(fail, calls_that_free_need_no_memory, 300)
 		  { -ENOENT } },
 		{ "detach", op_detach, undo_detach, 0, { -ENOENT } },
 	};
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (cases[i].op == op_unmap)
-			CHECK_RC(0, cases[i].undo(play), "%s", cases[i].name);
-		each_of(_metadata, play, &cases[i], 1);
+			CHECK_RC(0, cases[i].undo(env), "%s", cases[i].name);
+		each_of(_metadata, env, &cases[i], 1);
 		if (cases[i].op == op_unmap)
-			CHECK_RC(0, op_unmap(play), "%s", cases[i].name);
+			CHECK_RC(0, op_unmap(env), "%s", cases[i].name);
 	}
 }
 
 static int op_hwpt_alloc(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	__u32 id;
-	int rc = __hwpt_alloc(play->fd, play->second.dev_id, play->other,
+	int rc = __hwpt_alloc(env->fd, env->second.dev_id, env->other,
 			      IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &id);
 
-	play->id = id;
+	env->id = id;
 	return rc;
 }
 
 static int undo_attach(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __vfio_dev_detach(&play->second);
+	return __vfio_dev_detach(&env->second);
 }
 
 static int op_attach(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __vfio_dev_attach(&play->second, play->other);
+	return __vfio_dev_attach(&env->second, env->other);
 }
 
 static int undo_replace(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __vfio_dev_attach(&play->second, play->second.hwpt_id);
+	return __vfio_dev_attach(&env->second, env->second.hwpt_id);
 }
 
 static int op_attach_mdev(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __vfio_dev_attach(&play->mdev, play->other);
+	return __vfio_dev_attach(&env->mdev, env->other);
 }
 
 static int undo_attach_mdev(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __vfio_dev_detach(&play->mdev);
+	return __vfio_dev_detach(&env->mdev);
 }
 
 static int op_bind(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __vfio_dev_bind(&play->mdev, &play->bench.iommu, play->path);
+	return __vfio_dev_bind(&env->mdev, &env->bench.iommu, env->path);
 }
 
 static int undo_bind(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	vfio_dev_close(&play->mdev);
+	vfio_dev_close(&env->mdev);
 	return 0;
 }
 
@@ -479,13 +479,13 @@ TEST_F_TIMEOUT(fail, every_allocation_of_attach_fails_once, 600)
 		  { -ENOENT } },
 		{ "bind", op_bind, undo_bind, 1 },
 	};
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
-	each_of(_metadata, play, &cases[0], 2);
-	ASSERT_EQ(0, __vfio_dev_detach(&play->second));
-	each_of(_metadata, play, &cases[2], 2);
-	vfio_dev_close(&play->mdev);
-	each_of(_metadata, play, &cases[4], 1);
+	each_of(_metadata, env, &cases[0], 2);
+	ASSERT_EQ(0, __vfio_dev_detach(&env->second));
+	each_of(_metadata, env, &cases[2], 2);
+	vfio_dev_close(&env->mdev);
+	each_of(_metadata, env, &cases[4], 1);
 }
 
 TEST_HARNESS_MAIN

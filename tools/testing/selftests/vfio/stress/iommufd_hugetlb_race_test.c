@@ -27,13 +27,13 @@
 #define PAGES	2
 #define LENGTH	(PAGES * SZ_2M)
 
-struct duel;
+struct thread_pair;
 
 /* The step of one of the two threads: 0 or -errno. */
-typedef int (*duel_step_t)(struct duel *duel, int index);
+typedef int (*pair_step_t)(struct thread_pair *pair, int index);
 
 /**
- * struct duel - two threads and a file
+ * struct thread_pair - two threads and a file
  * @bench: a device for each thread, each in an IOMMU context of its own
  * @fd: the file of this round
  * @va: mapping of the file; MAP_FAILED without one
@@ -44,11 +44,11 @@ typedef int (*duel_step_t)(struct duel *duel, int index);
  * @end: both threads have ended the round
  * @stop: the threads have to end instead of a round
  */
-struct duel {
+struct thread_pair {
 	struct bench bench[2];
 	int fd;
 	__u8 *va;
-	duel_step_t step[2];
+	pair_step_t step[2];
 	int rc[2];
 	unsigned int delay[2];
 	pthread_barrier_t start;
@@ -57,7 +57,7 @@ struct duel {
 };
 
 /**
- * struct duel_rule - parameters of a duel
+ * struct pair_rule - parameters of a pair
  * @step: steps of the two threads
  * @flags: flags of the mapping of the file; 0 without one
  * @pages: huge pages that are enough for a round
@@ -65,8 +65,8 @@ struct duel {
  * @shrinks: the file is empty at the end
  * @reserves: the file has a reservation at the end for pages it lacks
  */
-struct duel_rule {
-	duel_step_t step[2];
+struct pair_rule {
+	pair_step_t step[2];
 	int flags;
 	long pages;
 	int errno_allowed;
@@ -76,7 +76,7 @@ struct duel_rule {
 
 FIXTURE(hugetlb_race)
 {
-	struct duel duel;
+	struct thread_pair pair;
 	struct counts counts;
 	struct hugetlb_fs fs;
 };
@@ -100,8 +100,8 @@ FIXTURE_VARIANT_ADD(hugetlb_race, size_and_min_size) {
 
 FIXTURE_SETUP(hugetlb_race)
 {
-	bench_open(_metadata, &self->duel.bench[0], MODE_IOMMUFD, "2m");
-	bench_open(_metadata, &self->duel.bench[1], MODE_IOMMUFD, "4k");
+	bench_open(_metadata, &self->pair.bench[0], MODE_IOMMUFD, "2m");
+	bench_open(_metadata, &self->pair.bench[1], MODE_IOMMUFD, "4k");
 	counts_now(_metadata, &self->counts);
 	hugetlb_fs_open(_metadata, &self->fs, variant->options);
 }
@@ -110,75 +110,75 @@ FIXTURE_TEARDOWN(hugetlb_race)
 {
 	hugetlb_fs_close(_metadata, &self->fs);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
-	bench_close(_metadata, &self->duel.bench[0]);
-	bench_close(_metadata, &self->duel.bench[1]);
+	bench_close(_metadata, &self->pair.bench[0]);
+	bench_close(_metadata, &self->pair.bench[1]);
 }
 
-static int step_map_file(struct duel *duel, int index)
+static int step_map_file(struct thread_pair *pair, int index)
 {
-	struct iommu *iommu = &duel->bench[index].iommu;
+	struct iommu *iommu = &pair->bench[index].iommu;
 	__u64 iova = IOVA;
 
 	return __ioas_map_file(iommu->fd, iommu->ioas_id, MAP_RW_FIXED,
-			       duel->fd, 0, &iova, LENGTH);
+			       pair->fd, 0, &iova, LENGTH);
 }
 
-static int step_fault(struct duel *duel, int index)
+static int step_fault(struct thread_pair *pair, int index)
 {
 	for (size_t at = 0; at < LENGTH; at += SZ_2M)
-		duel->va[at] = index;
+		pair->va[at] = index;
 	return 0;
 }
 
-static int step_truncate(struct duel *duel, int index)
+static int step_truncate(struct thread_pair *pair, int index)
 {
-	return ftruncate(duel->fd, 0) ? -errno : 0;
+	return ftruncate(pair->fd, 0) ? -errno : 0;
 }
 
-static int step_punch(struct duel *duel, int index)
+static int step_punch(struct thread_pair *pair, int index)
 {
-	return fallocate(duel->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	return fallocate(pair->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			 0, LENGTH) ? -errno : 0;
 }
 
-static int step_allocate(struct duel *duel, int index)
+static int step_allocate(struct thread_pair *pair, int index)
 {
-	return fallocate(duel->fd, 0, 0, LENGTH) ? -errno : 0;
+	return fallocate(pair->fd, 0, 0, LENGTH) ? -errno : 0;
 }
 
-static int step_reserve(struct duel *duel, int index)
+static int step_reserve(struct thread_pair *pair, int index)
 {
-	void *va = mmap(NULL, LENGTH, PROT_READ, MAP_SHARED, duel->fd, 0);
+	void *va = mmap(NULL, LENGTH, PROT_READ, MAP_SHARED, pair->fd, 0);
 
 	return va == MAP_FAILED || munmap(va, LENGTH) ? -errno : 0;
 }
 
 /**
- * struct duellist - a thread of a duel
- * @duel: the duel
+ * struct pair_thread - a thread of a pair
+ * @pair: the pair
  * @index: 0 or 1
  * @thread: the thread
  */
-struct duellist {
-	struct duel *duel;
+struct pair_thread {
+	struct thread_pair *pair;
 	int index;
 	pthread_t thread;
 };
 
-static void *duellist_run(void *arg)
+static void *pair_thread_run(void *arg)
 {
-	struct duellist *me = arg;
-	struct duel *duel = me->duel;
+	struct pair_thread *me = arg;
+	struct thread_pair *pair = me->pair;
 	int i = me->index;
 
 	for (;;) {
-		pthread_barrier_wait(&duel->start);
-		if (duel->stop)
+		pthread_barrier_wait(&pair->start);
+		if (pair->stop)
 			return NULL;
-		for (unsigned int n = duel->delay[i]; n; n--)
+		for (unsigned int n = pair->delay[i]; n; n--)
 			atomic_signal_fence(memory_order_seq_cst);
-		duel->rc[i] = duel->step[i](duel, i);
-		pthread_barrier_wait(&duel->end);
+		pair->rc[i] = pair->step[i](pair, i);
+		pthread_barrier_wait(&pair->end);
 	}
 }
 
@@ -191,11 +191,11 @@ static long file_pages(struct __test_metadata *_metadata, int fd)
 	return stat.st_blocks / (long)(SZ_2M / 512);
 }
 
-static void duel_unmap(struct __test_metadata *_metadata, struct duel *duel,
-		       const struct duel_rule *rule)
+static void pair_unmap(struct __test_metadata *_metadata,
+		       struct thread_pair *pair, const struct pair_rule *rule)
 {
 	for (int i = 0; i < 2; i++) {
-		int rc = duel->rc[i];
+		int rc = pair->rc[i];
 
 		if (rule->step[i] != step_map_file) {
 			ASSERT_EQ(0, rc);
@@ -205,69 +205,72 @@ static void duel_unmap(struct __test_metadata *_metadata, struct duel *duel,
 			TH_LOG("mapping the file: %d", rc);
 		}
 		if (!rc)
-			iommu_unmap(_metadata, &duel->bench[i].iommu, IOVA,
+			iommu_unmap(_metadata, &pair->bench[i].iommu, IOVA,
 				    LENGTH);
 	}
 	if (rule->flags)
-		ASSERT_EQ(0, munmap(duel->va, LENGTH));
+		ASSERT_EQ(0, munmap(pair->va, LENGTH));
 }
 
-static void duel_round(struct __test_metadata *_metadata, struct duel *duel,
-		       struct hugetlb_fs *fs, const struct duel_rule *rule)
+static void pair_round(struct __test_metadata *_metadata,
+		       struct thread_pair *pair, struct hugetlb_fs *fs,
+		       const struct pair_rule *rule)
 {
 	long pages;
 
-	duel->fd = hugetlb_file(_metadata, fs, LENGTH);
+	pair->fd = hugetlb_file(_metadata, fs, LENGTH);
 	if (rule->flags) {
-		duel->va = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
-				rule->flags, duel->fd, 0);
-		ASSERT_NE(MAP_FAILED, duel->va);
+		pair->va = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
+				rule->flags, pair->fd, 0);
+		ASSERT_NE(MAP_FAILED, pair->va);
 	}
-	pthread_barrier_wait(&duel->start);
-	pthread_barrier_wait(&duel->end);
-	duel_unmap(_metadata, duel, rule);
-	pages = file_pages(_metadata, duel->fd);
+	pthread_barrier_wait(&pair->start);
+	pthread_barrier_wait(&pair->end);
+	pair_unmap(_metadata, pair, rule);
+	pages = file_pages(_metadata, pair->fd);
 	if (rule->shrinks)
 		ASSERT_EQ(0, pages);
 	hugetlb_check(_metadata, fs, "unmapped", pages,
 		      rule->reserves ? PAGES - pages : 0);
-	ASSERT_EQ(0, close(duel->fd));
+	ASSERT_EQ(0, close(pair->fd));
 	hugetlb_check(_metadata, fs, "file closed", 0, 0);
 }
 
-static void duel_rounds(struct __test_metadata *_metadata, struct duel *duel,
-			struct hugetlb_fs *fs, const struct duel_rule *rule)
+static void pair_rounds(struct __test_metadata *_metadata,
+			struct thread_pair *pair, struct hugetlb_fs *fs,
+			const struct pair_rule *rule)
 {
 	double end = race_now() + race_seconds() / 3;
-	struct duellist duellists[2];
+	struct pair_thread threads[2];
 	__u64 seed = 8;
 
-	duel->stop = false;
-	pthread_barrier_init(&duel->start, NULL, 3);
-	pthread_barrier_init(&duel->end, NULL, 3);
+	pair->stop = false;
+	pthread_barrier_init(&pair->start, NULL, 3);
+	pthread_barrier_init(&pair->end, NULL, 3);
 	for (int i = 0; i < 2; i++) {
-		duel->step[i] = rule->step[i];
-		duellists[i].duel = duel;
-		duellists[i].index = i;
-		ASSERT_EQ(0, pthread_create(&duellists[i].thread, NULL,
-					    duellist_run, &duellists[i]));
+		pair->step[i] = rule->step[i];
+		threads[i].pair = pair;
+		threads[i].index = i;
+		ASSERT_EQ(0, pthread_create(&threads[i].thread, NULL,
+					    pair_thread_run, &threads[i]));
 	}
 	do {
 		/* From no delay to about the time to clear a huge page */
 		for (int i = 0; i < 2; i++)
-			duel->delay[i] = next_random(&seed) %
+			pair->delay[i] = next_random(&seed) %
 					 (1U << next_random(&seed) % 20);
-		duel_round(_metadata, duel, fs, rule);
+		pair_round(_metadata, pair, fs, rule);
 	} while (race_now() < end);
-	duel->stop = true;
-	pthread_barrier_wait(&duel->start);
+	pair->stop = true;
+	pthread_barrier_wait(&pair->start);
 	for (int i = 0; i < 2; i++)
-		ASSERT_EQ(0, pthread_join(duellists[i].thread, NULL));
+		ASSERT_EQ(0, pthread_join(threads[i].thread, NULL));
 }
 
 /* Run rounds while another process reserves the pages that they do not need. */
-static void duel(struct __test_metadata *_metadata, struct duel *duel,
-		 struct hugetlb_fs *fs, const struct duel_rule *rule)
+static void run_pair(struct __test_metadata *_metadata,
+		     struct thread_pair *pair, struct hugetlb_fs *fs,
+		     const struct pair_rule *rule)
 {
 	long own = fs->min < rule->pages ? fs->min : rule->pages;
 	struct hugetlb_guard guard;
@@ -276,95 +279,109 @@ static void duel(struct __test_metadata *_metadata, struct duel *duel,
 			    fs->idle.free - fs->idle.reserved - rule->pages +
 			    own, MAP_PRIVATE);
 	hugetlb_counts_now(_metadata, fs, &fs->idle);
-	duel_rounds(_metadata, duel, fs, rule);
+	pair_rounds(_metadata, pair, fs, rule);
 	hugetlb_guard_end(_metadata, &guard);
 }
 
 TEST_F_TIMEOUT(hugetlb_race, two_maps_are_exact, 3600)
 {
-	const struct duel_rule rule = {
-		.step = { step_map_file, step_map_file }, .pages = PAGES,
+	const struct pair_rule rule = {
+		.step = { step_map_file, step_map_file },
+		.pages = PAGES,
 	};
 
-	duel(_metadata, &self->duel, &self->fs, &rule);
+	run_pair(_metadata, &self->pair, &self->fs, &rule);
 }
 
 TEST_F_TIMEOUT(hugetlb_race, two_maps_of_reserved_file_are_exact, 3600)
 {
-	const struct duel_rule rule = {
-		.step = { step_map_file, step_map_file }, .pages = PAGES,
-		.flags = MAP_SHARED, .reserves = true,
+	const struct pair_rule rule = {
+		.step = { step_map_file, step_map_file },
+		.pages = PAGES,
+		.flags = MAP_SHARED,
+		.reserves = true,
 	};
 
-	duel(_metadata, &self->duel, &self->fs, &rule);
+	run_pair(_metadata, &self->pair, &self->fs, &rule);
 }
 
 TEST_F_TIMEOUT(hugetlb_race, map_against_shared_fault_is_exact, 3600)
 {
-	const struct duel_rule rule = {
-		.step = { step_map_file, step_fault }, .pages = PAGES,
-		.flags = MAP_SHARED, .reserves = true,
+	const struct pair_rule rule = {
+		.step = { step_map_file, step_fault },
+		.pages = PAGES,
+		.flags = MAP_SHARED,
+		.reserves = true,
 	};
 
-	duel(_metadata, &self->duel, &self->fs, &rule);
+	run_pair(_metadata, &self->pair, &self->fs, &rule);
 }
 
 TEST_F_TIMEOUT(hugetlb_race, map_against_private_fault_is_exact, 3600)
 {
-	const struct duel_rule rule = {
-		.step = { step_map_file, step_fault }, .pages = 2 * PAGES,
+	const struct pair_rule rule = {
+		.step = { step_map_file, step_fault },
+		.pages = 2 * PAGES,
 		.flags = MAP_PRIVATE,
 	};
 
-	duel(_metadata, &self->duel, &self->fs, &rule);
+	run_pair(_metadata, &self->pair, &self->fs, &rule);
 }
 
 TEST_F_TIMEOUT(hugetlb_race, map_against_truncate_is_exact, 3600)
 {
-	const struct duel_rule rule = {
-		.step = { step_map_file, step_truncate }, .pages = PAGES,
-		.errno_allowed = -EINVAL, .shrinks = true,
+	const struct pair_rule rule = {
+		.step = { step_map_file, step_truncate },
+		.pages = PAGES,
+		.errno_allowed = -EINVAL,
+		.shrinks = true,
 	};
 
-	duel(_metadata, &self->duel, &self->fs, &rule);
+	run_pair(_metadata, &self->pair, &self->fs, &rule);
 }
 
 TEST_F_TIMEOUT(hugetlb_race, map_against_reserved_truncate_is_exact, 3600)
 {
-	const struct duel_rule rule = {
-		.step = { step_map_file, step_truncate }, .pages = PAGES,
-		.flags = MAP_SHARED, .errno_allowed = -EINVAL, .shrinks = true,
+	const struct pair_rule rule = {
+		.step = { step_map_file, step_truncate },
+		.pages = PAGES,
+		.flags = MAP_SHARED,
+		.errno_allowed = -EINVAL,
+		.shrinks = true,
 	};
 
-	duel(_metadata, &self->duel, &self->fs, &rule);
+	run_pair(_metadata, &self->pair, &self->fs, &rule);
 }
 
 TEST_F_TIMEOUT(hugetlb_race, map_against_hole_punch_is_exact, 3600)
 {
-	const struct duel_rule rule = {
-		.step = { step_map_file, step_punch }, .pages = PAGES,
+	const struct pair_rule rule = {
+		.step = { step_map_file, step_punch },
+		.pages = PAGES,
 	};
 
-	duel(_metadata, &self->duel, &self->fs, &rule);
+	run_pair(_metadata, &self->pair, &self->fs, &rule);
 }
 
 TEST_F_TIMEOUT(hugetlb_race, map_against_fallocate_is_exact, 3600)
 {
-	const struct duel_rule rule = {
-		.step = { step_map_file, step_allocate }, .pages = PAGES,
+	const struct pair_rule rule = {
+		.step = { step_map_file, step_allocate },
+		.pages = PAGES,
 	};
 
-	duel(_metadata, &self->duel, &self->fs, &rule);
+	run_pair(_metadata, &self->pair, &self->fs, &rule);
 }
 
 TEST_F_TIMEOUT(hugetlb_race, map_against_reservation_is_exact, 3600)
 {
-	const struct duel_rule rule = {
-		.step = { step_map_file, step_reserve }, .pages = PAGES,
+	const struct pair_rule rule = {
+		.step = { step_map_file, step_reserve },
+		.pages = PAGES,
 		.reserves = true,
 	};
 
-	duel(_metadata, &self->duel, &self->fs, &rule);
+	run_pair(_metadata, &self->pair, &self->fs, &rule);
 }
 
 TEST_HARNESS_MAIN

@@ -22,7 +22,7 @@
 FIXTURE(races)
 {
 	struct bench bench;
-	struct playground play;
+	struct race_objects objects;
 	struct counts counts;
 };
 
@@ -51,7 +51,7 @@ FIXTURE_VARIANT_ADD(races, track) { .step = "track" };
 
 FIXTURE_VARIANT_ADD(races, hwpt) { .step = "hwpt" };
 
-FIXTURE_VARIANT_ADD(races, roam) { .step = "roam" };
+FIXTURE_VARIANT_ADD(races, reattach) { .step = "reattach" };
 
 FIXTURE_VARIANT_ADD(races, open_device) { .step = "open_device" };
 
@@ -71,80 +71,88 @@ FIXTURE_VARIANT_ADD(races, all) {};
 FIXTURE_SETUP(races)
 {
 	struct bench *bench = &self->bench;
-	struct playground *play = &self->play;
+	struct race_objects *objects = &self->objects;
 	char path[256];
 
 	counts_now(_metadata, &self->counts);
 	bench_open(_metadata, bench, MODE_IOMMUFD, "4k");
 	bench_memory(_metadata, bench, RACE_IOVA, RACE_LENGTH, MEM_4K);
 	bench_track(_metadata, bench);
-	play->fd = bench->iommu.fd;
-	play->ioas = bench->iommu.ioas_id;
-	ASSERT_EQ(0, __ioas_alloc(play->fd, &play->apart));
-	mem_alloc(_metadata, &play->scratch, RACE_SCRATCH, MEM_HUGETLB);
-	ASSERT_EQ(0, __ioas_map(play->fd, play->apart, play->scratch.va,
-				RACE_IOVA, RACE_SCRATCH, PROT_DMA_RW));
-	play->file = memfd_create("race", MFD_CLOEXEC);
-	ASSERT_LE(0, play->file);
-	ASSERT_EQ(0, ftruncate(play->file, RACE_SCRATCH));
+	objects->fd = bench->iommu.fd;
+	objects->ioas = bench->iommu.ioas_id;
+	ASSERT_EQ(0, __ioas_alloc(objects->fd, &objects->other_ioas));
+	mem_alloc(_metadata, &objects->scratch, RACE_SCRATCH, MEM_HUGETLB);
+	ASSERT_EQ(0, __ioas_map(objects->fd, objects->other_ioas,
+				objects->scratch.va, RACE_IOVA, RACE_SCRATCH,
+				PROT_DMA_RW));
+	objects->file = memfd_create("race", MFD_CLOEXEC);
+	ASSERT_LE(0, objects->file);
+	ASSERT_EQ(0, ftruncate(objects->file, RACE_SCRATCH));
 	ASSERT_EQ(0, mock_find("4k", 1, path, sizeof(path)));
-	ASSERT_EQ(0, __vfio_dev_bind(&play->roamer, &bench->iommu, path));
-	ASSERT_EQ(0, __hwpt_alloc(play->fd, play->roamer.dev_id, play->ioas,
-				  IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
-				  &play->table));
-	ASSERT_EQ(0, mock_find("2m", 0, play->path[0], 256));
-	ASSERT_EQ(0, mock_find("nodirty", 0, play->path[1], 256));
-	ASSERT_EQ(0, mock_find("emulated", 0, play->path[2], 256));
-	ASSERT_EQ(0, __vfio_dev_open(&play->mdev, &bench->iommu,
-				     play->path[2]));
-	ASSERT_EQ(0, pthread_rwlock_init(&play->mdev_lock, NULL));
+	ASSERT_EQ(0,
+		  __vfio_dev_bind(&objects->reattached, &bench->iommu, path));
+	ASSERT_EQ(0,
+		  __hwpt_alloc(objects->fd, objects->reattached.dev_id,
+			       objects->ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+			       &objects->table));
+	ASSERT_EQ(0, mock_find("2m", 0, objects->path[0], 256));
+	ASSERT_EQ(0, mock_find("nodirty", 0, objects->path[1], 256));
+	ASSERT_EQ(0, mock_find("emulated", 0, objects->path[2], 256));
+	ASSERT_EQ(0, __vfio_dev_open(&objects->mdev, &bench->iommu,
+				     objects->path[2]));
+	ASSERT_EQ(0, pthread_rwlock_init(&objects->mdev_lock, NULL));
 }
 
 FIXTURE_TEARDOWN(races)
 {
-	struct playground *play = &self->play;
+	struct race_objects *objects = &self->objects;
 
-	vfio_dev_close(&play->mdev);
-	vfio_dev_close(&play->roamer);
+	vfio_dev_close(&objects->mdev);
+	vfio_dev_close(&objects->reattached);
 	bench_close(_metadata, &self->bench);
-	mem_free(&play->scratch);
-	close(play->file);
+	mem_free(&objects->scratch);
+	close(objects->file);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
 /* One step against each step, itself included. */
 static void race_pairs(struct __test_metadata *_metadata, struct bench *bench,
-		       struct playground *play, const struct race_step *one)
+		       struct race_objects *objects,
+		       const struct race_step *one)
 {
 	double time = race_seconds() / race_steps_count;
 
 	for (size_t i = 0; i < race_steps_count; i++) {
 		const struct race_step *other = &race_steps[i];
-		struct racer racers[2] = {
-			{ .name = one->name, .step = one->step, .data = play },
-			{ .name = other->name, .step = other->step,
-			  .data = play, .index = 1 },
+		struct race_thread threads[2] = {
+			{ .name = one->name,
+			  .step = one->step,
+			  .data = objects },
+			{ .name = other->name,
+			  .step = other->step,
+			  .data = objects,
+			  .index = 1 },
 		};
 
-		race(_metadata, bench, RACE_IOVA, RACE_LENGTH, racers, 2,
+		race(_metadata, bench, RACE_IOVA, RACE_LENGTH, threads, 2,
 		     time);
 	}
 }
 
 static void race_all(struct __test_metadata *_metadata, struct bench *bench,
-		     struct playground *play)
+		     struct race_objects *objects)
 {
-	static struct racer racers[64];
+	static struct race_thread threads[64];
 
-	ASSERT_GE(ARRAY_SIZE(racers), race_steps_count);
+	ASSERT_GE(ARRAY_SIZE(threads), race_steps_count);
 	for (size_t i = 0; i < race_steps_count; i++) {
-		racers[i].name = race_steps[i].name;
-		racers[i].step = race_steps[i].step;
-		racers[i].data = play;
-		racers[i].index = i % RACE_INDICES;
+		threads[i].name = race_steps[i].name;
+		threads[i].step = race_steps[i].step;
+		threads[i].data = objects;
+		threads[i].index = i % RACE_INDICES;
 	}
-	race(_metadata, bench, RACE_IOVA, RACE_LENGTH, racers, race_steps_count,
-	     race_seconds());
+	race(_metadata, bench, RACE_IOVA, RACE_LENGTH, threads,
+	     race_steps_count, race_seconds());
 }
 
 TEST_F_TIMEOUT(races, step_against_each_step_misses_no_write, 3600)
@@ -152,10 +160,10 @@ TEST_F_TIMEOUT(races, step_against_each_step_misses_no_write, 3600)
 	struct bench *bench = &self->bench;
 
 	if (variant->step)
-		race_pairs(_metadata, bench, &self->play,
+		race_pairs(_metadata, bench, &self->objects,
 			   race_step_find(variant->step));
 	else
-		race_all(_metadata, bench, &self->play);
+		race_all(_metadata, bench, &self->objects);
 }
 
 TEST_HARNESS_MAIN

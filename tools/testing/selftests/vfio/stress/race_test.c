@@ -7,7 +7,7 @@
  * checks more.
  */
 #include "lib/follow.h"
-#include "lib/race/racer.h"
+#include "lib/race/thread.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -85,11 +85,11 @@ FIXTURE_TEARDOWN(race)
 }
 
 /* Map the same memory elsewhere, also next to the tracked range. */
-static int step_map(struct racer *racer)
+static int step_map(struct race_thread *thread)
 {
-	struct bench *bench = racer->bench;
-	__u64 iova = IOVA + bench->mem.length + racer->round % 7 * SZ_2M;
-	__u64 length = (1 + racer->round % 64) * SZ_4K;
+	struct bench *bench = thread->bench;
+	__u64 iova = IOVA + bench->mem.length + thread->round % 7 * SZ_2M;
+	__u64 length = (1 + thread->round % 64) * SZ_4K;
 	__u64 unmapped;
 	int rc;
 
@@ -104,18 +104,18 @@ static int step_map(struct racer *racer)
 }
 
 /* Attach and detach a second device. */
-static int step_second_device(struct racer *racer)
+static int step_second_device(struct race_thread *thread)
 {
-	struct bench *bench = racer->bench;
+	struct bench *bench = thread->bench;
 	struct vfio_dev dev;
 	int rc;
 
-	rc = __vfio_dev_bind(&dev, &bench->iommu, racer->data);
+	rc = __vfio_dev_bind(&dev, &bench->iommu, thread->data);
 	if (rc)
 		return rc;
 	if (bench->iommu.mode == MODE_IOMMUFD) {
 		rc = __vfio_dev_attach(&dev, bench->dev.hwpt_id);
-		if (!rc && racer->round % 2)
+		if (!rc && thread->round % 2)
 			rc = __vfio_dev_detach(&dev);
 	}
 	if (!rc)
@@ -125,9 +125,9 @@ static int step_second_device(struct racer *racer)
 }
 
 /* Query with NO_CLEAR, half of the range and beyond it. */
-static int step_query_no_clear(struct racer *racer)
+static int step_query_no_clear(struct race_thread *thread)
 {
-	struct bench *bench = racer->bench;
+	struct bench *bench = thread->bench;
 	__u64 bits[PAGES / 64 + 64] = {};
 
 	return __hwpt_dirty(bench->iommu.fd, bench->dev.hwpt_id,
@@ -136,9 +136,9 @@ static int step_query_no_clear(struct racer *racer)
 }
 
 /* Detach the device from its page table for a moment. */
-static int step_detach(struct racer *racer)
+static int step_detach(struct race_thread *thread)
 {
-	struct vfio_dev *dev = &racer->bench->dev;
+	struct vfio_dev *dev = &thread->bench->dev;
 	int rc;
 
 	rc = __vfio_dev_detach(dev);
@@ -156,11 +156,11 @@ static void follow_rounds(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(race, changing_mappings_miss_no_write, 300)
 {
-	struct racer mapper = {};
+	struct race_thread map_thread = {};
 
-	racer_start(_metadata, &mapper, &self->bench, step_map);
+	race_thread_start(_metadata, &map_thread, &self->bench, step_map);
 	follow_rounds(_metadata, &self->follow, &self->bench);
-	racer_stop(_metadata, &mapper);
+	race_thread_stop(_metadata, &map_thread);
 	mock_work_stop(_metadata, &self->bench.dev);
 	follow_end(_metadata, &self->follow);
 	ASSERT_EQ(0, mock_get(_metadata, &self->bench.dev,
@@ -169,16 +169,17 @@ TEST_F_TIMEOUT(race, changing_mappings_miss_no_write, 300)
 
 TEST_F_TIMEOUT(race, attach_and_detach_miss_no_write, 300)
 {
-	struct racer joiner = {}, mapper = {};
+	struct race_thread attach_thread = {}, map_thread = {};
 	char path[128];
 
 	ASSERT_EQ(0, mock_find(variant->model, 1, path, sizeof(path)));
-	joiner.data = path;
-	racer_start(_metadata, &joiner, &self->bench, step_second_device);
-	racer_start(_metadata, &mapper, &self->bench, step_map);
+	attach_thread.data = path;
+	race_thread_start(_metadata, &attach_thread, &self->bench,
+			  step_second_device);
+	race_thread_start(_metadata, &map_thread, &self->bench, step_map);
 	follow_rounds(_metadata, &self->follow, &self->bench);
-	racer_stop(_metadata, &mapper);
-	racer_stop(_metadata, &joiner);
+	race_thread_stop(_metadata, &map_thread);
+	race_thread_stop(_metadata, &attach_thread);
 	mock_work_stop(_metadata, &self->bench.dev);
 	follow_end(_metadata, &self->follow);
 	ASSERT_EQ(0, mock_get(_metadata, &self->bench.dev,
@@ -188,7 +189,7 @@ TEST_F_TIMEOUT(race, attach_and_detach_miss_no_write, 300)
 /* Writes before and after the gap are reported, writes in between fault. */
 TEST_F_TIMEOUT(race, detach_during_writes_misses_no_write, 300)
 {
-	struct racer detacher = {};
+	struct race_thread detach_thread = {};
 
 	if (variant->mode != MODE_IOMMUFD) {
 		/*
@@ -202,9 +203,9 @@ TEST_F_TIMEOUT(race, detach_during_writes_misses_no_write, 300)
 		follow_end(_metadata, &self->follow);
 		return;
 	}
-	racer_start(_metadata, &detacher, &self->bench, step_detach);
+	race_thread_start(_metadata, &detach_thread, &self->bench, step_detach);
 	follow_rounds(_metadata, &self->follow, &self->bench);
-	racer_stop(_metadata, &detacher);
+	race_thread_stop(_metadata, &detach_thread);
 	mock_work_stop(_metadata, &self->bench.dev);
 	follow_end(_metadata, &self->follow);
 }
@@ -212,16 +213,16 @@ TEST_F_TIMEOUT(race, detach_during_writes_misses_no_write, 300)
 /* Two threads query and one changes mappings; only one query clears. */
 TEST_F_TIMEOUT(race, parallel_queries_miss_no_write, 300)
 {
-	struct racer looker = {}, mapper = {};
+	struct race_thread query_thread = {}, map_thread = {};
 
 	if (variant->mode == MODE_IOMMUFD)
-		racer_start(_metadata, &looker, &self->bench,
-			    step_query_no_clear);
-	racer_start(_metadata, &mapper, &self->bench, step_map);
+		race_thread_start(_metadata, &query_thread, &self->bench,
+				  step_query_no_clear);
+	race_thread_start(_metadata, &map_thread, &self->bench, step_map);
 	follow_rounds(_metadata, &self->follow, &self->bench);
 	if (variant->mode == MODE_IOMMUFD)
-		racer_stop(_metadata, &looker);
-	racer_stop(_metadata, &mapper);
+		race_thread_stop(_metadata, &query_thread);
+	race_thread_stop(_metadata, &map_thread);
 	mock_work_stop(_metadata, &self->bench.dev);
 	follow_end(_metadata, &self->follow);
 }
@@ -230,7 +231,7 @@ TEST_F_TIMEOUT(race, parallel_queries_miss_no_write, 300)
 TEST_F_TIMEOUT(race, close_during_writes_succeeds, 300)
 {
 	struct bench *bench = &self->bench;
-	struct racer mapper = {};
+	struct race_thread map_thread = {};
 	struct vfio_dev second;
 	char path[128];
 
@@ -238,7 +239,7 @@ TEST_F_TIMEOUT(race, close_during_writes_succeeds, 300)
 	ASSERT_EQ(0, mock_find(variant->model, 1, path, sizeof(path)));
 	ASSERT_EQ(0, __vfio_dev_open(&second, &bench->iommu, path));
 	ASSERT_EQ(0, mock_find(variant->model, 0, path, sizeof(path)));
-	racer_start(_metadata, &mapper, bench, step_map);
+	race_thread_start(_metadata, &map_thread, bench, step_map);
 	for (int round = 0; round < ROUNDS / 5; round++) {
 		mock_work_start(_metadata, &bench->dev, &work);
 		mock_work_wait(_metadata, &bench->dev, 20);
@@ -246,7 +247,7 @@ TEST_F_TIMEOUT(race, close_during_writes_succeeds, 300)
 		ASSERT_EQ(0, __vfio_dev_open(&bench->dev, &bench->iommu,
 					     path));
 	}
-	racer_stop(_metadata, &mapper);
+	race_thread_stop(_metadata, &map_thread);
 	mock_fill(_metadata, &bench->dev, IOVA, LENGTH, 1);
 	mock_fill(_metadata, &second, IOVA, LENGTH, 2);
 	vfio_dev_close(&second);
@@ -256,18 +257,19 @@ TEST_F_TIMEOUT(race, close_during_writes_succeeds, 300)
 TEST_F_TIMEOUT(race, query_of_range_during_unmap_succeeds, 300)
 {
 	struct bench *bench = &self->bench;
-	struct racer looker = {};
+	struct race_thread query_thread = {};
 
 	mock_work_start(_metadata, &bench->dev, &work);
 	if (variant->mode == MODE_IOMMUFD)
-		racer_start(_metadata, &looker, bench, step_query_no_clear);
+		race_thread_start(_metadata, &query_thread, bench,
+				  step_query_no_clear);
 	for (int round = 0; round < ROUNDS; round++) {
 		iommu_unmap(_metadata, &bench->iommu, IOVA, bench->mem.length);
 		iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA,
 			  bench->mem.length);
 	}
 	if (variant->mode == MODE_IOMMUFD)
-		racer_stop(_metadata, &looker);
+		race_thread_stop(_metadata, &query_thread);
 	mock_work_stop(_metadata, &bench->dev);
 	mock_fill(_metadata, &bench->dev, IOVA, LENGTH, 0);
 	ASSERT_TRUE(mem_is(bench->mem.va, LENGTH, 0));

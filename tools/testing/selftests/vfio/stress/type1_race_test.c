@@ -20,7 +20,7 @@
 #include "lib/counts.h"
 #include "lib/follow.h"
 #include "lib/race/race.h"
-#include "lib/race/racer.h"
+#include "lib/race/thread.h"
 #include "lib/report.h"
 #include "lib/test.h"
 
@@ -35,14 +35,14 @@
 #define SCRATCH		(2 * SZ_2M)
 
 /**
- * struct playground - objects that the threads share
+ * struct type1_objects - objects that the threads share
  * @fd: the container
  * @scratch: memory to map
  * @mdev: a device whose driver pins pages
  * @mdev_lock: taken for writing to close and open @mdev
  * @path: devices to attach, two for each thread, and that of @mdev
  */
-struct playground {
+struct type1_objects {
 	int fd;
 	struct mem scratch;
 	struct vfio_dev mdev;
@@ -66,115 +66,118 @@ static int except(int rc, int one, int other)
 	return rc == one || rc == other ? 0 : rc;
 }
 
-static __u64 slot_of(const struct racer *racer)
+static __u64 slot_of(const struct race_thread *thread)
 {
-	return WINDOW + (2 * racer->index + racer->round % 2) * SLOT;
+	return WINDOW + (2 * thread->index + thread->round % 2) * SLOT;
 }
 
-static int map(struct racer *racer, __u64 length)
+static int map(struct race_thread *thread, __u64 length)
 {
-	struct playground *play = racer->data;
+	struct type1_objects *objects = thread->data;
 
-	return __type1_map(play->fd, play->scratch.va, slot_of(racer), length,
-			   PROT_DMA_RW);
+	return __type1_map(objects->fd, objects->scratch.va, slot_of(thread),
+			   length, PROT_DMA_RW);
 }
 
-static int step_map(struct racer *racer)
+static int step_map(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
-	__u64 length = (1 + racer->round % 1024) * SZ_4K, unmapped;
+	struct type1_objects *objects = thread->data;
+	__u64 length = (1 + thread->round % 1024) * SZ_4K, unmapped;
 	int rc;
 
-	rc = map(racer, length);
+	rc = map(thread, length);
 	if (rc)
 		return except(rc, -EEXIST, 0);
-	rc = __type1_unmap(play->fd, slot_of(racer), length, &unmapped);
+	rc = __type1_unmap(objects->fd, slot_of(thread), length, &unmapped);
 	/* Another thread may have unmapped the window. */
 	return rc ?: unmapped && unmapped != length ? -EIO : 0;
 }
 
-static int step_unmap_bitmap(struct racer *racer)
+static int step_unmap_bitmap(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
-	__u64 length = (1 + racer->round % 1024) * SZ_4K;
+	struct type1_objects *objects = thread->data;
+	__u64 length = (1 + thread->round % 1024) * SZ_4K;
 	__u64 bits[SCRATCH / SZ_4K / 64] = {};
 	int rc;
 
-	rc = map(racer, length);
+	rc = map(thread, length);
 	if (rc)
 		return except(rc, -EEXIST, 0);
 	/* Tracking may be off. */
-	rc = __type1_unmap_bitmap(play->fd, slot_of(racer), &length, SZ_4K,
+	rc = __type1_unmap_bitmap(objects->fd, slot_of(thread), &length, SZ_4K,
 				  bits, sizeof(bits));
 	if (rc == -EINVAL)
-		rc = __type1_unmap(play->fd, slot_of(racer), SLOT, NULL);
+		rc = __type1_unmap(objects->fd, slot_of(thread), SLOT, NULL);
 	return rc;
 }
 
 /* Unmap all of the window, also the mappings of other threads. */
-static int step_unmap_window(struct racer *racer)
+static int step_unmap_window(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
+	struct type1_objects *objects = thread->data;
 
-	return __type1_unmap(play->fd, WINDOW, 4 * SLOT, NULL);
+	return __type1_unmap(objects->fd, WINDOW, 4 * SLOT, NULL);
 }
 
 /* Map memory that is freed while it is mapped, or before. */
-static int step_map_freed_memory(struct racer *racer)
+static int step_map_freed_memory(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
+	struct type1_objects *objects = thread->data;
 	void *va = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int rc;
 
 	if (va == MAP_FAILED)
 		return -ENOMEM;
-	rc = __type1_map(play->fd, va, slot_of(racer), SZ_64K, PROT_DMA_RW);
+	rc = __type1_map(objects->fd, va, slot_of(thread), SZ_64K, PROT_DMA_RW);
 	munmap(va, SZ_64K);
 	if (rc)
 		return except(rc, -EEXIST, 0);
-	return __type1_unmap(play->fd, slot_of(racer), SZ_64K, NULL);
+	return __type1_unmap(objects->fd, slot_of(thread), SZ_64K, NULL);
 }
 
 /* Query the mapping of the other thread. Tracking may be off. */
-static int step_get(struct racer *racer)
+static int step_get(struct race_thread *thread)
 {
-	__u64 iova = WINDOW + (2 * !racer->index + racer->round % 2) * SLOT;
-	struct playground *play = racer->data;
+	__u64 iova = WINDOW + (2 * !thread->index + thread->round % 2) * SLOT;
+	struct type1_objects *objects = thread->data;
 	__u64 bits[SLOT / SZ_4K / 64];
 
-	return except(__type1_dirty_get(play->fd, iova, SLOT, SZ_4K, bits,
-					sizeof(bits)), -EINVAL, 0);
+	return except(__type1_dirty_get(objects->fd, iova, SLOT, SZ_4K, bits,
+					sizeof(bits)),
+		      -EINVAL, 0);
 }
 
 /* Start tracking, which has started already. */
-static int step_start(struct racer *racer)
+static int step_start(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
+	struct type1_objects *objects = thread->data;
 
-	return __type1_dirty_flag(play->fd, DIRTY_START);
+	return __type1_dirty_flag(objects->fd, DIRTY_START);
 }
 
-static int step_info(struct racer *racer)
+static int step_info(struct race_thread *thread)
 {
 	struct vfio_iommu_type1_info_cap_migration cap;
-	struct playground *play = racer->data;
+	struct type1_objects *objects = thread->data;
 
-	xioctl(play->fd, VFIO_CHECK_EXTENSION, (void *)VFIO_UPDATE_VADDR);
-	xioctl(play->fd, VFIO_CHECK_EXTENSION, (void *)VFIO_DMA_CC_IOMMU);
-	return __type1_info_cap(play->fd, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION,
-				&cap, sizeof(cap));
+	xioctl(objects->fd, VFIO_CHECK_EXTENSION, (void *)VFIO_UPDATE_VADDR);
+	xioctl(objects->fd, VFIO_CHECK_EXTENSION, (void *)VFIO_DMA_CC_IOMMU);
+	return __type1_info_cap(objects->fd,
+				VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, &cap,
+				sizeof(cap));
 }
 
 /* Attach a device of the same IOMMU, of another one, or without tracking. */
-static int step_join(struct racer *racer)
+static int step_attach(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
+	struct type1_objects *objects = thread->data;
 	struct vfio_dev dev;
+	const char *path;
 	int rc;
 
-	rc = __vfio_dev_open(&dev, &racer->bench->iommu,
-			     play->path[2 * racer->index + racer->round % 2]);
+	path = objects->path[2 * thread->index + thread->round % 2];
+	rc = __vfio_dev_open(&dev, &thread->bench->iommu, path);
 	if (rc)
 		return rc;
 	rc = __mock_run(&dev, VFIO_MOCK_DMA_CMD_READ, IOVA, 0, SZ_4K);
@@ -182,58 +185,60 @@ static int step_join(struct racer *racer)
 	return rc;
 }
 
-static int step_driver_writes(struct racer *racer)
+static int step_driver_writes(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
-	__u64 iova = IOVA + racer->round % PAGES * SZ_4K;
+	struct type1_objects *objects = thread->data;
+	__u64 iova = IOVA + thread->round % PAGES * SZ_4K;
 
-	return race_driver_write(&play->mdev, &play->mdev_lock, iova,
-				 racer->round);
+	return race_driver_write(&objects->mdev, &objects->mdev_lock, iova,
+				 thread->round);
 }
 
 /* Unmap a range that a driver has pinned; unmap_window may unmap it first. */
-static int step_driver_pins(struct racer *racer)
+static int step_driver_pins(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
+	struct type1_objects *objects = thread->data;
 	__u64 bits[1] = {}, length = SZ_64K;
 	int rc;
 
-	rc = map(racer, SZ_64K);
+	rc = map(thread, SZ_64K);
 	if (rc)
 		return except(rc, -EEXIST, 0);
-	pthread_rwlock_rdlock(&play->mdev_lock);
-	rc = __mock_fill(&play->mdev, slot_of(racer) + SZ_4K, 2 * SZ_4K, 1);
-	pthread_rwlock_unlock(&play->mdev_lock);
+	pthread_rwlock_rdlock(&objects->mdev_lock);
+	rc = __mock_fill(&objects->mdev, slot_of(thread) + SZ_4K, 2 * SZ_4K, 1);
+	pthread_rwlock_unlock(&objects->mdev_lock);
 	if (rc)
 		return rc;
-	if (racer->round % 2)
-		return __type1_unmap(play->fd, slot_of(racer), SZ_64K, NULL);
-	return __type1_unmap_bitmap(play->fd, slot_of(racer), &length, SZ_4K,
-				    bits, sizeof(bits));
+	if (thread->round % 2)
+		return __type1_unmap(objects->fd, slot_of(thread), SZ_64K,
+				     NULL);
+	return __type1_unmap_bitmap(objects->fd, slot_of(thread), &length,
+				    SZ_4K, bits, sizeof(bits));
 }
 
-static int step_driver_moves(struct racer *racer)
+static int step_driver_moves(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
+	struct type1_objects *objects = thread->data;
 	int rc;
 
-	pthread_rwlock_wrlock(&play->mdev_lock);
-	vfio_dev_close(&play->mdev);
-	rc = __vfio_dev_open(&play->mdev, &racer->bench->iommu, play->path[MDEV]);
-	pthread_rwlock_unlock(&play->mdev_lock);
+	pthread_rwlock_wrlock(&objects->mdev_lock);
+	vfio_dev_close(&objects->mdev);
+	rc = __vfio_dev_open(&objects->mdev, &thread->bench->iommu,
+			     objects->path[MDEV]);
+	pthread_rwlock_unlock(&objects->mdev_lock);
 	return rc;
 }
 
 /* Invalidation is always -EBUSY while a driver's device is attached. */
-static int step_vaddr(struct racer *racer)
+static int step_vaddr(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
+	struct type1_objects *objects = thread->data;
 	int rc;
 
-	pthread_rwlock_rdlock(&play->mdev_lock);
-	rc = __type1_unmap_flags(play->fd, VFIO_DMA_UNMAP_FLAG_VADDR, IOVA,
+	pthread_rwlock_rdlock(&objects->mdev_lock);
+	rc = __type1_unmap_flags(objects->fd, VFIO_DMA_UNMAP_FLAG_VADDR, IOVA,
 				 LENGTH, NULL);
-	pthread_rwlock_unlock(&play->mdev_lock);
+	pthread_rwlock_unlock(&objects->mdev_lock);
 	return rc ? except(rc, -EBUSY, 0) : -EIO;
 }
 
@@ -242,37 +247,37 @@ static int step_vaddr(struct racer *racer)
  * with files of its own it would keep devices open that other threads have
  * closed.
  */
-static int step_process(struct racer *racer)
+static int step_process(struct race_thread *thread)
 {
-	struct playground *play = racer->data;
+	struct type1_objects *objects = thread->data;
 	int status;
 	pid_t child = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
 
 	if (child < 0)
 		return -errno;
 	if (!child)
-		_exit(-except(map(racer, SZ_64K), -EEXIST, 0));
+		_exit(-except(map(thread, SZ_64K), -EEXIST, 0));
 	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
 		return -ECHILD;
 	return -WEXITSTATUS(status) ?:
-	       __type1_unmap(play->fd, slot_of(racer), SZ_64K, NULL);
+	       __type1_unmap(objects->fd, slot_of(thread), SZ_64K, NULL);
 }
 
 #define STEP(what)	{ .name = #what, .step = step_##what }
 
 static const struct {
 	const char *name;
-	int (*step)(struct racer *racer);
+	int (*step)(struct race_thread *thread);
 } steps[] = {
 	STEP(map), STEP(unmap_bitmap), STEP(unmap_window), STEP(map_freed_memory),
-	STEP(get), STEP(start), STEP(info), STEP(join), STEP(driver_writes),
+	STEP(get), STEP(start), STEP(info), STEP(attach), STEP(driver_writes),
 	STEP(driver_pins), STEP(driver_moves), STEP(vaddr), STEP(process),
 };
 
 FIXTURE(races)
 {
 	struct bench bench;
-	struct playground play;
+	struct type1_objects objects;
 	struct counts counts;
 };
 
@@ -288,30 +293,30 @@ FIXTURE_VARIANT_ADD(races, compat) { .mode = MODE_COMPAT };
 FIXTURE_SETUP(races)
 {
 	struct bench *bench = &self->bench;
-	struct playground *play = &self->play;
+	struct type1_objects *objects = &self->objects;
 
 	sysfs_write(EMULATED_PIN, "Y");
 	counts_now(_metadata, &self->counts);
 	bench_open(_metadata, bench, variant->mode, "4k");
 	bench_memory(_metadata, bench, IOVA, LENGTH, MEM_4K);
 	bench_track(_metadata, bench);
-	play->fd = bench->iommu.fd;
-	mem_alloc(_metadata, &play->scratch, SCRATCH, MEM_HUGETLB);
+	objects->fd = bench->iommu.fd;
+	mem_alloc(_metadata, &objects->scratch, SCRATCH, MEM_HUGETLB);
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++)
 		ASSERT_EQ(0, mock_find(devices[i].model, devices[i].skip,
-				       play->path[i], 256));
-	ASSERT_EQ(0, __vfio_dev_open(&play->mdev, &bench->iommu,
-				     play->path[MDEV]));
-	ASSERT_EQ(0, pthread_rwlock_init(&play->mdev_lock, NULL));
+				       objects->path[i], 256));
+	ASSERT_EQ(0, __vfio_dev_open(&objects->mdev, &bench->iommu,
+				     objects->path[MDEV]));
+	ASSERT_EQ(0, pthread_rwlock_init(&objects->mdev_lock, NULL));
 }
 
 FIXTURE_TEARDOWN(races)
 {
-	struct playground *play = &self->play;
+	struct type1_objects *objects = &self->objects;
 
-	vfio_dev_close(&play->mdev);
+	vfio_dev_close(&objects->mdev);
 	bench_close(_metadata, &self->bench);
-	mem_free(&play->scratch);
+	mem_free(&objects->scratch);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 }
 
@@ -322,15 +327,18 @@ TEST_F_TIMEOUT(races, step_against_each_step_misses_no_write, 7200)
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		for (size_t j = i; j < ARRAY_SIZE(steps); j++) {
-			struct racer racers[2] = {
-				{ .name = steps[i].name, .step = steps[i].step,
-				  .data = &self->play },
-				{ .name = steps[j].name, .step = steps[j].step,
-				  .data = &self->play, .index = 1 },
+			struct race_thread threads[2] = {
+				{ .name = steps[i].name,
+				  .step = steps[i].step,
+				  .data = &self->objects },
+				{ .name = steps[j].name,
+				  .step = steps[j].step,
+				  .data = &self->objects,
+				  .index = 1 },
 			};
 
-			race(_metadata, &self->bench, IOVA, LENGTH, racers,
-			     2, time);
+			race(_metadata, &self->bench, IOVA, LENGTH, threads, 2,
+			     time);
 		}
 	}
 }
@@ -346,8 +354,9 @@ TEST_F_TIMEOUT(races, steps_during_start_and_stop_succeed, 7200)
 	int rc;
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		struct racer racer = {
-			.name = steps[i].name, .data = &self->play,
+		struct race_thread thread = {
+			.name = steps[i].name,
+			.data = &self->objects,
 		};
 		double end = race_now() + time;
 
@@ -355,7 +364,7 @@ TEST_F_TIMEOUT(races, steps_during_start_and_stop_succeed, 7200)
 		if (steps[i].step == step_driver_pins)
 			continue;
 		mock_work_start(_metadata, &bench->dev, &work);
-		racer_start(_metadata, &racer, bench, steps[i].step);
+		race_thread_start(_metadata, &thread, bench, steps[i].step);
 		for (unsigned int round = 0; race_now() < end; round++) {
 			ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd,
 							flags[round % 2]));
@@ -364,7 +373,7 @@ TEST_F_TIMEOUT(races, steps_during_start_and_stop_succeed, 7200)
 			/* Another thread may have started tracking. */
 			ASSERT_TRUE(!rc || (rc == -EINVAL && round % 2));
 		}
-		racer_stop(_metadata, &racer);
+		race_thread_stop(_metadata, &thread);
 		mock_work_stop(_metadata, &bench->dev);
 	}
 }

@@ -27,7 +27,7 @@
 #define MOST	2000
 
 /**
- * struct play - a container with a device that tracks
+ * struct fail_env - a container with a device that tracks
  * @test: the test, for checks in callbacks of fail_each()
  * @bench: the device, and memory that is mapped at IOVA
  * @report: expected dirty pages of that memory
@@ -36,7 +36,7 @@
  * @path: sysfs directory of @dev
  * @fail: failure injection
  */
-struct play {
+struct fail_env {
 	struct __test_metadata *test;
 	struct bench bench;
 	struct report report;
@@ -48,7 +48,7 @@ struct play {
 
 FIXTURE(fail)
 {
-	struct play play;
+	struct fail_env env;
 };
 
 FIXTURE_VARIANT(fail)
@@ -62,74 +62,74 @@ FIXTURE_VARIANT_ADD(fail, compat) { .mode = MODE_COMPAT };
 
 FIXTURE_SETUP(fail)
 {
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
-	play->test = _metadata;
+	env->test = _metadata;
 	sysfs_write(EMULATED_PIN, "Y");
-	bench_open(_metadata, &play->bench, variant->mode, "4k");
-	bench_memory(_metadata, &play->bench, IOVA, LENGTH, MEM_4K);
-	mem_alloc(_metadata, &play->more, MORE, MEM_4K);
-	report_init(_metadata, &play->report, IOVA, PAGES);
-	ASSERT_EQ(0, mock_find("2m", 0, play->path, sizeof(play->path)));
-	play->dev.fd = -1;
-	play->dev.group_fd = -1;
-	fail_nth_open(_metadata, &play->fail);
+	bench_open(_metadata, &env->bench, variant->mode, "4k");
+	bench_memory(_metadata, &env->bench, IOVA, LENGTH, MEM_4K);
+	mem_alloc(_metadata, &env->more, MORE, MEM_4K);
+	report_init(_metadata, &env->report, IOVA, PAGES);
+	ASSERT_EQ(0, mock_find("2m", 0, env->path, sizeof(env->path)));
+	env->dev.fd = -1;
+	env->dev.group_fd = -1;
+	fail_nth_open(_metadata, &env->fail);
 }
 
 FIXTURE_TEARDOWN(fail)
 {
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
-	fail_nth_close(&play->fail);
-	vfio_dev_close(&play->dev);
-	bench_close(_metadata, &play->bench);
-	mem_free(&play->more);
-	report_free(&play->report);
+	fail_nth_close(&env->fail);
+	vfio_dev_close(&env->dev);
+	bench_close(_metadata, &env->bench);
+	mem_free(&env->more);
+	report_free(&env->report);
 }
 
-static void track(struct __test_metadata *_metadata, struct play *play)
+static void track(struct __test_metadata *_metadata, struct fail_env *env)
 {
-	ASSERT_EQ(0, __type1_dirty_flag(play->bench.iommu.fd, DIRTY_START));
+	ASSERT_EQ(0, __type1_dirty_flag(env->bench.iommu.fd, DIRTY_START));
 }
 
 /* Check that the writes of the first device are reported. */
 static int check_device(void *data)
 {
-	struct play *play = data;
-	struct __test_metadata *_metadata = play->test;
+	struct fail_env *env = data;
+	struct __test_metadata *_metadata = env->test;
 
-	report_write(_metadata, &play->report, &play->bench.dev, REPORT_WRITES,
+	report_write(_metadata, &env->report, &env->bench.dev, REPORT_WRITES,
 		     SZ_4K, SZ_4K);
-	report_query(_metadata, &play->report, &play->bench.iommu);
+	report_query(_metadata, &env->report, &env->bench.iommu);
 	return 0;
 }
 
 static int op_map(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __type1_map(play->bench.iommu.fd, play->more.va, OTHER, MORE,
+	return __type1_map(env->bench.iommu.fd, env->more.va, OTHER, MORE,
 			   PROT_DMA_RW);
 }
 
 /* Check that a failed map leaves nothing mapped and unmaps nothing. */
 static int check_map(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	__u64 unmapped;
-	int rc = __type1_unmap(play->bench.iommu.fd, OTHER, MORE, &unmapped);
+	int rc = __type1_unmap(env->bench.iommu.fd, OTHER, MORE, &unmapped);
 
 	if (rc || unmapped)
 		return rc ?: -EEXIST;
-	return check_device(play);
+	return check_device(env);
 }
 
 /* Unmapping needs no memory. */
 static int op_unmap(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	__u64 unmapped;
-	int rc = __type1_unmap(play->bench.iommu.fd, OTHER, MORE, &unmapped);
+	int rc = __type1_unmap(env->bench.iommu.fd, OTHER, MORE, &unmapped);
 
 	if (!rc && unmapped != MORE)
 		return -EIO;
@@ -138,10 +138,10 @@ static int op_unmap(void *data)
 
 static int op_info(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 	struct vfio_iommu_type1_info_cap_migration cap;
 
-	return __type1_info_cap(play->bench.iommu.fd,
+	return __type1_info_cap(env->bench.iommu.fd,
 				VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, &cap,
 				sizeof(cap));
 }
@@ -154,34 +154,34 @@ TEST_F_TIMEOUT(fail, every_allocation_of_mapping_fails_once, 600)
 		{ .name = "GET_INFO", .op = op_info },
 		{ .name = "UNMAP_DMA", .op = op_unmap, .undo = op_map },
 	};
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
-	track(_metadata, play);
-	fail_each(_metadata, &play->fail, -1, &cases[0], play);
-	fail_each(_metadata, &play->fail, -1, &cases[1], play);
-	ASSERT_EQ(0, op_map(play));
-	fail_each(_metadata, &play->fail, -1, &cases[2], play);
+	track(_metadata, env);
+	fail_each(_metadata, &env->fail, -1, &cases[0], env);
+	fail_each(_metadata, &env->fail, -1, &cases[1], env);
+	ASSERT_EQ(0, op_map(env));
+	fail_each(_metadata, &env->fail, -1, &cases[2], env);
 }
 
 static int op_start(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __type1_dirty_flag(play->bench.iommu.fd, DIRTY_START);
+	return __type1_dirty_flag(env->bench.iommu.fd, DIRTY_START);
 }
 
 static int op_stop(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __type1_dirty_flag(play->bench.iommu.fd, DIRTY_STOP);
+	return __type1_dirty_flag(env->bench.iommu.fd, DIRTY_STOP);
 }
 
 /* Check that tracking is off: then a query fails. */
 static int check_start(void *data)
 {
-	struct play *play = data;
-	int rc = __report_query(&play->report, &play->bench.iommu);
+	struct fail_env *env = data;
+	int rc = __report_query(&env->report, &env->bench.iommu);
 
 	return rc == -EINVAL ? 0 : -EIO;
 }
@@ -193,40 +193,40 @@ TEST_F_TIMEOUT(fail, every_allocation_of_start_fails_once, 300)
 		  .check = check_start },
 		{ .name = "STOP", .op = op_stop, .undo = op_start },
 	};
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
-	fail_each(_metadata, &play->fail, -1, &cases[0], play);
-	ASSERT_EQ(0, op_start(play));
-	fail_each(_metadata, &play->fail, -1, &cases[1], play);
+	fail_each(_metadata, &env->fail, -1, &cases[0], env);
+	ASSERT_EQ(0, op_start(env));
+	fail_each(_metadata, &env->fail, -1, &cases[1], env);
 	/* No failure has a lasting effect. */
-	ASSERT_EQ(0, op_stop(play));
-	ASSERT_EQ(0, op_start(play));
-	check_device(play);
+	ASSERT_EQ(0, op_stop(env));
+	ASSERT_EQ(0, op_start(env));
+	check_device(env);
 }
 
 /* A call that returns the dirty bits, GET or unmap: 0 or -errno. */
-typedef int (*query_t)(struct play *play);
+typedef int (*query_t)(struct fail_env *env);
 
-static int query_get(struct play *play)
+static int query_get(struct fail_env *env)
 {
-	return __report_query(&play->report, &play->bench.iommu);
+	return __report_query(&env->report, &env->bench.iommu);
 }
 
-static int query_unmap(struct play *play)
+static int query_unmap(struct fail_env *env)
 {
 	__u64 length = LENGTH;
 
-	bitmap_reset(&play->report.bm);
-	return __type1_unmap_bitmap(play->bench.iommu.fd, IOVA, &length, SZ_4K,
-				    play->report.bm.bits, play->report.bytes);
+	bitmap_reset(&env->report.bm);
+	return __type1_unmap_bitmap(env->bench.iommu.fd, IOVA, &length, SZ_4K,
+				    env->report.bm.bits, env->report.bytes);
 }
 
 /* Write with a device, make the query fail, and query again. */
-static void fail_query(struct __test_metadata *_metadata, struct play *play,
+static void fail_query(struct __test_metadata *_metadata, struct fail_env *env,
 		       struct vfio_dev *dev, enum report_kind kind,
 		       query_t query)
 {
-	struct report *report = &play->report;
+	struct report *report = &env->report;
 	int rc, failed = 0;
 	bool hit = true;
 
@@ -234,9 +234,9 @@ static void fail_query(struct __test_metadata *_metadata, struct play *play,
 		CHECK(nth < MOST, "too many allocations");
 		report_write(_metadata, report, dev, kind,
 			     nth % (PAGES - 3) * SZ_4K, 3 * SZ_4K);
-		fail_nth_arm(_metadata, &play->fail, nth);
-		rc = query(play);
-		hit = fail_nth_disarm(_metadata, &play->fail);
+		fail_nth_arm(_metadata, &env->fail, nth);
+		rc = query(env);
+		hit = fail_nth_disarm(_metadata, &env->fail);
 		CHECK(!rc || (hit && rc == -ENOMEM), "%d: %d", nth, rc);
 		failed += rc != 0;
 		/*
@@ -246,58 +246,58 @@ static void fail_query(struct __test_metadata *_metadata, struct play *play,
 		if (rc && query == query_unmap)
 			report_unpin(report);
 		if (rc) {
-			report_query(_metadata, report, &play->bench.iommu);
+			report_query(_metadata, report, &env->bench.iommu);
 			continue;
 		}
 		report_check(_metadata, report);
 		if (query == query_unmap) {
 			memset(report->pinned, 0, sizeof(report->pinned));
-			iommu_map(_metadata, &play->bench.iommu,
-				  play->bench.mem.va, IOVA, LENGTH);
+			iommu_map(_metadata, &env->bench.iommu,
+				  env->bench.mem.va, IOVA, LENGTH);
 		}
-		report_query(_metadata, report, &play->bench.iommu);
+		report_query(_metadata, report, &env->bench.iommu);
 	}
 	CHECK(failed >= 1, "failed %d times only", failed);
 }
 
 TEST_F_TIMEOUT(fail, failed_query_loses_nothing, 600)
 {
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 	struct vfio_dev mdev;
 	char path[128];
 
-	track(_metadata, play);
-	fail_query(_metadata, play, &play->bench.dev, REPORT_WRITES,
+	track(_metadata, env);
+	fail_query(_metadata, env, &env->bench.dev, REPORT_WRITES,
 		   query_get);
-	fail_query(_metadata, play, &play->bench.dev, REPORT_WRITES,
+	fail_query(_metadata, env, &env->bench.dev, REPORT_WRITES,
 		   query_unmap);
 	ASSERT_EQ(0, mock_find("emulated", 0, path, sizeof(path)));
-	ASSERT_EQ(0, __vfio_dev_open(&mdev, &play->bench.iommu, path));
-	fail_query(_metadata, play, &mdev, REPORT_PINS, query_get);
+	ASSERT_EQ(0, __vfio_dev_open(&mdev, &env->bench.iommu, path));
+	fail_query(_metadata, env, &mdev, REPORT_PINS, query_get);
 	ASSERT_EQ(0, sysfs_write(EMULATED_PIN, "N"));
 	ASSERT_EQ(0, __vfio_dev_reset(&mdev));
-	report_unpin(&play->report);
-	fail_query(_metadata, play, &mdev, REPORT_WRITES, query_get);
-	fail_query(_metadata, play, &mdev, REPORT_WRITES, query_unmap);
+	report_unpin(&env->report);
+	fail_query(_metadata, env, &mdev, REPORT_WRITES, query_get);
+	fail_query(_metadata, env, &mdev, REPORT_WRITES, query_unmap);
 	sysfs_write(EMULATED_PIN, "Y");
 	vfio_dev_close(&mdev);
 }
 
-static int op_join(void *data)
+static int op_attach(void *data)
 {
-	struct play *play = data;
-	int rc = __vfio_dev_open(&play->dev, &play->bench.iommu, play->path);
+	struct fail_env *env = data;
+	int rc = __vfio_dev_open(&env->dev, &env->bench.iommu, env->path);
 
 	/* Opening files and sysfs may fail with ENFILE, too. */
 	return rc == -ENFILE ? -ENOMEM : rc;
 }
 
-static int undo_join(void *data)
+static int undo_attach(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	vfio_dev_close(&play->dev);
-	return check_device(play);
+	vfio_dev_close(&env->dev);
+	return check_device(env);
 }
 
 /* Attach a device with another IOMMU, the same IOMMU, or none. */
@@ -307,68 +307,68 @@ TEST_F_TIMEOUT(fail, every_allocation_of_attach_fails_once, 600)
 		const char *model;
 		unsigned int skip;
 	} devices[] = { { "2m", 0 }, { "4k", 1 }, { "emulated", 0 } };
-	struct fail_case join = {
-		.op = op_join, .undo = undo_join, .least = 1,
+	struct fail_case attach = {
+		.op = op_attach, .undo = undo_attach, .least = 1,
 		.others = { -ENOENT, -EINVAL }, .check = check_device,
 	};
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
-	track(_metadata, play);
+	track(_metadata, env);
 	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
-		join.name = devices[i].model;
+		attach.name = devices[i].model;
 		ASSERT_EQ(0, mock_find(devices[i].model, devices[i].skip,
-				       play->path, sizeof(play->path)));
-		fail_each(_metadata, &play->fail, -1, &join, play);
+				       env->path, sizeof(env->path)));
+		fail_each(_metadata, &env->fail, -1, &attach, env);
 	}
 }
 
 /* Detaching cannot fail: its writes are reported, perhaps with other pages. */
 TEST_F_TIMEOUT(fail, detach_without_memory_loses_nothing, 600)
 {
-	struct play *play = &self->play;
-	struct report *report = &play->report;
+	struct fail_env *env = &self->env;
+	struct report *report = &env->report;
 	struct counts counts;
 	bool hit = true;
 
-	track(_metadata, play);
+	track(_metadata, env);
 	counts_now(_metadata, &counts);
 	for (int nth = 1; hit; nth++) {
 		CHECK(nth < MOST, "too many allocations");
-		ASSERT_EQ(0, op_join(play));
-		report_write(_metadata, report, &play->dev, REPORT_WRITES,
+		ASSERT_EQ(0, op_attach(env));
+		report_write(_metadata, report, &env->dev, REPORT_WRITES,
 			     nth % PAGES * SZ_4K, 1);
-		report_write(_metadata, report, &play->bench.dev, REPORT_WRITES,
+		report_write(_metadata, report, &env->bench.dev, REPORT_WRITES,
 			     (nth + 9) % PAGES * SZ_4K, 1);
-		fail_nth_arm(_metadata, &play->fail, nth);
-		vfio_dev_close(&play->dev);
-		hit = fail_nth_disarm(_metadata, &play->fail);
-		ASSERT_EQ(0, __report_query(report, &play->bench.iommu));
+		fail_nth_arm(_metadata, &env->fail, nth);
+		vfio_dev_close(&env->dev);
+		hit = fail_nth_disarm(_metadata, &env->fail);
+		ASSERT_EQ(0, __report_query(report, &env->bench.iommu));
 		for (size_t page = 0; hit && page < PAGES; page++) {
 			CHECK(!report->once[page] || bitmap_test(&report->bm, page),
 			      "%d: page %zu", nth, page);
 			report->once[page] = bitmap_test(&report->bm, page);
 		}
 		report_check(_metadata, report);
-		report_query(_metadata, report, &play->bench.iommu);
+		report_query(_metadata, report, &env->bench.iommu);
 		counts_check(_metadata, &counts, 0, 0, 0);
 	}
 }
 
 static int op_invalidate(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __type1_unmap_flags(play->bench.iommu.fd,
+	return __type1_unmap_flags(env->bench.iommu.fd,
 				   VFIO_DMA_UNMAP_FLAG_VADDR, IOVA, LENGTH,
 				   NULL);
 }
 
 static int op_update(void *data)
 {
-	struct play *play = data;
+	struct fail_env *env = data;
 
-	return __type1_map_flags(play->bench.iommu.fd, VFIO_DMA_MAP_FLAG_VADDR,
-				 play->bench.mem.va, IOVA, LENGTH);
+	return __type1_map_flags(env->bench.iommu.fd, VFIO_DMA_MAP_FLAG_VADDR,
+				 env->bench.mem.va, IOVA, LENGTH);
 }
 
 /*
@@ -392,14 +392,14 @@ TEST_F_TIMEOUT(fail, every_allocation_of_address_updates_fails_once, 300)
 		{ .name = "MAP_DMA VADDR", .op = op_update,
 		  .undo = op_invalidate, .check = check_invalid },
 	};
-	struct play *play = &self->play;
+	struct fail_env *env = &self->env;
 
-	track(_metadata, play);
-	fail_each(_metadata, &play->fail, -1, &cases[0], play);
-	ASSERT_EQ(0, op_invalidate(play));
-	fail_each(_metadata, &play->fail, -1, &cases[1], play);
-	ASSERT_EQ(0, op_update(play));
-	check_device(play);
+	track(_metadata, env);
+	fail_each(_metadata, &env->fail, -1, &cases[0], env);
+	ASSERT_EQ(0, op_invalidate(env));
+	fail_each(_metadata, &env->fail, -1, &cases[1], env);
+	ASSERT_EQ(0, op_update(env));
+	check_device(env);
 }
 
 TEST_HARNESS_MAIN

@@ -48,7 +48,7 @@ struct mock_work race_work(__u64 iova, __u64 length)
 
 /* Run the threads for @time seconds, and follow the device meanwhile. */
 void race(struct __test_metadata *_metadata, struct bench *bench, __u64 iova,
-	  __u64 length, struct racer *racers, size_t count, double time)
+	  __u64 length, struct race_thread *threads, size_t count, double time)
 {
 	const struct mock_work work = race_work(iova, length);
 	double end = race_now() + time;
@@ -57,13 +57,14 @@ void race(struct __test_metadata *_metadata, struct bench *bench, __u64 iova,
 	follow_start(_metadata, &follow, bench, query_iommu);
 	mock_work_start(_metadata, &bench->dev, &work);
 	for (size_t i = 0; i < count; i++)
-		racer_start(_metadata, &racers[i], bench, racers[i].step);
+		race_thread_start(_metadata, &threads[i], bench,
+				  threads[i].step);
 	do {
 		follow_round(_metadata, &follow);
 		usleep(1000);
 	} while (race_now() < end);
 	for (size_t i = 0; i < count; i++)
-		racer_stop(_metadata, &racers[i]);
+		race_thread_stop(_metadata, &threads[i]);
 	mock_work_stop(_metadata, &bench->dev);
 	follow_end(_metadata, &follow);
 	CHECK_RC(0, mock_get(_metadata, &bench->dev, MOCK_REG(fault_count)),

@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "lib/device/mock_dma.h"
-#include "racer.h"
+#include "thread.h"
 
 double race_now(void);
 double race_seconds(void);
@@ -14,6 +14,6 @@ struct mock_work race_work(__u64 iova, __u64 length);
 int race_driver_write(struct vfio_dev *mdev, pthread_rwlock_t *lock, __u64 iova,
 		      unsigned int round);
 void race(struct __test_metadata *_metadata, struct bench *bench, __u64 iova,
-	  __u64 length, struct racer *racers, size_t count, double time);
+	  __u64 length, struct race_thread *threads, size_t count, double time);
 
 #endif

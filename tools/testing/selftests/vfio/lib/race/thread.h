@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Threads that repeat one step, concurrently. */
-#ifndef _VFIO_SELFTEST_RACER_H
-#define _VFIO_SELFTEST_RACER_H
+#ifndef _VFIO_SELFTEST_RACE_THREAD_H
+#define _VFIO_SELFTEST_RACE_THREAD_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,7 +9,7 @@
 #include "lib/bench.h"
 
 /**
- * struct racer - a thread that repeats one step
+ * struct race_thread - a thread that repeats one step
  * @name: name of the step, for the log
  * @bench: the device and its memory
  * @data: further data of the step
@@ -18,22 +18,24 @@
  * @round: number of completed steps
  * @rc: result of the last step
  * @stop: set by the main thread
- * @thread: the thread
+ * @id: ID of the thread
  */
-struct racer {
+struct race_thread {
 	const char *name;
 	struct bench *bench;
 	void *data;
 	unsigned int index;
-	int (*step)(struct racer *racer);
+	int (*step)(struct race_thread *thread);
 	unsigned int round;
 	int rc;
 	atomic_bool stop;
-	pthread_t thread;
+	pthread_t id;
 };
 
-void racer_start(struct __test_metadata *_metadata, struct racer *racer,
-		 struct bench *bench, int (*step)(struct racer *racer));
-void racer_stop(struct __test_metadata *_metadata, struct racer *racer);
+void race_thread_start(struct __test_metadata *_metadata,
+		       struct race_thread *thread, struct bench *bench,
+		       int (*step)(struct race_thread *thread));
+void race_thread_stop(struct __test_metadata *_metadata,
+		      struct race_thread *thread);
 
 #endif
