@@ -7,68 +7,11 @@
  */
 #include <sys/mman.h>
 
-#include "lib/report.h"
-#include "lib/test.h"
+#include "lib/type1_fixture.h"
 
-#define IOVA	0x10000000ULL
-#define PAGES	200
-#define LENGTH	(PAGES * SZ_4K)
 #define BYTES	((PAGES + 63) / 64 * 8)
 
-FIXTURE(refused)
-{
-	struct bench bench;
-	struct report report;
-	enum report_kind kind;
-};
-
-FIXTURE_VARIANT(refused)
-{
-	enum iommu_mode mode;
-	const char *model;
-};
-
-FIXTURE_VARIANT_ADD(refused, type1_4k) {
-	.mode = MODE_TYPE1, .model = "4k",
-};
-
-FIXTURE_VARIANT_ADD(refused, type1_nodirty) {
-	.mode = MODE_TYPE1, .model = "nodirty",
-};
-
-FIXTURE_VARIANT_ADD(refused, type1_emulated) {
-	.mode = MODE_TYPE1, .model = "emulated",
-};
-
-FIXTURE_VARIANT_ADD(refused, compat_4k) {
-	.mode = MODE_COMPAT, .model = "4k",
-};
-
-FIXTURE_VARIANT_ADD(refused, compat_nodirty) {
-	.mode = MODE_COMPAT, .model = "nodirty",
-};
-
-FIXTURE_VARIANT_ADD(refused, compat_emulated) {
-	.mode = MODE_COMPAT, .model = "emulated",
-};
-
-FIXTURE_SETUP(refused)
-{
-	sysfs_write(EMULATED_PIN, "Y");
-	bench_open(_metadata, &self->bench, variant->mode, variant->model);
-	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
-	report_init(_metadata, &self->report, IOVA, PAGES);
-	self->kind = report_kind_of(variant->model);
-	self->report.all = self->kind == REPORT_NOTHING;
-}
-
-FIXTURE_TEARDOWN(refused)
-{
-	bench_close(_metadata, &self->bench);
-	report_free(&self->report);
-}
-
-TEST_F(refused, bad_flags_change_nothing)
+TEST_F(type1, bad_flags_change_nothing)
 {
 	static const __u32 bad[] = {
 		0, DIRTY_START | DIRTY_STOP, DIRTY_START | DIRTY_GET,
@@ -122,7 +65,7 @@ static const struct {
 	{ 0 - SZ_4K, 2 * SZ_4K, SZ_4K, BYTES },
 };
 
-TEST_F(refused, get_with_bad_arguments_loses_nothing)
+TEST_F(type1, get_with_bad_arguments_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -144,7 +87,7 @@ TEST_F(refused, get_with_bad_arguments_loses_nothing)
 }
 
 /* argsz ends before the end of the bitmap structure. */
-TEST_F(refused, get_with_short_argsz_is_einval)
+TEST_F(type1, get_with_short_argsz_is_einval)
 {
 	struct {
 		struct vfio_iommu_type1_dirty_bitmap dirty;
@@ -174,7 +117,7 @@ TEST_F(refused, get_with_short_argsz_is_einval)
 /*
  * A query whose bitmap is unwritable fails; the next query reports its pages.
  */
-TEST_F(refused, get_into_unwritable_bitmap_loses_nothing)
+TEST_F(type1, get_into_unwritable_bitmap_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -211,7 +154,7 @@ TEST_F(refused, get_into_unwritable_bitmap_loses_nothing)
 }
 
 /* Two mappings, of which the bitmap covers the first one only. */
-TEST_F(refused, get_with_half_a_bitmap_loses_nothing)
+TEST_F(type1, get_with_half_a_bitmap_loses_nothing)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;

@@ -10,65 +10,7 @@
 #include <sys/mman.h>
 
 #include "lib/counts.h"
-#include "lib/report.h"
-#include "lib/test.h"
-
-#define IOVA	0x10000000ULL
-#define PAGES	200
-#define LENGTH	(PAGES * SZ_4K)
-
-FIXTURE(unmap)
-{
-	struct bench bench;
-	struct report report;
-	enum report_kind kind;
-};
-
-FIXTURE_VARIANT(unmap)
-{
-	enum iommu_mode mode;
-	const char *model;
-};
-
-FIXTURE_VARIANT_ADD(unmap, type1_4k) {
-	.mode = MODE_TYPE1, .model = "4k",
-};
-
-FIXTURE_VARIANT_ADD(unmap, type1_nodirty) {
-	.mode = MODE_TYPE1, .model = "nodirty",
-};
-
-FIXTURE_VARIANT_ADD(unmap, type1_emulated) {
-	.mode = MODE_TYPE1, .model = "emulated",
-};
-
-FIXTURE_VARIANT_ADD(unmap, compat_4k) {
-	.mode = MODE_COMPAT, .model = "4k",
-};
-
-FIXTURE_VARIANT_ADD(unmap, compat_nodirty) {
-	.mode = MODE_COMPAT, .model = "nodirty",
-};
-
-FIXTURE_VARIANT_ADD(unmap, compat_emulated) {
-	.mode = MODE_COMPAT, .model = "emulated",
-};
-
-FIXTURE_SETUP(unmap)
-{
-	sysfs_write(EMULATED_PIN, "Y");
-	bench_open(_metadata, &self->bench, variant->mode, variant->model);
-	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
-	report_init(_metadata, &self->report, IOVA, PAGES);
-	self->kind = report_kind_of(variant->model);
-	self->report.all = self->kind == REPORT_NOTHING;
-}
-
-FIXTURE_TEARDOWN(unmap)
-{
-	bench_close(_metadata, &self->bench);
-	report_free(&self->report);
-}
+#include "lib/type1_fixture.h"
 
 /* Unmap with a bitmap: 0 or -errno. A successful unmap unmaps all of it. */
 static int unmap_report(struct __test_metadata *_metadata, struct bench *bench,
@@ -93,7 +35,7 @@ static void map_again(struct __test_metadata *_metadata, struct bench *bench,
 		  report->pages * SZ_4K);
 }
 
-TEST_F(unmap, unmap_reports_dirty_pages)
+TEST_F(type1, unmap_reports_dirty_pages)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -117,7 +59,7 @@ TEST_F(unmap, unmap_reports_dirty_pages)
 }
 
 /* One unmap of several mappings; the bits of holes are unchanged. */
-TEST_F(unmap, unmap_of_many_mappings_reports_dirty_pages)
+TEST_F(type1, unmap_of_many_mappings_reports_dirty_pages)
 {
 	struct bench *bench = &self->bench;
 	const __u64 at = 0x50000000ULL;
@@ -156,7 +98,7 @@ TEST_F(unmap, unmap_of_many_mappings_reports_dirty_pages)
  * The device writes until its memory is unmapped. The writes that are in the
  * truth log before the call are in the bitmap; writes during the call may be.
  */
-TEST_F_TIMEOUT(unmap, unmap_during_writes_reports_earlier_writes, 120)
+TEST_F_TIMEOUT(type1, unmap_during_writes_reports_earlier_writes, 120)
 {
 	const struct mock_work work = {
 		.iova = IOVA, .length = LENGTH, .stride = 512, .seed = 3,
@@ -194,7 +136,7 @@ TEST_F_TIMEOUT(unmap, unmap_during_writes_reports_earlier_writes, 120)
 /*
  * An unmap into an unwritable bitmap keeps the mapping, pins and dirty pages.
  */
-TEST_F(unmap, unmap_into_unwritable_bitmap_changes_nothing)
+TEST_F(type1, unmap_into_unwritable_bitmap_changes_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -251,7 +193,7 @@ static const struct {
 	{ IOVA, LENGTH - 1, SZ_4K, 32 },
 };
 
-TEST_F(unmap, unmap_with_bad_arguments_changes_nothing)
+TEST_F(type1, unmap_with_bad_arguments_changes_nothing)
 {
 	struct bench *bench = &self->bench;
 	struct report *report = &self->report;
@@ -279,7 +221,7 @@ TEST_F(unmap, unmap_with_bad_arguments_changes_nothing)
 }
 
 /* A range that splits a mapping is refused; each container has its errno. */
-TEST_F(unmap, unmap_that_splits_a_mapping_is_refused)
+TEST_F(type1, unmap_that_splits_a_mapping_is_refused)
 {
 	static const struct {
 		__u64 offset, length;
@@ -309,7 +251,7 @@ TEST_F(unmap, unmap_that_splits_a_mapping_is_refused)
 	report_query(_metadata, report, &self->bench.iommu);
 }
 
-TEST_F(unmap, unmap_all_unmaps_everything)
+TEST_F(type1, unmap_all_unmaps_everything)
 {
 	const __u32 all = VFIO_DMA_UNMAP_FLAG_ALL;
 	struct bench *bench = &self->bench;
@@ -338,7 +280,7 @@ TEST_F(unmap, unmap_all_unmaps_everything)
 }
 
 /* GET_DIRTY_BITMAP excludes other flags and requires all of the argument. */
-TEST_F(unmap, unmap_with_bad_flags_is_einval)
+TEST_F(type1, unmap_with_bad_flags_is_einval)
 {
 	static const __u32 bad[] = {
 		VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL,
