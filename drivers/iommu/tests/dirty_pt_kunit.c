@@ -145,8 +145,8 @@ static void dirty_pt_record(void *opaque, unsigned long iova,
 }
 
 static void dirty_pt_read(struct dirty_pt *pt, unsigned long iova,
-			    unsigned long last, unsigned long flags,
-			    struct dirty_pt_report *report)
+			  unsigned long last, unsigned long flags,
+			  struct dirty_pt_report *report)
 {
 	report->nr = 0;
 	dirty_pt_query(pt, iova, last, flags, dirty_pt_record, report);
@@ -220,7 +220,7 @@ static void dirty_pt_leaf_of_each_size_is_reported(struct kunit *test)
 		for (i = 0; i < 256; i++) {
 			dirty_pt_write(pt, 2 * size + i * (size / 256), i);
 			dirty_pt_read(pt, size, 4 * size - 1,
-					IOMMU_DIRTY_NO_CLEAR, &report);
+				      IOMMU_DIRTY_NO_CLEAR, &report);
 			KUNIT_EXPECT_EQ(test, 1, report.nr);
 			dirty_pt_expect_range(pt, size, 4 * size - 1, 2 * size,
 					      3 * size - 1);
@@ -319,4 +319,5 @@ static struct kunit_suite dirty_pt_suite = {
 	.name = "dirty_pt",
 	.test_cases = dirty_pt_cases,
 };
+
 kunit_test_suite(dirty_pt_suite);

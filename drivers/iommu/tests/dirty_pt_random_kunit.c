@@ -233,4 +233,5 @@ static struct kunit_suite dirty_pt_random_suite = {
 	.name = "dirty_pt_random",
 	.test_cases = dirty_pt_random_cases,
 };
+
 kunit_test_suite(dirty_pt_random_suite);
