@@ -56,6 +56,9 @@ static bool read_mock(const char *name, struct vfio_device *mock)
 {
 	char folder[384], path[400];
 
+	/* The regions of a mock PCI device are those of vfio-pci. */
+	if (!strncmp(name, "vfio-mock-pci.", strlen("vfio-mock-pci.")))
+		return false;
 	snprintf(folder, sizeof(folder), "%s/%s", devices, name);
 	snprintf(path, sizeof(path), "%s/model", folder);
 	return read_vfio_device(folder, mock) &&
