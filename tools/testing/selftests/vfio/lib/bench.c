@@ -12,19 +12,36 @@
 #include "check.h"
 #include "sysfs.h"
 
+static void bench_open_path(struct __test_metadata *_metadata,
+			    struct bench *bench, enum iommu_mode mode,
+			    const char *path)
+{
+	memset(bench, 0, sizeof(*bench));
+	/* A test that was killed may have left it set. */
+	sysfs_write(DROP_FLUSH, "0");
+	iommu_open(_metadata, &bench->iommu, mode);
+	CHECK_RC(0, __vfio_dev_open(&bench->dev, &bench->iommu, path),
+		 "cannot open %s", path);
+}
+
 void bench_open(struct __test_metadata *_metadata, struct bench *bench,
 		enum iommu_mode mode, const char *model)
 {
 	char path[PATH_MAX];
 
-	memset(bench, 0, sizeof(*bench));
-	/* A test that was killed may have left it set. */
-	sysfs_write(DROP_FLUSH, "0");
 	CHECK_RC(0, mock_find(model, 0, path, sizeof(path)),
 		 "no mock DMA device of model %s", model);
-	iommu_open(_metadata, &bench->iommu, mode);
-	CHECK_RC(0, __vfio_dev_open(&bench->dev, &bench->iommu, path),
-		 "cannot open %s", path);
+	bench_open_path(_metadata, bench, mode, path);
+}
+
+void bench_open_pci(struct __test_metadata *_metadata, struct bench *bench,
+		    enum iommu_mode mode, const char *model)
+{
+	char path[PATH_MAX];
+
+	CHECK_RC(0, mock_pci_find(model, 0, path, sizeof(path)),
+		 "no mock PCI device of model %s", model);
+	bench_open_path(_metadata, bench, mode, path);
 }
 
 void bench_memory(struct __test_metadata *_metadata, struct bench *bench,

@@ -27,6 +27,8 @@ struct bench {
 
 void bench_open(struct __test_metadata *_metadata, struct bench *bench,
 		enum iommu_mode mode, const char *model);
+void bench_open_pci(struct __test_metadata *_metadata, struct bench *bench,
+		    enum iommu_mode mode, const char *model);
 void bench_memory(struct __test_metadata *_metadata, struct bench *bench,
 		  __u64 iova, size_t length, enum mem_kind kind);
 void bench_close(struct __test_metadata *_metadata, struct bench *bench);

@@ -20,14 +20,13 @@
 /* Time limit to wait for writes of the device. */
 #define WORK_WAIT_SECONDS	60
 
-/* Return the sysfs directory of mock device number @skip of that model. */
-int mock_find(const char *model, unsigned int skip, char *path, size_t size)
+#define PCI_PREFIX	"vfio-mock-pci."
+
+static int find_device(const char *prefix, const char *model, unsigned int skip,
+		       char *path, size_t size)
 {
-	const char *prefix = "vfio-mock-dma.";
 	char name[64];
 
-	if (!strcmp(model, "emulated"))
-		prefix = "vfio-mock-mdev.";
 	for (unsigned int i = 0;; i++) {
 		int rc = sysfs_find(PLATFORM_DEVICES, prefix, i, name,
 				    sizeof(name));
@@ -40,45 +39,62 @@ int mock_find(const char *model, unsigned int skip, char *path, size_t size)
 	}
 }
 
-static int region_offset(struct vfio_dev *dev, __u32 region, __u64 *offset)
+/* Return the sysfs directory of mock device number @skip of that model. */
+int mock_find(const char *model, unsigned int skip, char *path, size_t size)
 {
-	struct vfio_region_info info;
-	int rc = __vfio_dev_region(dev, region, &info);
+	return find_device(!strcmp(model, "emulated") ? "vfio-mock-mdev." :
+						      "vfio-mock-dma.",
+			   model, skip, path, size);
+}
 
-	if (!rc)
-		*offset += info.offset;
-	return rc;
+/* Return the sysfs directory of mock PCI device number @skip of that model. */
+int mock_pci_find(const char *model, unsigned int skip, char *path, size_t size)
+{
+	return find_device(PCI_PREFIX, model, skip, path, size);
+}
+
+/* The place of a region: BAR 0 of a mock PCI device has all but the truth log. */
+static int find_region(struct vfio_dev *dev, __u32 *region, __u64 *offset)
+{
+	if (strncmp(dev->name, PCI_PREFIX, strlen(PCI_PREFIX)))
+		return 0;
+	switch (*region) {
+	case VFIO_MOCK_DMA_REGION_REGS:
+		*offset += VFIO_MOCK_PCI_BAR_REGS;
+		break;
+	case VFIO_MOCK_DMA_REGION_BUFFER:
+		*offset += VFIO_MOCK_PCI_BAR_BUFFER;
+		break;
+	default:
+		return -EINVAL;
+	}
+	*region = VFIO_PCI_BAR0_REGION_INDEX;
+	return 0;
 }
 
 /* Return 0 only if all bytes were read. */
 int __mock_region_read(struct vfio_dev *dev, __u32 region, __u64 offset,
 		       void *buf, size_t size)
 {
-	ssize_t got;
-	int rc;
+	ssize_t rc = find_region(dev, &region, &offset);
 
-	rc = region_offset(dev, region, &offset);
-	if (rc)
+	if (!rc)
+		rc = __vfio_dev_read(dev, region, offset, buf, size);
+	if (rc < 0)
 		return rc;
-	got = pread(dev->fd, buf, size, offset);
-	if (got < 0)
-		return -errno;
-	return (size_t)got == size ? 0 : -EIO;
+	return (size_t)rc == size ? 0 : -EIO;
 }
 
 int __mock_region_write(struct vfio_dev *dev, __u32 region, __u64 offset,
 			const void *buf, size_t size)
 {
-	ssize_t done;
-	int rc;
+	ssize_t rc = find_region(dev, &region, &offset);
 
-	rc = region_offset(dev, region, &offset);
-	if (rc)
+	if (!rc)
+		rc = __vfio_dev_write(dev, region, offset, buf, size);
+	if (rc < 0)
 		return rc;
-	done = pwrite(dev->fd, buf, size, offset);
-	if (done < 0)
-		return -errno;
-	return (size_t)done == size ? 0 : -EIO;
+	return (size_t)rc == size ? 0 : -EIO;
 }
 
 static size_t reg_size(size_t offset)

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <linux/vfio_mock_dma.h>
+#include <linux/vfio_mock_pci.h>
 
 #include "vfio_device.h"
 
@@ -32,6 +33,8 @@ struct mock_work {
 };
 
 int mock_find(const char *model, unsigned int skip, char *path, size_t size);
+int mock_pci_find(const char *model, unsigned int skip, char *path,
+		  size_t size);
 
 int __mock_region_read(struct vfio_dev *dev, __u32 region, __u64 offset,
 		       void *buf, size_t size);
@@ -55,6 +58,10 @@ void mock_work_start(struct __test_metadata *_metadata, struct vfio_dev *dev,
 void mock_work_wait(struct __test_metadata *_metadata, struct vfio_dev *dev,
 		    __u64 writes);
 __u64 mock_work_stop(struct __test_metadata *_metadata, struct vfio_dev *dev);
+
+/* lib/device/mock_sequence.c: a model of the workload's writes */
+void mock_sequence_write(const struct mock_work *work, __u64 n, __u8 *mem);
+void mock_sequence_run(const struct mock_work *work, __u64 writes, __u8 *mem);
 
 int __mock_truth_start(struct vfio_dev *dev, __u64 iova, __u64 length,
 		       __u64 granule);

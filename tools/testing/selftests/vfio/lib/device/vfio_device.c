@@ -161,6 +161,35 @@ int __vfio_dev_region(struct vfio_dev *dev, __u32 index,
 	return xioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, info);
 }
 
+/* Return the number of bytes or -errno. */
+ssize_t __vfio_dev_read(struct vfio_dev *dev, __u32 index, __u64 offset,
+			void *buf, size_t size)
+{
+	struct vfio_region_info info;
+	ssize_t done;
+	int rc;
+
+	rc = __vfio_dev_region(dev, index, &info);
+	if (rc)
+		return rc;
+	done = pread(dev->fd, buf, size, info.offset + offset);
+	return done < 0 ? -errno : done;
+}
+
+ssize_t __vfio_dev_write(struct vfio_dev *dev, __u32 index, __u64 offset,
+			 const void *buf, size_t size)
+{
+	struct vfio_region_info info;
+	ssize_t done;
+	int rc;
+
+	rc = __vfio_dev_region(dev, index, &info);
+	if (rc)
+		return rc;
+	done = pwrite(dev->fd, buf, size, info.offset + offset);
+	return done < 0 ? -errno : done;
+}
+
 int __vfio_dev_feature(struct vfio_dev *dev, __u32 flags, void *payload,
 		       size_t size)
 {

@@ -3,6 +3,8 @@
 #ifndef _VFIO_SELFTEST_DEVICE_H
 #define _VFIO_SELFTEST_DEVICE_H
 
+#include <sys/types.h>
+
 #include "lib/iommu.h"
 
 /**
@@ -35,10 +37,22 @@ void vfio_dev_close(struct vfio_dev *dev);
 int __vfio_dev_reset(struct vfio_dev *dev);
 int __vfio_dev_region(struct vfio_dev *dev, __u32 index,
 		      struct vfio_region_info *info);
+ssize_t __vfio_dev_read(struct vfio_dev *dev, __u32 index, __u64 offset,
+			void *buf, size_t size);
+ssize_t __vfio_dev_write(struct vfio_dev *dev, __u32 index, __u64 offset,
+			 const void *buf, size_t size);
 
 /* struct vfio_device_feature with @size bytes of payload */
 int __vfio_dev_feature(struct vfio_dev *dev, __u32 flags, void *payload,
 		       size_t size);
+
+/* lib/device/migration.c: states and data of a migration */
+int __mig_set(struct vfio_dev *dev, __u32 state, int *data_fd);
+int __mig_get(struct vfio_dev *dev, __u32 *state);
+int __mig_data_size(struct vfio_dev *dev, __u64 *length);
+ssize_t __mig_read(int fd, void *buf, size_t size, size_t part);
+int __mig_write(int fd, const void *buf, size_t size);
+int __mig_precopy_info(int fd, struct vfio_precopy_info *info);
 
 /* lib/device/dma_log.c: device DMA logging */
 int __dma_log_start(struct vfio_dev *dev, __u64 *page_size, __u32 count,
