@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include "vmm.h"
 
+#define PIPE_SIZE	65536	/* what a pipe can contain */
+
 __u64 step_deadline(const struct driver *d)
 {
 	return now_ns() + d->o->timeout * NSEC;
@@ -20,7 +22,9 @@ __u64 step_deadline(const struct driver *d)
 static void pass_line(struct driver *d, struct vm *vm, struct stream *s,
 		      char *line, size_t length)
 {
-	if (s->log)
+	/* The log has no use for each page. */
+	if (s->log && strncmp(line, trace_names[TRACE_SENT],
+			      strlen(trace_names[TRACE_SENT])))
 		fprintf(s->log, "%s\n", line);
 	if (s == &vm->qmp)
 		qmp_line(d, vm, line, length);
@@ -43,41 +47,58 @@ static void pass_lines(struct driver *d, struct vm *vm, struct stream *s)
 	}
 	s->used -= line - s->buffer;
 	memmove(s->buffer, line, s->used);
-	/* No line of QEMU is that long: drop the rest rather than stop reading. */
+	/* No line of QEMU is that long: drop it rather than stop reading. */
 	if (s->used == sizeof(s->buffer))
 		s->used = 0;
 }
 
-/* Read until the pipe is empty, or has ended. */
-static void drain(struct driver *d, struct vm *vm, struct stream *s)
+/* Read once what is there; return the number of bytes. */
+static size_t fill(struct stream *s)
 {
+	size_t room = sizeof(s->buffer) - s->used;
 	ssize_t n;
 
-	while (s->fd >= 0) {
-		n = read(s->fd, s->buffer + s->used, sizeof(s->buffer) - s->used);
-		if (n < 0)
-			return;
+	if (s->fd < 0)
+		return 0;
+	n = read(s->fd, s->buffer + s->used, room);
+	if (n > 0) {
 		s->used += n;
-		if (!n) {
-			/* A last line without its end. */
-			if (s->used && s->used < sizeof(s->buffer))
-				s->buffer[s->used++] = '\n';
-			close(s->fd);
-			s->fd = -1;
-		}
-		pass_lines(d, vm, s);
+		return n;
 	}
+	if (n < 0)
+		return 0;
+	/* A last line without its end. */
+	if (s->used && room)
+		s->buffer[s->used++] = '\n';
+	close(s->fd);
+	s->fd = -1;
+	return 0;
+}
+
+/* Read what was in the pipe when this began: no writer can keep it from ending. */
+static void drain(struct driver *d, struct vm *vm, struct stream *s)
+{
+	size_t left = PIPE_SIZE, n;
+
+	while ((n = fill(s))) {
+		pass_lines(d, vm, s);
+		if (n >= left)
+			return;
+		left -= n;
+	}
+	pass_lines(d, vm, s);
 }
 
 /*
- * QEMU writes the traces of a round before the event that ends it: with stderr
- * read first, the round is complete when its event is handled.
+ * QEMU writes the traces of a round before the event that begins it. The event is
+ * read first and handled last: by then every trace before it was handled.
  */
 static void drain_vm(struct driver *d, struct vm *vm)
 {
+	fill(&vm->qmp);
 	drain(d, vm, &vm->errors);
 	drain(d, vm, &vm->serial);
-	drain(d, vm, &vm->qmp);
+	pass_lines(d, vm, &vm->qmp);
 }
 
 static int check_end(struct vm *vm)
