@@ -70,6 +70,7 @@ rm -f $out.json $out.svg
 works "move 4: " good --moves 4
 works "cancelled in round 3" cancelled --cancel
 works "source killed in round 3" killed --kill-source
+works "memory: not compared" killed --kill-source
 works "memory: same" 8.2 --interface type1 --tracker device
 works "memory: same" log --tracker device
 works "memory: same" container --interface type1

@@ -37,7 +37,8 @@ static void verdict_of(const struct driver *d, char *text, size_t size)
 {
 	static const char *const ends[] = {
 		"memory is identical at the destination",
-		"memory DIFFERS at the destination", "memory was not compared",
+		"memory DIFFERS at the destination", "the migration failed",
+		"memory was not compared",
 	};
 	char reported[32], units[32];
 
@@ -54,10 +55,10 @@ int vmm_draw(const struct driver *d)
 	char title[128], line[256], verdict[256], writes[32];
 	struct picture_words words = {
 		.file = o->picture, .title = title, .line = line,
-		.verdict = verdict, .bad = d->verdict != SAME,
+		.verdict = verdict, .bad = d->verdict == DIFFERENT || d->verdict == FAILED,
 		.upper = "reported dirty by the kernel (above)",
 		.lower = "sent by QEMU (below)",
-		.note = "Blue is one number for a region of memory. Orange lacks pages that are zero.",
+		.note = "Blue is one number for a region of memory. Orange lacks zero pages.",
 		.heads = { "reported", "sent", "left KiB" },
 		.numbers = numbers, .first = 1, .stopped = d->moves,
 	};

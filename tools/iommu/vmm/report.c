@@ -70,7 +70,9 @@ void vmm_report_verdict(const struct driver *d, const struct guest_report *g)
 
 static const char *result_name(const struct driver *d)
 {
-	static const char *const names[] = { "same", "different", "failed" };
+	static const char *const names[] = {
+		"same", "different", "failed", "not compared"
+	};
 
 	return names[d->verdict];
 }

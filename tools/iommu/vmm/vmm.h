@@ -105,7 +105,7 @@ struct vmm_round {
 	__u64 queries, remaining, transferred, dirty_rate, expected_ms;
 };
 
-enum verdict { SAME, DIFFERENT, FAILED };
+enum verdict { SAME, DIFFERENT, FAILED, NOT_COMPARED };
 
 struct driver {
 	const struct vmm_options *o;

@@ -142,7 +142,8 @@ static int start(int argc, char **argv, struct driver *d)
 		vm_destroy(&d->vms[i]);
 	if (!rc && !options.kill_source)
 		rc = judge(d);
-	d->verdict = d->guest.different ? DIFFERENT : rc ? FAILED : SAME;
+	d->verdict = d->guest.different ? DIFFERENT : rc ? FAILED :
+		     d->guest.writes ? SAME : NOT_COMPARED;
 	vmm_report_end(d);
 	if (options.json)
 		rc = vmm_report_json(d) ?: rc;
