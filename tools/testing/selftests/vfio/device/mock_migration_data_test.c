@@ -2,77 +2,89 @@
 /*
  * DOC: data of a migration of the mock PCI device
  *
- * Data that is complete and unchanged is loaded, in parts of any size. All other
- * data is refused, and the device keeps its state.
+ * A device loads the data of another device, in parts of any size, and refuses
+ * data that is truncated, changed or too long. The file of a session fails when
+ * the session has ended.
  */
-#include "lib/device/migration_fixture.h"
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/mig_pair.h"
+#include "lib/test.h"
+
+#define IOVA		0x200000ULL
+#define LENGTH		(16 * SZ_4K)
+/* An address of the kernel. */
+#define NOWHERE		((void *)-SZ_4K)
+
+#define ERROR		VFIO_DEVICE_STATE_ERROR
+#define STOP		VFIO_DEVICE_STATE_STOP
+#define RUNNING		VFIO_DEVICE_STATE_RUNNING
+#define STOP_COPY	VFIO_DEVICE_STATE_STOP_COPY
+#define RESUMING	VFIO_DEVICE_STATE_RESUMING
+#define RUNNING_P2P	VFIO_DEVICE_STATE_RUNNING_P2P
+#define PRE_COPY	VFIO_DEVICE_STATE_PRE_COPY
+#define PRE_COPY_P2P	VFIO_DEVICE_STATE_PRE_COPY_P2P
+
+/* A device state that was read, with room for more. */
+static __u8 data[MIG_DATA_MAX];
+
+static const struct mock_work plain_work = {
+	.iova = IOVA, .length = LENGTH, .stride = 512, .seed = 7,
+};
+
+FIXTURE(migration)
+{
+	struct mig_pair pair;
+};
+
+FIXTURE_VARIANT(migration)
+{
+	enum iommu_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(migration, type1) { .mode = MODE_TYPE1 };
+FIXTURE_VARIANT_ADD(migration, compat) { .mode = MODE_COMPAT };
+FIXTURE_VARIANT_ADD(migration, iommufd) { .mode = MODE_IOMMUFD };
+
+FIXTURE_SETUP(migration)
+{
+	mig_open(_metadata, &self->pair, variant->mode, IOVA, LENGTH);
+}
+
+FIXTURE_TEARDOWN(migration)
+{
+	mig_close(_metadata, &self->pair);
+}
 
 TEST_F(migration, data_size_is_that_of_the_data)
 {
 	__u64 length;
 
-	ASSERT_EQ(0, __mig_data_size(self->src, &length));
-	ASSERT_EQ(length, save(_metadata, self->src));
-	ASSERT_EQ(0, __mig_data_size(self->src, &length));
-}
-
-/* Everything that a guest can see of a device is the same on the other. */
-TEST_F(migration, registers_buffer_and_config_space_are_migrated)
-{
-	struct vfio_dev *src = self->src, *dst = &self->dst;
-	static __u8 before[VFIO_MOCK_DMA_BUFFER], after[VFIO_MOCK_DMA_BUFFER];
-	__u8 config[256], seen[256];
-	struct vfio_mock_dma_regs one, two;
-
-	mem_pattern(before, sizeof(before), 3);
-	ASSERT_EQ(0, __mock_region_write(src, VFIO_MOCK_DMA_REGION_BUFFER, 0,
-					 before, sizeof(before)));
-	memset(config, 0xff, sizeof(config));
-	ASSERT_EQ(256, __vfio_dev_write(src, CONFIG, 0, config, 256));
-	ASSERT_EQ(256, __vfio_dev_read(src, CONFIG, 0, config, 256));
-	mock_fill(_metadata, src, IOVA, 8, 0x1234567890abcdefULL);
-	ASSERT_EQ(0, __mock_run(src, VFIO_MOCK_DMA_CMD_WRITE, 1,
-				IOVA + LENGTH - 8, 100));
-	ASSERT_EQ(VFIO_MOCK_DMA_FAULT, mock_get(_metadata, src,
-						MOCK_REG(status)));
-	/* Work registers that are not valid, as long as it does not run. */
-	mock_set(_metadata, src, MOCK_REG(work_stride), 3);
-
-	load(_metadata, dst, save(_metadata, src));
-	set_state(_metadata, dst, RUNNING);
-	ASSERT_EQ(0, __mock_region_read(dst, VFIO_MOCK_DMA_REGION_BUFFER, 0,
-					after, sizeof(after)));
-	ASSERT_EQ(0, memcmp(before, after, sizeof(after)));
-	ASSERT_EQ(256, __vfio_dev_read(dst, CONFIG, 0, seen, 256));
-	ASSERT_EQ(0, memcmp(config, seen, 256));
-	one = dma_regs(_metadata, src);
-	two = dma_regs(_metadata, dst);
-	ASSERT_EQ(0, memcmp(&one, &two, sizeof(one)));
-	ASSERT_EQ(1, two.fault_count);
-	ASSERT_EQ(VFIO_MOCK_DMA_FAULT_UNMAPPED, two.fault_reason);
-	ASSERT_EQ(IOVA + LENGTH, two.fault_iova);
-	ASSERT_EQ(3, two.work_stride);
+	ASSERT_EQ(0, __mig_data_size(self->pair.src, &length));
+	ASSERT_EQ(length, mig_save(_metadata, self->pair.src, data));
+	ASSERT_EQ(0, __mig_data_size(self->pair.src, &length));
 }
 
 /* The data can be read and written with any size of a part. */
 TEST_F(migration, data_is_the_same_in_parts_of_any_size)
 {
-	static const size_t parts[] = { 1, 3, 24, 4096, STATE_MAX };
-	static __u8 again[STATE_MAX];
-	size_t size = save(_metadata, self->src);
+	static const size_t parts[] = { 1, 3, 24, 4096, MIG_DATA_MAX };
+	static __u8 again[MIG_DATA_MAX];
+	size_t size = mig_save(_metadata, self->pair.src, data);
 
-	set_state(_metadata, self->src, STOP);
+	mig_set(_metadata, self->pair.src, STOP);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		int fd = set_state(_metadata, self->src, STOP_COPY);
+		int fd = mig_set(_metadata, self->pair.src, STOP_COPY);
 
 		ASSERT_EQ(size, __mig_read(fd, again, sizeof(again), parts[i]));
 		ASSERT_EQ(0, memcmp(data, again, size));
 		ASSERT_EQ(0, read(fd, again, 1));
 		close(fd);
-		set_state(_metadata, self->src, STOP);
+		mig_set(_metadata, self->pair.src, STOP);
 
-		ASSERT_EQ(0, __vfio_dev_reset(&self->dst));
-		fd = set_state(_metadata, &self->dst, RESUMING);
+		ASSERT_EQ(0, __vfio_dev_reset(&self->pair.dst));
+		fd = mig_set(_metadata, &self->pair.dst, RESUMING);
 		for (size_t at = 0; at < size; at += parts[i]) {
 			size_t part = parts[i] < size - at ? parts[i] :
 							     size - at;
@@ -80,8 +92,8 @@ TEST_F(migration, data_is_the_same_in_parts_of_any_size)
 			ASSERT_EQ(0, __mig_write(fd, data + at, part));
 		}
 		close(fd);
-		set_state(_metadata, &self->dst, STOP);
-		ASSERT_EQ(1, pci_regs(_metadata, &self->dst).migrations);
+		mig_set(_metadata, &self->pair.dst, STOP);
+		ASSERT_EQ(1, mock_pci_regs(_metadata, &self->pair.dst).migrations);
 	}
 }
 
@@ -96,18 +108,18 @@ static void check_refused(struct __test_metadata *_metadata,
 
 	ASSERT_EQ(0, __vfio_dev_reset(dev));
 	mock_set(_metadata, dev, MOCK_REG(pattern), 99);
-	before = dma_regs(_metadata, dev);
-	fd = set_state(_metadata, dev, RESUMING);
+	before = mock_dma_regs(_metadata, dev);
+	fd = mig_set(_metadata, dev, RESUMING);
 	ASSERT_EQ(0, __mig_write(fd, data, size));
 	ASSERT_EQ(-EINVAL, __mig_set(dev, STOP, &none)) {
 		TH_LOG("%s at %zu", what, at);
 	}
 	ASSERT_EQ(-1, none);
-	ASSERT_EQ(RESUMING, get_state(_metadata, dev));
+	ASSERT_EQ(RESUMING, mig_get(_metadata, dev));
 	close(fd);
-	after = dma_regs(_metadata, dev);
+	after = mock_dma_regs(_metadata, dev);
 	ASSERT_EQ(0, memcmp(&before, &after, sizeof(before)));
-	ASSERT_EQ(0, pci_regs(_metadata, dev).migrations);
+	ASSERT_EQ(0, mock_pci_regs(_metadata, dev).migrations);
 	ASSERT_EQ(0, __mock_region_read(dev, VFIO_MOCK_DMA_REGION_BUFFER, 0,
 					buffer, sizeof(buffer)));
 	ASSERT_TRUE(mem_is(buffer, sizeof(buffer), 0));
@@ -123,33 +135,33 @@ static size_t save_busy(struct __test_metadata *_metadata, struct vfio_dev *dev)
 					 buffer, sizeof(buffer)));
 	mock_work_start(_metadata, dev, &plain_work);
 	mock_work_wait(_metadata, dev, 50);
-	return save(_metadata, dev);
+	return mig_save(_metadata, dev, data);
 }
 
 TEST_F(migration, truncated_data_is_refused)
 {
-	size_t size = save_busy(_metadata, self->src);
+	size_t size = save_busy(_metadata, self->pair.src);
 
 	for (size_t length = 0; length < 700; length++)
-		check_refused(_metadata, &self->dst, length, "end", length);
+		check_refused(_metadata, &self->pair.dst, length, "end", length);
 	for (size_t length = 700; length < size; length += 997)
-		check_refused(_metadata, &self->dst, length, "end", length);
-	check_refused(_metadata, &self->dst, size - 1, "end", size - 1);
+		check_refused(_metadata, &self->pair.dst, length, "end", length);
+	check_refused(_metadata, &self->pair.dst, size - 1, "end", size - 1);
 	/* The data itself is valid. */
-	ASSERT_EQ(0, __vfio_dev_reset(&self->dst));
-	load(_metadata, &self->dst, size);
-	set_state(_metadata, &self->dst, STOP);
+	ASSERT_EQ(0, __vfio_dev_reset(&self->pair.dst));
+	mig_load(_metadata, &self->pair.dst, data, size);
+	mig_set(_metadata, &self->pair.dst, STOP);
 }
 
 /* All bytes of the header and the registers, and a sample of the buffer. */
 TEST_F(migration, data_with_a_changed_byte_is_refused)
 {
-	size_t size = save_busy(_metadata, self->src);
+	size_t size = save_busy(_metadata, self->pair.src);
 
 	for (size_t at = 0; at < size; at += at < 700 || at > size - 32 ? 1 :
 									 509) {
 		data[at] ^= 1 << at % 8;
-		check_refused(_metadata, &self->dst, size, "byte", at);
+		check_refused(_metadata, &self->pair.dst, size, "byte", at);
 		data[at] ^= 1 << at % 8;
 	}
 }
@@ -157,39 +169,171 @@ TEST_F(migration, data_with_a_changed_byte_is_refused)
 /* The session stays invalid, although all of the data was written. */
 TEST_F(migration, data_after_the_end_is_refused)
 {
-	size_t size = save_busy(_metadata, self->src);
+	size_t size = save_busy(_metadata, self->pair.src);
 	int fd, none;
 
-	fd = set_state(_metadata, &self->dst, RESUMING);
+	fd = mig_set(_metadata, &self->pair.dst, RESUMING);
 	ASSERT_EQ(-EFBIG, __mig_write(fd, data, size + 1));
 	ASSERT_EQ(0, __mig_write(fd, data, size));
-	ASSERT_EQ(-EINVAL, __mig_set(&self->dst, STOP, &none));
+	ASSERT_EQ(-EINVAL, __mig_set(&self->pair.dst, STOP, &none));
 	close(fd);
 
-	ASSERT_EQ(0, __vfio_dev_reset(&self->dst));
-	fd = set_state(_metadata, &self->dst, RESUMING);
+	ASSERT_EQ(0, __vfio_dev_reset(&self->pair.dst));
+	fd = mig_set(_metadata, &self->pair.dst, RESUMING);
 	ASSERT_EQ(0, __mig_write(fd, data, size));
 	/* The same data again. */
 	ASSERT_EQ(-EFBIG, __mig_write(fd, data, size));
-	ASSERT_EQ(-EINVAL, __mig_set(&self->dst, RUNNING, &none));
-	ASSERT_EQ(RESUMING, get_state(_metadata, &self->dst));
+	ASSERT_EQ(-EINVAL, __mig_set(&self->pair.dst, RUNNING, &none));
+	ASSERT_EQ(RESUMING, mig_get(_metadata, &self->pair.dst));
 	close(fd);
 }
 
 /* A session that failed for lack of data can be completed. */
 TEST_F(migration, truncated_data_can_be_completed)
 {
-	size_t size = save_busy(_metadata, self->src);
+	size_t size = save_busy(_metadata, self->pair.src);
 	int fd, none;
 
-	fd = set_state(_metadata, &self->dst, RESUMING);
+	fd = mig_set(_metadata, &self->pair.dst, RESUMING);
 	ASSERT_EQ(0, __mig_write(fd, data, size - 5));
-	ASSERT_EQ(-EINVAL, __mig_set(&self->dst, STOP, &none));
+	ASSERT_EQ(-EINVAL, __mig_set(&self->pair.dst, STOP, &none));
 	ASSERT_EQ(0, __mig_write(fd, data + size - 5, 5));
-	set_state(_metadata, &self->dst, STOP);
+	mig_set(_metadata, &self->pair.dst, STOP);
 	ASSERT_EQ(-1, write(fd, data, 1));
 	ASSERT_EQ(ENODEV, errno);
 	close(fd);
+}
+
+TEST_F(migration, precopy_reads_the_head_and_stop_copy_the_rest)
+{
+	struct vfio_precopy_info info = {};
+	struct vfio_dev *src = self->pair.src;
+	__u64 length;
+	ssize_t head;
+	int fd;
+
+	ASSERT_EQ(0, __mig_data_size(src, &length));
+	fd = mig_set(_metadata, src, PRE_COPY);
+	ASSERT_EQ(0, __mig_precopy_info(fd, &info));
+	ASSERT_LT(8, info.initial_bytes);
+	ASSERT_EQ(0, info.dirty_bytes);
+	head = info.initial_bytes;
+
+	ASSERT_EQ(3, read(fd, data, 3));
+	ASSERT_EQ(0, __mig_precopy_info(fd, &info));
+	ASSERT_EQ(head - 3, info.initial_bytes);
+	ASSERT_EQ(head - 3, read(fd, data + 3, MIG_DATA_MAX - 3));
+	ASSERT_EQ(0, __mig_precopy_info(fd, &info));
+	ASSERT_EQ(0, info.initial_bytes);
+	ASSERT_EQ(-1, read(fd, data + head, 1));
+	ASSERT_EQ(ENOMSG, errno);
+
+	ASSERT_EQ(-1, mig_set(_metadata, src, PRE_COPY_P2P));
+	ASSERT_EQ(0, __mig_precopy_info(fd, &info));
+	ASSERT_EQ(-1, read(fd, data + head, 1));
+	ASSERT_EQ(ENOMSG, errno);
+	ASSERT_EQ(-1, mig_set(_metadata, src, STOP_COPY));
+	ASSERT_EQ(-EINVAL, __mig_precopy_info(fd, &info));
+	ASSERT_EQ(length - head, __mig_read(fd, data + head, MIG_DATA_MAX - head,
+					    MIG_DATA_MAX));
+	close(fd);
+	mig_load(_metadata, &self->pair.dst, data, length);
+	mig_set(_metadata, &self->pair.dst, RUNNING);
+}
+
+TEST_F(migration, precopy_info_with_bad_arguments_fails)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) - 1 };
+	int fd = mig_set(_metadata, self->pair.src, PRE_COPY);
+
+	ASSERT_EQ(-EINVAL, xioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	ASSERT_EQ(-EFAULT, xioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, NULL));
+	ASSERT_EQ(-ENOTTY, xioctl(fd, VFIO_DEVICE_RESET, NULL));
+	/* The file is a stream that can only be read. */
+	ASSERT_EQ(-1, pread(fd, data, 1, 0));
+	ASSERT_EQ(ESPIPE, errno);
+	ASSERT_EQ(-1, write(fd, data, 1));
+	ASSERT_EQ(EBADF, errno);
+	ASSERT_EQ(-1, read(fd, NOWHERE, 1));
+	ASSERT_EQ(EFAULT, errno);
+	close(fd);
+	fd = mig_set(_metadata, self->pair.src, STOP_COPY);
+	ASSERT_EQ(-1, fd);
+	mig_set(_metadata, self->pair.src, RUNNING);
+
+	fd = mig_set(_metadata, self->pair.src, RESUMING);
+	ASSERT_EQ(-ENOTTY, xioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	ASSERT_EQ(-1, read(fd, data, 1));
+	ASSERT_EQ(EBADF, errno);
+	ASSERT_EQ(-1, write(fd, NOWHERE, 1));
+	ASSERT_EQ(EFAULT, errno);
+	close(fd);
+}
+
+/* Use the file of a session that was started in @state. */
+static ssize_t use_session(int fd, __u32 state)
+{
+	return state == RESUMING ? write(fd, data, 1) : read(fd, data, 1);
+}
+
+/* End a session by another state, or by a reset if that is ERROR. */
+static int end_session(struct __test_metadata *_metadata, struct vfio_dev *dev,
+		       __u32 state)
+{
+	if (state != ERROR)
+		return mig_set(_metadata, dev, state);
+	ASSERT_EQ(0, __vfio_dev_reset(dev));
+	return -1;
+}
+
+/* End each session in every way; its file fails afterwards. */
+TEST_F(migration, file_of_an_ended_session_is_enodev)
+{
+	static const struct {
+		__u32 state, end;
+	} cases[] = {
+		{ PRE_COPY, RUNNING }, { PRE_COPY, STOP },
+		{ PRE_COPY_P2P, RUNNING_P2P }, { PRE_COPY_P2P, RESUMING },
+		{ STOP_COPY, STOP }, { STOP_COPY, RUNNING },
+		{ PRE_COPY, ERROR }, { PRE_COPY_P2P, ERROR },
+		{ STOP_COPY, ERROR }, { RESUMING, ERROR },
+	};
+	struct vfio_precopy_info info = {};
+	struct vfio_dev *dev = self->pair.src;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int fd = mig_set(_metadata, dev, cases[i].state);
+		int next = end_session(_metadata, dev, cases[i].end);
+		bool resuming = cases[i].state == RESUMING;
+
+		ASSERT_EQ(-1, use_session(fd, cases[i].state)) {
+			TH_LOG("case %zu", i);
+		}
+		ASSERT_EQ(ENODEV, errno);
+		ASSERT_EQ(resuming ? -ENOTTY : -ENODEV,
+			  __mig_precopy_info(fd, &info));
+		close(fd);
+		if (next >= 0)
+			close(next);
+		ASSERT_EQ(0, __vfio_dev_reset(dev));
+	}
+}
+
+/* The file outlives the device, and then fails. */
+TEST_F(migration, close_of_the_device_ends_the_session)
+{
+	static const __u32 states[] = { PRE_COPY, STOP_COPY, RESUMING };
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		int fd = mig_set(_metadata, &self->pair.dst, states[i]);
+
+		vfio_dev_close(&self->pair.dst);
+		ASSERT_EQ(-1, use_session(fd, states[i]));
+		ASSERT_EQ(ENODEV, errno);
+		mig_reopen_dst(_metadata, &self->pair);
+		ASSERT_EQ(RUNNING, mig_get(_metadata, &self->pair.dst));
+		close(fd);
+	}
 }
 
 TEST_HARNESS_MAIN

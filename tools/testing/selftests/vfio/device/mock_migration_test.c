@@ -1,23 +1,109 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: migration states of the mock PCI device
+ * DOC: states of a migration of the mock PCI device
  *
- * The writes of a workload that moves between two devices are compared with a
+ * A workload moves from one device to another. Its writes are compared with a
  * model, so that a write that was lost, done twice, or done while a device was
  * stopped is found.
  */
-#include "lib/device/migration_fixture.h"
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/fail_nth.h"
+#include "lib/mig_pair.h"
+#include "lib/test.h"
+
+#define IOVA		0x200000ULL
+#define LENGTH		(16 * SZ_4K)
+#define CONFIG		VFIO_PCI_CONFIG_REGION_INDEX
+
+#define ERROR		VFIO_DEVICE_STATE_ERROR
+#define STOP		VFIO_DEVICE_STATE_STOP
+#define RUNNING		VFIO_DEVICE_STATE_RUNNING
+#define STOP_COPY	VFIO_DEVICE_STATE_STOP_COPY
+#define RESUMING	VFIO_DEVICE_STATE_RESUMING
+#define RUNNING_P2P	VFIO_DEVICE_STATE_RUNNING_P2P
+#define PRE_COPY	VFIO_DEVICE_STATE_PRE_COPY
+#define PRE_COPY_P2P	VFIO_DEVICE_STATE_PRE_COPY_P2P
+#define STATES		VFIO_DEVICE_STATE_NR
+
+/* A device state that was read. */
+static __u8 data[MIG_DATA_MAX];
+static __u8 model[LENGTH];
+
+static const struct mock_work plain_work = {
+	.iova = IOVA, .length = LENGTH, .stride = 512, .seed = 7,
+};
+
+FIXTURE(migration)
+{
+	struct mig_pair pair;
+};
+
+FIXTURE_VARIANT(migration)
+{
+	enum iommu_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(migration, type1) { .mode = MODE_TYPE1 };
+FIXTURE_VARIANT_ADD(migration, compat) { .mode = MODE_COMPAT };
+FIXTURE_VARIANT_ADD(migration, iommufd) { .mode = MODE_IOMMUFD };
+
+FIXTURE_SETUP(migration)
+{
+	mig_open(_metadata, &self->pair, variant->mode, IOVA, LENGTH);
+}
+
+FIXTURE_TEARDOWN(migration)
+{
+	mig_close(_metadata, &self->pair);
+}
+
+/* Compare memory with the first writes of the workload. */
+static void check_writes(struct __test_metadata *_metadata,
+			 struct bench *bench, const struct mock_work *work,
+			 __u64 writes)
+{
+	mock_sequence_run(work, writes, model);
+	ASSERT_EQ(0, memcmp(model, bench->mem.va, work->length)) {
+		TH_LOG("memory differs after %llu writes", writes);
+	}
+}
+
+static double seconds_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - start->tv_sec + (now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+/* Expect the device to write nothing for a while. */
+static void check_quiet(struct __test_metadata *_metadata, struct bench *bench,
+			struct vfio_dev *dev, const struct mock_work *work)
+{
+	__u64 writes = mock_get(_metadata, dev, MOCK_REG(work_writes));
+	struct timespec start;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		check_writes(_metadata, bench, work, writes);
+	} while (seconds_since(&start) < 0.02);
+	ASSERT_EQ(writes, mock_get(_metadata, dev, MOCK_REG(work_writes)));
+}
 
 TEST_F(migration, feature_has_p2p_and_precopy)
 {
 	struct vfio_device_feature_migration mig = {};
 
-	ASSERT_EQ(0, __vfio_dev_feature(self->src, VFIO_DEVICE_FEATURE_GET |
+	ASSERT_EQ(0, __vfio_dev_feature(self->pair.src, VFIO_DEVICE_FEATURE_GET |
 					VFIO_DEVICE_FEATURE_MIGRATION, &mig,
 					sizeof(mig)));
 	ASSERT_EQ(VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
 		  VFIO_MIGRATION_PRE_COPY, mig.flags);
-	ASSERT_EQ(RUNNING, get_state(_metadata, self->src));
+	ASSERT_EQ(RUNNING, mig_get(_metadata, self->pair.src));
 }
 
 static bool is_saving(__u32 state)
@@ -52,14 +138,14 @@ static void check_step(struct __test_metadata *_metadata, struct vfio_dev *dev,
 	int session, fd;
 
 	ASSERT_EQ(0, __vfio_dev_reset(dev));
-	session = set_state(_metadata, dev, from);
-	ASSERT_EQ(from, get_state(_metadata, dev));
-	ASSERT_EQ(from, pci_regs(_metadata, dev).state);
+	session = mig_set(_metadata, dev, from);
+	ASSERT_EQ(from, mig_get(_metadata, dev));
+	ASSERT_EQ(from, mock_pci_regs(_metadata, dev).state);
 	ASSERT_EQ(0, __mig_write(session, data, size));
 	ASSERT_EQ(rc, __mig_set(dev, to, &fd)) {
 		TH_LOG("%u to %u, %zu bytes", from, to, size);
 	}
-	ASSERT_EQ(rc ? from : to, get_state(_metadata, dev));
+	ASSERT_EQ(rc ? from : to, mig_get(_metadata, dev));
 	ASSERT_EQ(!rc && starts_session(from, to), fd >= 0) {
 		TH_LOG("%u to %u: fd %d", from, to, fd);
 	}
@@ -72,51 +158,51 @@ static void check_step(struct __test_metadata *_metadata, struct vfio_dev *dev,
 /* From each state to each, including states that do not exist. */
 TEST_F(migration, every_step_between_two_states)
 {
-	size_t size = save(_metadata, self->src);
+	size_t size = mig_save(_metadata, self->pair.src, data);
 
 	for (__u32 from = STOP; from < STATES; from++) {
 		for (__u32 to = 0; to <= STATES + 1; to++) {
-			check_step(_metadata, &self->dst, from, to, 0);
+			check_step(_metadata, &self->pair.dst, from, to, 0);
 			if (from == RESUMING)
-				check_step(_metadata, &self->dst, from, to,
+				check_step(_metadata, &self->pair.dst, from, to,
 					   size);
 		}
-		check_step(_metadata, &self->dst, from, ~0U, 0);
+		check_step(_metadata, &self->pair.dst, from, ~0U, 0);
 	}
 }
 
 /* The workload continues on the other device with its next write. */
 TEST_F(migration, workload_continues_with_its_next_write)
 {
-	struct bench *bench = &self->bench;
+	struct bench *bench = &self->pair.bench;
 	__u64 writes, more;
 	size_t size;
 
-	mock_work_start(_metadata, self->src, &plain_work);
-	mock_work_wait(_metadata, self->src, 300);
-	size = save(_metadata, self->src);
-	check_quiet(_metadata, bench, self->src, &plain_work);
-	writes = mock_get(_metadata, self->src, MOCK_REG(work_writes));
+	mock_work_start(_metadata, self->pair.src, &plain_work);
+	mock_work_wait(_metadata, self->pair.src, 300);
+	size = mig_save(_metadata, self->pair.src, data);
+	check_quiet(_metadata, bench, self->pair.src, &plain_work);
+	writes = mock_get(_metadata, self->pair.src, MOCK_REG(work_writes));
 	ASSERT_LE(300, writes);
 
-	load(_metadata, &self->dst, size);
-	set_state(_metadata, &self->dst, STOP);
-	ASSERT_EQ(writes, mock_get(_metadata, &self->dst,
+	mig_load(_metadata, &self->pair.dst, data, size);
+	mig_set(_metadata, &self->pair.dst, STOP);
+	ASSERT_EQ(writes, mock_get(_metadata, &self->pair.dst,
 				   MOCK_REG(work_writes)));
-	ASSERT_EQ(1, mock_get(_metadata, &self->dst, MOCK_REG(work_control)));
-	check_quiet(_metadata, bench, &self->dst, &plain_work);
+	ASSERT_EQ(1, mock_get(_metadata, &self->pair.dst, MOCK_REG(work_control)));
+	check_quiet(_metadata, bench, &self->pair.dst, &plain_work);
 
-	set_state(_metadata, &self->dst, RUNNING);
-	mock_work_wait(_metadata, &self->dst, writes + 300);
-	more = mock_work_stop(_metadata, &self->dst);
+	mig_set(_metadata, &self->pair.dst, RUNNING);
+	mock_work_wait(_metadata, &self->pair.dst, writes + 300);
+	more = mock_work_stop(_metadata, &self->pair.dst);
 	check_writes(_metadata, bench, &plain_work, more);
-	ASSERT_EQ(0, mock_get(_metadata, &self->dst, MOCK_REG(fault_count)));
+	ASSERT_EQ(0, mock_get(_metadata, &self->pair.dst, MOCK_REG(fault_count)));
 }
 
 /* There and back, several times. */
 TEST_F(migration, migrations_counts_each_move)
 {
-	struct vfio_dev *from = self->src, *to = &self->dst, *other;
+	struct vfio_dev *from = self->pair.src, *to = &self->pair.dst, *other;
 	__u64 writes = 0;
 
 	mock_work_start(_metadata, from, &plain_work);
@@ -124,174 +210,77 @@ TEST_F(migration, migrations_counts_each_move)
 		size_t size;
 
 		mock_work_wait(_metadata, from, writes + 50);
-		size = save(_metadata, from);
-		ASSERT_EQ(n - 1, pci_regs(_metadata, from).migrations);
-		load(_metadata, to, size);
-		set_state(_metadata, to, RUNNING);
-		ASSERT_EQ(n, pci_regs(_metadata, to).migrations);
+		size = mig_save(_metadata, from, data);
+		ASSERT_EQ(n - 1, mock_pci_regs(_metadata, from).migrations);
+		mig_load(_metadata, to, data, size);
+		mig_set(_metadata, to, RUNNING);
+		ASSERT_EQ(n, mock_pci_regs(_metadata, to).migrations);
 		writes = mock_get(_metadata, to, MOCK_REG(work_writes));
-		set_state(_metadata, from, STOP);
+		mig_set(_metadata, from, STOP);
 		other = from;
 		from = to;
 		to = other;
 	}
-	check_writes(_metadata, &self->bench, &plain_work,
+	check_writes(_metadata, &self->pair.bench, &plain_work,
 		     mock_work_stop(_metadata, from));
 	ASSERT_EQ(0, __vfio_dev_reset(from));
-	ASSERT_EQ(0, pci_regs(_metadata, from).migrations);
+	ASSERT_EQ(0, mock_pci_regs(_metadata, from).migrations);
 }
 
-TEST_F(migration, precopy_reads_the_head_and_stop_copy_the_rest)
+/* Everything that a guest can see of a device is the same on the other. */
+TEST_F(migration, registers_buffer_and_config_space_are_migrated)
 {
-	struct vfio_precopy_info info = {};
-	struct vfio_dev *src = self->src;
-	__u64 length;
-	ssize_t head;
-	int fd;
+	struct vfio_dev *src = self->pair.src, *dst = &self->pair.dst;
+	static __u8 before[VFIO_MOCK_DMA_BUFFER], after[VFIO_MOCK_DMA_BUFFER];
+	__u8 config[256], seen[256];
+	struct vfio_mock_dma_regs one, two;
 
-	ASSERT_EQ(0, __mig_data_size(src, &length));
-	fd = set_state(_metadata, src, PRE_COPY);
-	ASSERT_EQ(0, __mig_precopy_info(fd, &info));
-	ASSERT_LT(8, info.initial_bytes);
-	ASSERT_EQ(0, info.dirty_bytes);
-	head = info.initial_bytes;
+	mem_pattern(before, sizeof(before), 3);
+	ASSERT_EQ(0, __mock_region_write(src, VFIO_MOCK_DMA_REGION_BUFFER, 0,
+					 before, sizeof(before)));
+	memset(config, 0xff, sizeof(config));
+	ASSERT_EQ(256, __vfio_dev_write(src, CONFIG, 0, config, 256));
+	ASSERT_EQ(256, __vfio_dev_read(src, CONFIG, 0, config, 256));
+	mock_fill(_metadata, src, IOVA, 8, 0x1234567890abcdefULL);
+	ASSERT_EQ(0, __mock_run(src, VFIO_MOCK_DMA_CMD_WRITE, 1,
+				IOVA + LENGTH - 8, 100));
+	ASSERT_EQ(VFIO_MOCK_DMA_FAULT, mock_get(_metadata, src,
+						MOCK_REG(status)));
+	/* Work registers that are not valid, as long as it does not run. */
+	mock_set(_metadata, src, MOCK_REG(work_stride), 3);
 
-	ASSERT_EQ(3, read(fd, data, 3));
-	ASSERT_EQ(0, __mig_precopy_info(fd, &info));
-	ASSERT_EQ(head - 3, info.initial_bytes);
-	ASSERT_EQ(head - 3, read(fd, data + 3, STATE_MAX - 3));
-	ASSERT_EQ(0, __mig_precopy_info(fd, &info));
-	ASSERT_EQ(0, info.initial_bytes);
-	ASSERT_EQ(-1, read(fd, data + head, 1));
-	ASSERT_EQ(ENOMSG, errno);
-
-	ASSERT_EQ(-1, set_state(_metadata, src, PRE_COPY_P2P));
-	ASSERT_EQ(0, __mig_precopy_info(fd, &info));
-	ASSERT_EQ(-1, read(fd, data + head, 1));
-	ASSERT_EQ(ENOMSG, errno);
-	ASSERT_EQ(-1, set_state(_metadata, src, STOP_COPY));
-	ASSERT_EQ(-EINVAL, __mig_precopy_info(fd, &info));
-	ASSERT_EQ(length - head, __mig_read(fd, data + head, STATE_MAX - head,
-					    STATE_MAX));
-	close(fd);
-	load(_metadata, &self->dst, length);
-	set_state(_metadata, &self->dst, RUNNING);
-}
-
-TEST_F(migration, precopy_info_with_bad_arguments_fails)
-{
-	struct vfio_precopy_info info = { .argsz = sizeof(info) - 1 };
-	int fd = set_state(_metadata, self->src, PRE_COPY);
-
-	ASSERT_EQ(-EINVAL, xioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
-	ASSERT_EQ(-EFAULT, xioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, NULL));
-	ASSERT_EQ(-ENOTTY, xioctl(fd, VFIO_DEVICE_RESET, NULL));
-	/* The file is a stream that can only be read. */
-	ASSERT_EQ(-1, pread(fd, data, 1, 0));
-	ASSERT_EQ(ESPIPE, errno);
-	ASSERT_EQ(-1, write(fd, data, 1));
-	ASSERT_EQ(EBADF, errno);
-	ASSERT_EQ(-1, read(fd, NOWHERE, 1));
-	ASSERT_EQ(EFAULT, errno);
-	close(fd);
-	fd = set_state(_metadata, self->src, STOP_COPY);
-	ASSERT_EQ(-1, fd);
-	set_state(_metadata, self->src, RUNNING);
-
-	fd = set_state(_metadata, self->src, RESUMING);
-	ASSERT_EQ(-ENOTTY, xioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
-	ASSERT_EQ(-1, read(fd, data, 1));
-	ASSERT_EQ(EBADF, errno);
-	ASSERT_EQ(-1, write(fd, NOWHERE, 1));
-	ASSERT_EQ(EFAULT, errno);
-	close(fd);
-}
-
-/* Use the file of a session that was started in @state. */
-static ssize_t use_session(int fd, __u32 state)
-{
-	return state == RESUMING ? write(fd, data, 1) : read(fd, data, 1);
-}
-
-/* End a session by another state, or by a reset if that is ERROR. */
-static int end_session(struct __test_metadata *_metadata, struct vfio_dev *dev,
-		       __u32 state)
-{
-	if (state != ERROR)
-		return set_state(_metadata, dev, state);
-	ASSERT_EQ(0, __vfio_dev_reset(dev));
-	return -1;
-}
-
-/* End each session in every way; its file fails afterwards. */
-TEST_F(migration, file_of_an_ended_session_is_enodev)
-{
-	static const struct {
-		__u32 state, end;
-	} cases[] = {
-		{ PRE_COPY, RUNNING }, { PRE_COPY, STOP },
-		{ PRE_COPY_P2P, RUNNING_P2P }, { PRE_COPY_P2P, RESUMING },
-		{ STOP_COPY, STOP }, { STOP_COPY, RUNNING },
-		{ PRE_COPY, ERROR }, { PRE_COPY_P2P, ERROR },
-		{ STOP_COPY, ERROR }, { RESUMING, ERROR },
-	};
-	struct vfio_precopy_info info = {};
-	struct vfio_dev *dev = self->src;
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		int fd = set_state(_metadata, dev, cases[i].state);
-		int next = end_session(_metadata, dev, cases[i].end);
-		bool resuming = cases[i].state == RESUMING;
-
-		ASSERT_EQ(-1, use_session(fd, cases[i].state)) {
-			TH_LOG("case %zu", i);
-		}
-		ASSERT_EQ(ENODEV, errno);
-		ASSERT_EQ(resuming ? -ENOTTY : -ENODEV,
-			  __mig_precopy_info(fd, &info));
-		close(fd);
-		if (next >= 0)
-			close(next);
-		ASSERT_EQ(0, __vfio_dev_reset(dev));
-	}
-}
-
-/* The file outlives the device, and then fails. */
-TEST_F(migration, close_of_the_device_ends_the_session)
-{
-	static const __u32 states[] = { PRE_COPY, STOP_COPY, RESUMING };
-	char path[PATH_MAX];
-
-	ASSERT_EQ(0, mock_pci_find("4k", 1, path, sizeof(path)));
-	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
-		int fd = set_state(_metadata, &self->dst, states[i]);
-
-		vfio_dev_close(&self->dst);
-		ASSERT_EQ(-1, use_session(fd, states[i]));
-		ASSERT_EQ(ENODEV, errno);
-		ASSERT_EQ(0, __vfio_dev_open(&self->dst, &self->bench.iommu,
-					     path));
-		ASSERT_EQ(RUNNING, get_state(_metadata, &self->dst));
-		close(fd);
-	}
+	mig_load(_metadata, dst, data, mig_save(_metadata, src, data));
+	mig_set(_metadata, dst, RUNNING);
+	ASSERT_EQ(0, __mock_region_read(dst, VFIO_MOCK_DMA_REGION_BUFFER, 0,
+					after, sizeof(after)));
+	ASSERT_EQ(0, memcmp(before, after, sizeof(after)));
+	ASSERT_EQ(256, __vfio_dev_read(dst, CONFIG, 0, seen, 256));
+	ASSERT_EQ(0, memcmp(config, seen, 256));
+	one = mock_dma_regs(_metadata, src);
+	two = mock_dma_regs(_metadata, dst);
+	ASSERT_EQ(0, memcmp(&one, &two, sizeof(one)));
+	ASSERT_EQ(1, two.fault_count);
+	ASSERT_EQ(VFIO_MOCK_DMA_FAULT_UNMAPPED, two.fault_reason);
+	ASSERT_EQ(IOVA + LENGTH, two.fault_iova);
+	ASSERT_EQ(3, two.work_stride);
 }
 
 TEST_F(migration, reset_returns_to_running_from_any_state)
 {
-	struct vfio_dev *dev = self->src;
+	struct vfio_dev *dev = self->pair.src;
 
 	for (__u32 state = STOP; state < STATES; state++) {
 		int fd;
 
 		mock_work_start(_metadata, dev, &plain_work);
 		mock_work_wait(_metadata, dev, 20);
-		fd = set_state(_metadata, dev, state);
+		fd = mig_set(_metadata, dev, state);
 		ASSERT_EQ(0, __vfio_dev_reset(dev));
-		ASSERT_EQ(RUNNING, get_state(_metadata, dev));
+		ASSERT_EQ(RUNNING, mig_get(_metadata, dev));
 		ASSERT_EQ(0, mock_get(_metadata, dev, MOCK_REG(work_control)));
 		ASSERT_EQ(0, mock_get(_metadata, dev, MOCK_REG(work_writes)));
 		mock_fill(_metadata, dev, IOVA, LENGTH, 0);
-		ASSERT_TRUE(mem_is(self->bench.mem.va, LENGTH, 0));
+		ASSERT_TRUE(mem_is(self->pair.bench.mem.va, LENGTH, 0));
 		if (fd >= 0)
 			close(fd);
 	}
@@ -305,7 +294,7 @@ TEST_F(migration, workload_pauses_while_the_device_is_quiesced)
 		PRE_COPY, RUNNING, STOP_COPY, RUNNING, PRE_COPY, STOP_COPY,
 		RUNNING_P2P, RUNNING,
 	};
-	struct vfio_dev *dev = self->src;
+	struct vfio_dev *dev = self->pair.src;
 	__u64 writes = 0;
 
 	mock_work_start(_metadata, dev, &plain_work);
@@ -313,11 +302,11 @@ TEST_F(migration, workload_pauses_while_the_device_is_quiesced)
 		int fd;
 
 		mock_work_wait(_metadata, dev, writes + 30);
-		fd = set_state(_metadata, dev, path[i]);
+		fd = mig_set(_metadata, dev, path[i]);
 		ASSERT_EQ(1, mock_get(_metadata, dev, MOCK_REG(work_control)));
 		writes = mock_get(_metadata, dev, MOCK_REG(work_writes));
 		if (path[i] != RUNNING && path[i] != PRE_COPY) {
-			check_quiet(_metadata, &self->bench, dev, &plain_work);
+			check_quiet(_metadata, &self->pair.bench, dev, &plain_work);
 			/* Nothing to wait for in the next round. */
 			writes = writes < 30 ? 0 : writes - 30;
 		}
@@ -325,7 +314,7 @@ TEST_F(migration, workload_pauses_while_the_device_is_quiesced)
 			close(fd);
 	}
 	mock_work_wait(_metadata, dev, writes + 60);
-	check_writes(_metadata, &self->bench, &plain_work,
+	check_writes(_metadata, &self->pair.bench, &plain_work,
 		     mock_work_stop(_metadata, dev));
 }
 
@@ -334,10 +323,10 @@ TEST_F(migration, quiesced_device_starts_no_dma)
 	static const __u32 states[] = {
 		RUNNING_P2P, STOP, PRE_COPY_P2P, STOP_COPY, RESUMING,
 	};
-	struct vfio_dev *dev = self->src;
+	struct vfio_dev *dev = self->pair.src;
 
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
-		int fd = set_state(_metadata, dev, states[i]);
+		int fd = mig_set(_metadata, dev, states[i]);
 
 		ASSERT_EQ(-EBUSY, __mock_fill(dev, IOVA, 8, ~0ULL));
 		ASSERT_EQ(-EBUSY, __mock_work_start(dev, &plain_work));
@@ -349,31 +338,31 @@ TEST_F(migration, quiesced_device_starts_no_dma)
 		if (fd >= 0)
 			close(fd);
 	}
-	ASSERT_TRUE(mem_is(self->bench.mem.va, LENGTH, 0));
+	ASSERT_TRUE(mem_is(self->pair.bench.mem.va, LENGTH, 0));
 }
 
 /* A workload that is stopped while it is suspended does not continue. */
 TEST_F(migration, suspended_workload_can_be_stopped)
 {
-	struct vfio_dev *dev = self->src;
+	struct vfio_dev *dev = self->pair.src;
 
 	mock_work_start(_metadata, dev, &plain_work);
 	mock_work_wait(_metadata, dev, 30);
-	set_state(_metadata, dev, RUNNING_P2P);
+	mig_set(_metadata, dev, RUNNING_P2P);
 	ASSERT_EQ(-EBUSY, __mock_set(dev, MOCK_REG(work_control), 1));
 	ASSERT_EQ(-EBUSY, __mock_set(dev, MOCK_REG(work_seed), 1));
 	mock_set(_metadata, dev, MOCK_REG(work_control), 0);
 	ASSERT_EQ(0, mock_get(_metadata, dev, MOCK_REG(work_control)));
-	set_state(_metadata, dev, RUNNING);
+	mig_set(_metadata, dev, RUNNING);
 	ASSERT_EQ(0, mock_get(_metadata, dev, MOCK_REG(work_control)));
-	check_quiet(_metadata, &self->bench, dev, &plain_work);
+	check_quiet(_metadata, &self->pair.bench, dev, &plain_work);
 	mock_fill(_metadata, dev, IOVA, 8, 1);
 }
 
 /* Writes that were due during the pause do not follow in a burst. */
 TEST_F(migration, resumed_workload_keeps_its_rate)
 {
-	struct vfio_dev *dev = self->src;
+	struct vfio_dev *dev = self->pair.src;
 	struct mock_work work = plain_work;
 	struct timespec start;
 	__u64 before, after;
@@ -381,13 +370,13 @@ TEST_F(migration, resumed_workload_keeps_its_rate)
 	work.rate = 200;
 	mock_work_start(_metadata, dev, &work);
 	mock_work_wait(_metadata, dev, 20);
-	set_state(_metadata, dev, STOP);
+	mig_set(_metadata, dev, STOP);
 	before = mock_get(_metadata, dev, MOCK_REG(work_writes));
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (seconds_since(&start) < 1)
 		sched_yield();
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	set_state(_metadata, dev, RUNNING);
+	mig_set(_metadata, dev, RUNNING);
 	mock_work_wait(_metadata, dev, before + 40);
 	after = mock_work_stop(_metadata, dev);
 	ASSERT_GE(seconds_since(&start) * work.rate + work.rate / 10,
@@ -398,15 +387,15 @@ TEST_F(migration, resumed_workload_keeps_its_rate)
 TEST_F(migration, dma_log_reports_writes_of_precopy)
 {
 	struct vfio_device_feature_dma_logging_range range = { IOVA, LENGTH };
-	struct vfio_dev *dev = self->src;
+	struct vfio_dev *dev = self->pair.src;
 	__u64 page_size = SZ_4K, bits = 0;
 	int fd;
 
 	ASSERT_EQ(0, __dma_log_start(dev, &page_size, 1, &range));
-	fd = set_state(_metadata, dev, PRE_COPY);
+	fd = mig_set(_metadata, dev, PRE_COPY);
 	mock_fill(_metadata, dev, IOVA + 3 * SZ_4K, 1, 1);
 	mock_fill(_metadata, dev, IOVA + 7 * SZ_4K, 1, 1);
-	set_state(_metadata, dev, STOP_COPY);
+	mig_set(_metadata, dev, STOP_COPY);
 	ASSERT_EQ(0, __dma_log_report(dev, IOVA, LENGTH, SZ_4K, &bits));
 	ASSERT_EQ(0x88, bits);
 	ASSERT_EQ(0, __dma_log_stop(dev));
@@ -475,7 +464,7 @@ TEST_F(migration, step_that_fails_for_memory_can_be_repeated)
 		{ RUNNING, RESUMING }, { STOP, RUNNING },
 		{ PRE_COPY_P2P, PRE_COPY }, { STOP_COPY, RUNNING },
 	};
-	struct fail_data step = { .dev = self->src, .fd = -1 };
+	struct fail_data step = { .dev = self->pair.src, .fd = -1 };
 	struct fail_nth fail;
 
 	fail_nth_open(_metadata, &fail);
@@ -493,7 +482,7 @@ TEST_F(migration, step_that_fails_for_memory_can_be_repeated)
 	fail_nth_close(&fail);
 	if (step.fd >= 0)
 		close(step.fd);
-	ASSERT_EQ(0, __vfio_dev_reset(self->src));
+	ASSERT_EQ(0, __vfio_dev_reset(self->pair.src));
 }
 
 TEST_HARNESS_MAIN
