@@ -117,7 +117,7 @@ json_t *memory_backend(const struct vmm_options *o, const char *id, __u64 size,
 	/* Cold-plugged memory in huge pages: they are for the device's memory. */
 	if (o->dimm && !o->hotplug && !dimm && backing == BACKING_HUGETLB)
 		backing = BACKING_ANON;
-	if (dimm && size % (1ULL << 30) == 0)
+	if (size % (1ULL << 30) == 0)
 		huge = 1ULL << 30;
 	object = json_pack("{sssssI}", "qom-type",
 			   backing == BACKING_ANON || backing == BACKING_THP ?
