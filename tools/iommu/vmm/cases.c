@@ -120,7 +120,7 @@ int case_hotplug(struct driver *d, struct vm *source)
 				    "dirty query while QEMU measures the rate");
 	if (!rc)
 		rc = qmp(d, source, "object-add",
-			 memory_backend(d->o, DIMM, d->o->dimm, true));
+			 memory_backend(d->o, DIMM, d->o->dimm));
 	if (!rc)
 		rc = qmp(d, source, "device_add",
 			 json_pack("{ssssss}", "driver", "pc-dimm", "id",

@@ -107,18 +107,12 @@ static void add_devices(struct command *c, const struct vmm_options *o,
 }
 
 /* The properties of a memory backend, for -object and for object-add. */
-json_t *memory_backend(const struct vmm_options *o, const char *id, __u64 size,
-		       bool dimm)
+json_t *memory_backend(const struct vmm_options *o, const char *id, __u64 size)
 {
 	enum backing backing = o->backing;
-	__u64 huge = HUGE;
+	__u64 huge = size % (1ULL << 30) ? HUGE : 1ULL << 30;
 	json_t *object;
 
-	/* Cold-plugged memory in huge pages: they are for the device's memory. */
-	if (o->dimm && !o->hotplug && !dimm && backing == BACKING_HUGETLB)
-		backing = BACKING_ANON;
-	if (size % (1ULL << 30) == 0)
-		huge = 1ULL << 30;
 	object = json_pack("{sssssI}", "qom-type",
 			   backing == BACKING_ANON || backing == BACKING_THP ?
 			   "memory-backend-ram" : "memory-backend-memfd",
@@ -139,7 +133,7 @@ static void add_memory(struct command *c, const struct driver *d, __u64 memory)
 
 	add(c, "-M");
 	add(c, "q35,memory-backend=" RAM);
-	add_object(c, memory_backend(o, RAM, memory, false));
+	add_object(c, memory_backend(o, RAM, memory));
 	add(c, "-m");
 	if (!o->dimm) {
 		add(c, "size=%lluk", memory >> 10);
@@ -149,7 +143,7 @@ static void add_memory(struct command *c, const struct driver *d, __u64 memory)
 	    (memory + 2 * o->dimm) >> 10);
 	if (o->hotplug && !d->plugged)
 		return;
-	add_object(c, memory_backend(o, DIMM, o->dimm, true));
+	add_object(c, memory_backend(o, DIMM, o->dimm));
 	add(c, "-device");
 	add(c, "pc-dimm,id=dimm0,memdev=" DIMM);
 }

@@ -163,8 +163,7 @@ int command_build(const struct driver *d, struct command *c,
 		  const char *devices, int serial, int incoming, __u64 memory);
 void command_free(struct command *c);
 int check_devices(const char *devices, unsigned int *count);
-json_t *memory_backend(const struct vmm_options *o, const char *id, __u64 size,
-		       bool dimm);
+json_t *memory_backend(const struct vmm_options *o, const char *id, __u64 size);
 
 /* vm.c */
 void vm_init(struct vm *vm);
