@@ -68,8 +68,7 @@ static const struct argp_option argp_options[] = {
 	  "its command line; moves=, devices= and hotplug= are added", 0 },
 	{ "memory", OPT_MEMORY, "SIZE", 0, "how much (128M)", 0 },
 	{ "backing", OPT_BACKING, "KIND", 0,
-	  "anon (without huge pages), thp, memfd, or hugetlb: pages of 1G if the "
-	  "size is a multiple of it, of 2M otherwise (anon)", 0 },
+	  "anon, thp, memfd or hugetlb, of 1G where the size allows (anon)", 0 },
 	{ "dimm", OPT_DIMM, "SIZE", 0, "memory at 4G as well (0)", 0 },
 	{ NULL, 0, NULL, 0, "The migration", 3 },
 	{ "moves", OPT_MOVES, "N", 0,
