@@ -10,6 +10,7 @@
 #include <linux/iova_bitmap.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -593,6 +594,33 @@ static noinline void iova_bitmap_set_clipped(struct iova_bitmap *bitmap,
 			       last - mapped->iova);
 }
 
+#ifdef CONFIG_IOVA_BITMAP_FAULT
+/*
+ * Fault injection: a migration whose kernel loses a dirty bit must be seen to
+ * fail. Queries that run at the same time may count wrong.
+ */
+static unsigned int iova_bitmap_lose_every;
+module_param_named(lose_every, iova_bitmap_lose_every, uint, 0644);
+MODULE_PARM_DESC(lose_every,
+		 "Record every Nth range not, 0 to record all. For tests.");
+
+static bool iova_bitmap_loses(void)
+{
+	static unsigned int count;
+	unsigned int every = READ_ONCE(iova_bitmap_lose_every);
+
+	if (likely(!every))
+		return false;
+	WRITE_ONCE(count, READ_ONCE(count) + 1);
+	return READ_ONCE(count) % every == 0;
+}
+#else
+static inline bool iova_bitmap_loses(void)
+{
+	return false;
+}
+#endif
+
 /**
  * iova_bitmap_set() - record that a range of IOVA is dirty
  * @bitmap: from iova_bitmap_alloc() or iova_bitmap_alloc_spill()
@@ -620,6 +648,9 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 {
 	struct iova_bitmap_window *mapped = &bitmap->mapped;
 	unsigned long offset = iova - mapped->iova;
+
+	if (iova_bitmap_loses())
+		return;
 
 	/* Comparing offset and length separately avoids an overflow. */
 	if (unlikely(!mapped->npages || offset > mapped->span ||
