@@ -126,7 +126,8 @@ refused 3G $none --memory 3G
 refused multiples $none --memory 16388K
 refused multiples $none --dimm 2049K
 refused 1K $none --dimm 1K
-refused --moves --moves 0
+refused "needs --guest" --source none --moves 0
+refused "excludes migrations" --source none --guest "$0" --moves 0 --cancel
 refused 1001 --moves 1001
 refused --rounds --rounds 0
 refused --rounds --max-rounds many

@@ -74,6 +74,8 @@ works "memory: not compared" killed --kill-source
 works "memory: same" 8.2 --interface type1 --tracker device
 works "memory: same" log --tracker device
 works "memory: same" container --interface type1
+works "stayed: 1234 writes" old --interface type1 --moves 0
+works "memory: same" good --moves 0 --json $out.json
 
 fails 2 "cannot be executed" good --qemu /nonexistent/qemu
 fails 2 "it is no QEMU" no-version
@@ -81,6 +83,7 @@ fails 2 "no output for --version" hangs --timeout 1
 fails 2 "QEMU 7.2.19 is too old" old
 fails 2 "needs 9.1" 8.2 --interface type1
 fails 2 "needs 9.1" 8.2 --tracker device
+fails 2 "needs 9.0" 8.2 --moves 0
 fails 2 "no such host device" dies
 fails 4 "not supported" no-vfio
 fails 1 "no QMP greeting" silent --timeout 1
@@ -98,6 +101,8 @@ fails 1 "gave up: no device" gives-up
 fails 1 "gave up: unclear" unclear
 fails 1 "14 units differ" different
 fails 1 "14 units differ" contradicts
+fails 1 "7 units differ" different --moves 0
+fails 1 "report 'at-home'" asleep --moves 0 --timeout 1
 fails 1 "wrote nothing" idle
 fails 1 "3 faults" faults
 fails 1 "show the device's log" log

@@ -87,7 +87,7 @@ static void add_devices(struct command *c, const struct vmm_options *o,
 
 	if (!strcmp(devices, "none"))
 		return;
-	if (o->tracker == TRACKER_IOMMU)
+	if (o->tracker == TRACKER_IOMMU && o->moves)
 		more = iommufd ? ",x-device-dirty-page-tracking=off" :
 		       ",x-device-dirty-page-tracking=off,enable-migration=on";
 	if (iommufd) {
@@ -170,7 +170,8 @@ static void add_traces(struct command *c, const struct driver *d)
 {
 	unsigned int i;
 
-	for (i = 0; i < TRACES; i++) {
+	/* An older QEMU, which does not migrate, lacks some of them. */
+	for (i = 0; d->o->moves && i < TRACES; i++) {
 		/* A line for each page: only for the picture. */
 		if (i == TRACE_SENT && !d->o->picture)
 			continue;

@@ -72,7 +72,7 @@ static const struct argp_option argp_options[] = {
 	{ "dimm", OPT_DIMM, "SIZE", 0, "memory at 4G as well (0)", 0 },
 	{ NULL, 0, NULL, 0, "The migration", 3 },
 	{ "moves", OPT_MOVES, "N", 0,
-	  "back and forth, each time to a new QEMU (1)", 0 },
+	  "back and forth, each time to a new QEMU; 0: the guest stays (1)", 0 },
 	{ "rounds", OPT_ROUNDS, "N", 0,
 	  "rounds after which the guest may be stopped (5)", 0 },
 	{ "max-rounds", 0, NULL, OPTION_ALIAS, NULL, 0 },
@@ -175,7 +175,7 @@ static int parse_value(int key, char *arg, struct vmm_options *o)
 		return parse_number("dimm", arg, true, HUGE, 1ULL << 40,
 				    &o->dimm);
 	case OPT_MOVES:
-		return parse_number("moves", arg, false, 1, MAX_MOVES, &o->moves);
+		return parse_number("moves", arg, false, 0, MAX_MOVES, &o->moves);
 	case OPT_ROUNDS:
 		return parse_number("rounds", arg, false, 1, MAX_ROUNDS,
 				    &o->rounds);
@@ -236,8 +236,13 @@ static int check(struct vmm_options *o)
 {
 	int rc;
 
+	if (!o->moves && !o->destination)
+		o->destination = "none";
 	if (!o->source || !o->destination)
 		return fail(EXIT_SETUP, "--source and --destination are needed");
+	if (!o->moves && (o->cancel || o->refuse || o->hotplug || o->kill_source ||
+			  o->picture || !o->guest))
+		return fail(EXIT_SETUP, "--moves 0 needs --guest, and excludes migrations");
 	if (!o->guest && (strcmp(o->source, "none") || o->initrd || *o->append))
 		return fail(EXIT_SETUP, "--guest is needed");
 	if (o->memory % HUGE || o->dimm % HUGE)

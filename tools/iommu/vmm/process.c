@@ -130,6 +130,8 @@ static int parse_version(struct driver *d, const char *text, int status)
 		 (int)strspn(at, "0123456789."), at);
 	if (o->interface == IOMMUFD || o->tracker == TRACKER_IOMMU)
 		want = 901;
+	if (!o->moves)
+		want = o->interface == IOMMUFD ? 900 : 0;
 	if (major * 100 + minor < want)
 		return fail(EXIT_SETUP, "--qemu %s: QEMU %s is too old, %s over %s needs %u.%u",
 			    o->qemu, d->version,
@@ -142,7 +144,7 @@ static int parse_version(struct driver *d, const char *text, int status)
 /*
  * VFIO migration without x-enable-migration, and the protocol of 6.12, came with
  * QEMU 8.1; the dirty bitmap of iommufd, and the option that disables the
- * device's log, with 9.1.
+ * device's log, with 9.1. iommufd itself came with 9.0.
  */
 int check_version(struct driver *d)
 {

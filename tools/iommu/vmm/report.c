@@ -64,8 +64,12 @@ void vmm_report_round(const struct driver *d, const struct vmm_round *r)
 
 void vmm_report_verdict(const struct driver *d, const struct guest_report *g)
 {
-	vmm_report(d, "move %u: %llu writes, %llu units differ on %llu pages",
-		   d->moves, g->writes, g->units, g->pages);
+	char move[16] = "stayed";
+
+	if (d->moves)
+		snprintf(move, sizeof(move), "move %u", d->moves);
+	vmm_report(d, "%s: %llu writes, %llu units differ on %llu pages", move,
+		   g->writes, g->units, g->pages);
 }
 
 static const char *result_name(const struct driver *d)

@@ -163,6 +163,21 @@ static void add_totals(struct driver *d, const struct vm *source)
 	d->moves++;
 }
 
+/**
+ * add_report() - add what the guest found to the result
+ * @d: driver
+ * @g: its report since its QEMU was started
+ */
+void add_report(struct driver *d, const struct guest_report *g)
+{
+	d->guest.writes += g->writes;
+	d->guest.faults += g->faults;
+	d->guest.units += g->units;
+	d->guest.pages += g->pages;
+	d->guest.different |= g->different;
+	vmm_report_verdict(d, g);
+}
+
 /* The guest runs at the destination, and reports what it finds. */
 static int wait_for_verdict(struct driver *d, struct vm *destination)
 {
@@ -183,12 +198,7 @@ static int wait_for_verdict(struct driver *d, struct vm *destination)
 			rc = guest_wait(d, destination, &g->at_home,
 					d->devices ?: 1, "at-home");
 	}
-	d->guest.writes += g->writes;
-	d->guest.faults += g->faults;
-	d->guest.units += g->units;
-	d->guest.pages += g->pages;
-	d->guest.different |= g->different;
-	vmm_report_verdict(d, g);
+	add_report(d, g);
 	return rc;
 }
 

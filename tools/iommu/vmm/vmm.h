@@ -43,7 +43,7 @@ enum interface { TYPE1, COMPAT, IOMMUFD };
 
 struct vmm_options {
 	const char *qemu, *guest, *initrd, *append, *json, *picture, *log;
-	char *source, *destination;	/* names, separated by commas */
+	const char *source, *destination;	/* names, separated by commas */
 	char **more;			/* arguments for both QEMUs */
 	enum interface interface;
 	enum choice tracker;
@@ -191,6 +191,7 @@ int guest_wait(struct driver *d, struct vm *vm, const unsigned int *count,
 int migration_start(struct driver *d, struct vm *source, int fd);
 int migration_follow(struct driver *d, struct vm *source, unsigned int passes);
 int migration_end(struct driver *d, struct vm *source, const char *how);
+void add_report(struct driver *d, const struct guest_report *g);
 int migrate_to(struct driver *d, struct vm *source, struct vm *destination,
 	       const char *devices);
 

@@ -30,9 +30,9 @@ static int check_all_devices(struct driver *d)
 	unsigned int n;
 	int rc = check_devices(d->o->source, &d->devices);
 
-	if (!rc)
+	if (!rc && d->o->moves)
 		rc = check_devices(d->o->destination, &n);
-	if (!rc && n != d->devices)
+	if (!rc && d->o->moves && n != d->devices)
 		rc = fail(EXIT_SETUP, "--source has %u devices, --destination %u",
 			  d->devices, n);
 	return rc;
@@ -42,7 +42,7 @@ static int start_source(struct driver *d, struct vm *source)
 {
 	int rc = vm_start(d, source, "source", d->o->source, -1, d->o->memory);
 
-	if (!rc && d->o->guest)
+	if (!rc && d->o->guest && d->o->moves)
 		rc = guest_wait(d, source, &source->guest.running,
 				d->devices ?: 1, "running");
 	return rc;
@@ -64,6 +64,16 @@ static int next_source(struct driver *d, struct vm **source,
 		return 0;
 	return guest_wait(d, *source, &(*source)->guest.running,
 			  d->devices ?: 1, "running");
+}
+
+/* The guest does not move: it runs the workload and compares. */
+static int stay(struct driver *d, struct vm *vm)
+{
+	int rc = guest_wait(d, vm, &vm->guest.at_home,
+			    d->devices ?: 1, "at-home");
+
+	add_report(d, &vm->guest);
+	return rc ?: vm_end(d, vm);
 }
 
 static int moves(struct driver *d, struct vm *source, struct vm *destination)
@@ -92,7 +102,7 @@ static int judge(const struct driver *d)
 	if (d->o->guest && !d->guest.writes)
 		return fail(EXIT_WRONG,
 			    "the device wrote nothing, so this shows nothing");
-	if (!d->o->guest)
+	if (!d->o->guest || !d->o->moves)
 		return 0;
 	if (d->o->hotplug && !d->dimm_queries)
 		return fail(EXIT_WRONG, "QEMU did not query the hot-added memory");
@@ -113,6 +123,8 @@ static int run(struct driver *d)
 		rc = case_refuse(d, source, destination);
 	if (!rc && o->kill_source)
 		return case_kill_source(d, source, destination);
+	if (!rc && !o->moves)
+		return stay(d, source);
 	return rc ?: moves(d, source, destination);
 }
 

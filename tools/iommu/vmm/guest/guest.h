@@ -9,6 +9,7 @@
  *
  *   guest.c      the run: start, wait for the move, compare, go on, compare
  *   workload.c   registers of the mock device, and the comparison
+ *   edu.c        copies by QEMU's edu device
  *   text.c       lines of the report, parameters
  *
  * They do not depend on the machine. Below them is one of
@@ -77,6 +78,9 @@ __u32 range_writes(const struct range *r);
 void range_compare(const struct range *r, struct result *sum);
 void device_command(struct device *dev, __u64 iova);
 
+/* edu.c */
+void edu_copy(struct device *dev, unsigned int k, struct result *sum);
+
 /* text.c */
 void begin_line(int device);
 void put_text(const char *text);
@@ -90,7 +94,8 @@ __u32 parameter(const char *name, __u32 otherwise);
  * bare/ or linux.c.
  *
  * machine_range() gives range @k of guest memory, zeroed, and its IOVA; NULL if it
- * cannot. machine_plugged() gives memory that was hot-added, NULL as long as there
+ * cannot. machine_devices() finds mock devices, or edu devices if the parameter "edu"
+ * is not 0. machine_plugged() gives memory that was hot-added, NULL as long as there
  * is none. machine_wait() returns after about 10 ms, or after an interrupt.
  */
 void machine_put(char c);
