@@ -34,8 +34,8 @@ static __u32 read32(const struct device *dev, size_t reg)
 	return __atomic_load_n(&dev->bar[reg / 4], __ATOMIC_ACQUIRE);
 }
 
-static void transfer(struct device *dev, __u32 source, __u32 target,
-		     __u32 direction)
+static void copy(struct device *dev, __u32 source, __u32 target,
+		 __u32 direction)
 {
 	unsigned int tries;
 
@@ -72,9 +72,9 @@ void edu_copy(struct device *dev, unsigned int k, struct result *sum)
 		to = (__u64 *)(memory + (2 * COPIES - n) * PAGE);
 		for (w = 0; w < WORDS; w++)
 			from[w] = data(n, w);
-		transfer(dev, iova + n * PAGE, BUFFER, 0);
-		transfer(dev, BUFFER, iova + (2 * COPIES - n) * PAGE,
-			 COMMAND_TO_RAM);
+		copy(dev, iova + n * PAGE, BUFFER, 0);
+		copy(dev, BUFFER, iova + (2 * COPIES - n) * PAGE,
+		     COMMAND_TO_RAM);
 		for (w = 0, wrong = 0; w < WORDS; w++)
 			wrong += to[w] != data(n, w);
 		sum->writes++;
