@@ -114,10 +114,8 @@ bool mem_is(const void *at, size_t length, __u8 value)
 {
 	const __u8 *byte = at;
 
-	for (size_t i = 0; i < length; i++)
-		if (byte[i] != value)
-			return false;
-	return true;
+	/* All bytes are equal if each is equal to the next one. */
+	return !length || (*byte == value && !memcmp(byte, byte + 1, length - 1));
 }
 
 /* xorshift64*: the same numbers in every run */
