@@ -7,9 +7,9 @@
  * the same CPU sleeps for a moment repeatedly; its worst wake-up latency is how
  * long the call kept it off the CPU. This is measured best if the clock counts
  * instructions (scripts/vm --icount). LONG_CALLS_LIMIT_US is the limit of the
- * latency, LONG_CALLS_MIB the size of the range. How soon a killed call ends is
- * measured up to LONG_CALLS_ROUNDS times, of which one has to pass: on a busy
- * host the clock continues while the machine does not run.
+ * latency, LONG_CALLS_MIB the size of the range, a multiple of 64. How soon a
+ * killed call ends is measured up to LONG_CALLS_ROUNDS times, of which one has
+ * to pass: on a busy host the clock continues while the machine does not run.
  */
 #define _GNU_SOURCE
 #include <linux/memfd.h>
@@ -136,6 +136,7 @@ static __u8 *map_again_and_again(struct __test_metadata *_metadata, int file,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(MAP_FAILED, va);
 	va = (__u8 *)(((unsigned long)va + SZ_2M - 1) & ~(SZ_2M - 1));
+	ASSERT_EQ(0, length % FILE_LENGTH);
 	for (size_t at = 0; at < length; at += FILE_LENGTH)
 		ASSERT_EQ(va + at, mmap(va + at, FILE_LENGTH,
 					PROT_READ | PROT_WRITE,
