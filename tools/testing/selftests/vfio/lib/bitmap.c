@@ -154,7 +154,6 @@ void oracle_clean(struct oracle *oracle, __u64 iova, __u64 length)
 	oracle_set(oracle, iova, length, 0);
 }
 
-/* Check a bitmap that starts at @iova: a bit is set if any leaf under it is. */
 static void check_bit(struct __test_metadata *_metadata,
 		      const struct oracle *oracle,
 		      const struct guarded_bitmap *bm, size_t bit, __u64 iova,
@@ -188,6 +187,7 @@ static bool check_uniform(const struct oracle *oracle,
 	       mem_is(oracle->dirty + first, last - first + 1, *bits == 0xff);
 }
 
+/* Check a bitmap that starts at @iova: a bit is set if any leaf under it is. */
 void oracle_check(struct __test_metadata *_metadata,
 		  const struct oracle *oracle, const struct guarded_bitmap *bm,
 		  __u64 iova, __u64 granule)
