@@ -602,7 +602,7 @@ static noinline void iova_bitmap_set_clipped(struct iova_bitmap *bitmap,
 static unsigned int iova_bitmap_lose_every;
 module_param_named(lose_every, iova_bitmap_lose_every, uint, 0644);
 MODULE_PARM_DESC(lose_every,
-		 "Record every Nth range not, 0 to record all. For tests.");
+		 "Do not record every Nth range; 0: record all. For tests.");
 
 static bool iova_bitmap_loses(void)
 {
