@@ -26,7 +26,7 @@ help:
 	@echo 'make vmm           a stock QEMU migrates guests under DMA: every interface, tracker,'
 	@echo '                   size of leaves and kind of memory; KERNEL=x86|debug|peer'
 	@echo 'make demo-prod     the same on a kernel in the configuration of Debian'
-	@echo 'make test          everything; closes with "N passed, N failed, N skipped"'
+	@echo 'make test          the tests; closes with "N passed, N failed, N skipped"'
 	@echo 'make kunit         KUnit suites on UML, plain and debug kernel'
 	@echo 'make selftest      kselftests on plain and debug kernel'
 	@echo 'make kcsan         the race tests on the kernel with KCSAN'
