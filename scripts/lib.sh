@@ -47,6 +47,24 @@ use_ccache()
 	export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=3G
 }
 
+# in_place_of_x86 FOLDER COMMAND...: run a command that sees FOLDER as build/x86. make
+# compares command lines, which have paths in them, so objects copied from build/x86 are
+# up to date only there. Where nothing may be mounted, they are compiled again.
+in_place_of_x86()
+{
+	local folder=$1
+	shift
+	if unshare -m mount --bind "$folder" "$build/x86" 2>/dev/null; then
+		unshare -m sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' sh "$folder" "$build/x86" "$@"
+	else
+		for o; do
+			shift
+			set -- "$@" "${o/#O=*/O=$folder}"
+		done
+		"$@"
+	fi
+}
+
 # progress KIND: of the output of make a line for every 200 steps, and errors and
 # warnings as they are
 progress()
