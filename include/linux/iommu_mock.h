@@ -10,6 +10,7 @@
 #ifndef _LINUX_IOMMU_MOCK_H
 #define _LINUX_IOMMU_MOCK_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 struct device;
@@ -61,7 +62,7 @@ struct iommu_mock_fault {
  * @shared_group: whether the devices are in one IOMMU group, shared by all
  *	instances of models with @shared_group
  * @nest_parent: whether domains can be allocated with
- *	IOMMU_HWPT_ALLOC_NEST_PARENT; nested domains are not supported
+ *	IOMMU_HWPT_ALLOC_NEST_PARENT, and nested domains
  * @unmapped_by_owner: whether to warn about a mapping in a freed domain
  * @hw_info: as in struct iommu_ops; may be NULL
  * @should_fail: fault injection, called before each map; returns true to make
@@ -84,6 +85,36 @@ struct iommu_mock_model {
 	bool (*should_fail)(void);
 };
 
+/* Type of the data for a nested domain in IOMMU_HWPT_ALLOC */
+#define IOMMU_MOCK_HWPT_DATA			0xdead
+
+/**
+ * struct iommu_mock_hwpt_data - data for a nested domain
+ * @iotlb: initial value of the entries, see iommu_mock_nested_iotlb()
+ */
+struct iommu_mock_hwpt_data {
+	__u32 iotlb;
+};
+
+/* Type of the data of an entry in IOMMU_HWPT_INVALIDATE */
+#define IOMMU_MOCK_HWPT_INVALIDATE_DATA		0xdeadbeef
+
+/* Invalidate all entries */
+#define IOMMU_MOCK_HWPT_INVALIDATE_ALL		BIT(0)
+
+/**
+ * struct iommu_mock_hwpt_invalidate - an invalidation of a nested domain
+ * @flags: IOMMU_MOCK_HWPT_INVALIDATE_ALL, or 0
+ * @iotlb_id: index of the entry to invalidate, without that flag
+ */
+struct iommu_mock_hwpt_invalidate {
+	__u32 flags;
+	__u32 iotlb_id;
+};
+
+/* Number of entries of a nested domain */
+#define IOMMU_MOCK_NESTED_IOTLB_NUM		4
+
 /* Instances of the module parameter, and devices behind them */
 unsigned int iommu_mock_count(void);
 const char *iommu_mock_model(unsigned int index);
@@ -103,6 +134,8 @@ bool iommu_mock_domain_translate(struct iommu_domain *domain,
 				 unsigned long iova, phys_addr_t *phys);
 bool iommu_mock_domain_set_dirty(struct iommu_domain *domain,
 				 unsigned long iova);
+int iommu_mock_nested_iotlb(struct iommu_domain *domain, unsigned int index,
+			    u32 *value);
 
 /* DMA of mock devices */
 int iommu_mock_dma_read(struct device *dev, unsigned long iova, void *buf,

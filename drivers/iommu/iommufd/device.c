@@ -232,9 +232,9 @@ enum idev_how {
  * Attach to a page table. Returns as iommufd_hwpt_replace(); NULL for an
  * attach.
  */
-static struct iommufd_hwpt_paging *
+static struct iommufd_hwpt *
 idev_move_to_hwpt(struct iommufd_device *idev,
-		  struct iommufd_hwpt_paging *hwpt, enum idev_how how)
+		  struct iommufd_hwpt *hwpt, enum idev_how how)
 {
 	lockdep_assert_held(&hwpt->ioas->mutex);
 
@@ -256,15 +256,15 @@ static u32 idev_domain_flags(struct iommufd_device *idev,
 }
 
 /* Attach to a new page table. Returns as idev_move_to_hwpt(). */
-static struct iommufd_hwpt_paging *
+static struct iommufd_hwpt *
 idev_move_to_new(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 		 enum idev_how how, u32 *pt_id)
 {
-	struct iommufd_hwpt_paging *hwpt, *old = NULL;
+	struct iommufd_hwpt *hwpt, *old = NULL;
 	int rc;
 
 	hwpt = iommufd_hwpt_paging_alloc(idev->ictx, ioas, idev,
-					 idev_domain_flags(idev, ioas));
+					 idev_domain_flags(idev, ioas), NULL);
 	if (IS_ERR(hwpt))
 		return hwpt;
 
@@ -290,11 +290,11 @@ idev_move_to_new(struct iommufd_device *idev, struct iommufd_ioas *ioas,
  * Attach to a compatible page table of the IOAS that an attach has created, or
  * to a new one. Returns as idev_move_to_hwpt().
  */
-static struct iommufd_hwpt_paging *
+static struct iommufd_hwpt *
 idev_move_to_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 		  enum idev_how how, u32 *pt_id)
 {
-	struct iommufd_hwpt_paging *hwpt, *old;
+	struct iommufd_hwpt *hwpt, *old;
 	u32 flags = idev_domain_flags(idev, ioas);
 
 	lockdep_assert_held(&ioas->mutex);
@@ -325,11 +325,11 @@ idev_move_to_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 }
 
 /* The lock is killable, because its owner may wait for a page fault. */
-static struct iommufd_hwpt_paging *
+static struct iommufd_hwpt *
 idev_move_to_obj(struct iommufd_device *idev, struct iommufd_object *obj,
 		 enum idev_how how, u32 *pt_id)
 {
-	struct iommufd_hwpt_paging *hwpt = NULL, *old;
+	struct iommufd_hwpt *hwpt = NULL, *old;
 	struct iommufd_ioas *ioas;
 
 	switch (obj->ops->type) {
@@ -337,7 +337,8 @@ idev_move_to_obj(struct iommufd_device *idev, struct iommufd_object *obj,
 		ioas = container_of(obj, struct iommufd_ioas, obj);
 		break;
 	case IOMMUFD_OBJ_HWPT_PAGING:
-		hwpt = container_of(obj, struct iommufd_hwpt_paging, obj);
+	case IOMMUFD_OBJ_HWPT_NESTED:
+		hwpt = container_of(obj, struct iommufd_hwpt, obj);
 		ioas = hwpt->ioas;
 		break;
 	default:
@@ -355,7 +356,7 @@ idev_move_to_obj(struct iommufd_device *idev, struct iommufd_object *obj,
 static int idev_move(struct iommufd_device *idev, enum idev_how how,
 		     u32 *pt_id)
 {
-	struct iommufd_hwpt_paging *old;
+	struct iommufd_hwpt *old;
 	struct iommufd_object *obj;
 
 	obj = iommufd_get_object(idev->ictx, *pt_id, IOMMUFD_OBJ_ANY);
@@ -368,7 +369,7 @@ static int idev_move(struct iommufd_device *idev, enum idev_how how,
 
 	/* Destroying @old takes locks of its IOAS, so no lock must be held. */
 	if (old)
-		iommufd_hwpt_paging_put(idev->ictx, old);
+		iommufd_hwpt_put(idev->ictx, old);
 	return 0;
 }
 
@@ -435,9 +436,9 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, IOMMUFD);
  */
 void iommufd_device_detach(struct iommufd_device *idev)
 {
-	struct iommufd_hwpt_paging *hwpt = iommufd_hwpt_detach(idev);
+	struct iommufd_hwpt *hwpt = iommufd_hwpt_detach(idev);
 
-	iommufd_hwpt_paging_put(idev->ictx, hwpt);
+	iommufd_hwpt_put(idev->ictx, hwpt);
 	refcount_dec(&idev->obj.users);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, IOMMUFD);

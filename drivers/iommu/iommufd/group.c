@@ -160,52 +160,71 @@ void iommufd_put_group(struct iommufd_group *igroup)
  * Check whether a device can be attached to a page table, as far as possible
  * without its IOMMU driver. A driver cannot check a domain of another driver. A
  * domain that supports dirty tracking rejects devices whose IOMMU lacks it, as
- * writes of these devices would not be reported.
+ * writes of these devices would not be reported. DMA through a nested page table
+ * sets dirty bits in its parent.
  */
-static bool hwpt_is_compatible(const struct iommufd_hwpt_paging *hwpt,
-			       struct device *dev)
+static bool hwpt_is_compatible(struct iommufd_hwpt *hwpt, struct device *dev)
 {
-	const struct iommu_domain *domain = hwpt->domain;
-
-	if (domain->owner != dev_iommu_ops(dev))
+	if (hwpt->domain->owner != dev_iommu_ops(dev))
 		return false;
-	return !domain->dirty_ops ||
+	return !iommufd_hwpt_paging(hwpt)->domain->dirty_ops ||
 	       device_iommu_capable(dev, IOMMU_CAP_DIRTY_TRACKING);
 }
 
 /*
  * Some IOMMUs translate MSI writes like other DMA. The interrupt code maps MSI
- * doorbells in the window that the cookie defines.
+ * doorbells in the window that the cookie defines, also for a nested page table
+ * in its parent.
  */
 static int group_setup_msi(struct iommufd_group *igroup,
-			   struct iommufd_hwpt_paging *hwpt)
+			   struct iommufd_hwpt *hwpt)
 {
+	struct iommufd_hwpt *paging = iommufd_hwpt_paging(hwpt);
 	int rc;
 
 	lockdep_assert_held(&hwpt->ioas->mutex);
 
-	if (igroup->sw_msi_start == PHYS_ADDR_MAX || hwpt->msi_cookie)
+	if (igroup->sw_msi_start == PHYS_ADDR_MAX || paging->msi_cookie)
 		return 0;
-	rc = iommu_get_msi_cookie(hwpt->domain, igroup->sw_msi_start);
+	rc = iommu_get_msi_cookie(paging->domain, igroup->sw_msi_start);
 	if (!rc)
-		hwpt->msi_cookie = true;	/* a domain accepts only one */
+		paging->msi_cookie = true;	/* a domain accepts only one */
 	return rc;
 }
 
 static int group_attach_domain(struct iommufd_group *igroup,
-			       struct iommufd_hwpt_paging *hwpt)
+			       struct iommufd_device *idev,
+			       struct iommufd_hwpt *hwpt)
 {
 	int rc = group_setup_msi(igroup, hwpt);
 
-	return rc ?: iommu_attach_group(hwpt->domain, igroup->group);
+	if (rc)
+		return rc;
+	if (hwpt->fault)
+		return iommufd_fault_attach(igroup, idev, hwpt);
+	return iommu_attach_group(hwpt->domain, igroup->group);
+}
+
+static void group_detach_domain(struct iommufd_group *igroup,
+				struct iommufd_hwpt *hwpt)
+{
+	if (hwpt->fault)
+		iommufd_fault_detach(igroup);
+	else
+		iommu_detach_group(hwpt->domain, igroup->group);
 }
 
 static int group_replace_domain(struct iommufd_group *igroup,
-				struct iommufd_hwpt_paging *hwpt)
+				struct iommufd_device *idev,
+				struct iommufd_hwpt *hwpt)
 {
 	int rc = group_setup_msi(igroup, hwpt);
 
-	return rc ?: iommu_group_replace_domain(igroup->group, hwpt->domain);
+	if (rc)
+		return rc;
+	if (hwpt->fault || igroup->handle)
+		return iommufd_fault_replace(igroup, idev, hwpt);
+	return iommu_group_replace_domain(igroup->group, hwpt->domain);
 }
 
 /**
@@ -217,8 +236,9 @@ static int group_replace_domain(struct iommufd_group *igroup,
  *
  * Return:
  * * 0: success
- * * -EINVAL: the group is attached to another page table, or the page table is
- *   not compatible with the device
+ * * -EINVAL: the group is attached to another page table; the page table is not
+ *   compatible with the device; or it has a fault queue, and another device of
+ *   the group is attached
  * * -EBUSY: the device is attached already, or the group has another owner
  * * -EADDRINUSE: the device reserves IOVAs that are mapped or allowed
  * * -ENOMEM: out of memory
@@ -227,7 +247,7 @@ static int group_replace_domain(struct iommufd_group *igroup,
  * Context: may sleep; &iommufd_ioas.mutex of the IOAS is held. Takes
  * &iommufd_group.lock and the locks of the io_pagetable.
  */
-int iommufd_hwpt_attach(struct iommufd_hwpt_paging *hwpt,
+int iommufd_hwpt_attach(struct iommufd_hwpt *hwpt,
 			struct iommufd_device *idev)
 {
 	struct iommufd_group *igroup = idev->igroup;
@@ -243,6 +263,9 @@ int iommufd_hwpt_attach(struct iommufd_hwpt_paging *hwpt,
 		return -EBUSY;
 	if (!hwpt_is_compatible(hwpt, idev->dev))
 		return -EINVAL;
+	/* A fault is of the only device of the group: see fault_attach.c. */
+	if (igroup->handle)
+		return -EINVAL;
 
 	rc = iopt_table_enforce_dev_resv_regions(iopt, idev->dev, idev->dev,
 						 &igroup->sw_msi_start);
@@ -250,7 +273,7 @@ int iommufd_hwpt_attach(struct iommufd_hwpt_paging *hwpt,
 		return rc;
 
 	if (!igroup->hwpt) {
-		rc = group_attach_domain(igroup, hwpt);
+		rc = group_attach_domain(igroup, idev, hwpt);
 		if (rc) {
 			iopt_remove_reserved_iova(iopt, idev->dev);
 			return rc;
@@ -267,22 +290,22 @@ int iommufd_hwpt_attach(struct iommufd_hwpt_paging *hwpt,
  * @idev: the device, which is attached
  *
  * Return: the page table, with the device's reference. The caller must put it
- * by iommufd_hwpt_paging_put() without locks held. It may instead put it
+ * by iommufd_hwpt_put() without locks held. It may instead put it
  * directly if the page table is not finalized.
  * Context: may sleep; takes &iommufd_group.lock and the locks of the
  * io_pagetable.
  */
-struct iommufd_hwpt_paging *iommufd_hwpt_detach(struct iommufd_device *idev)
+struct iommufd_hwpt *iommufd_hwpt_detach(struct iommufd_device *idev)
 {
 	struct iommufd_group *igroup = idev->igroup;
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 
 	guard(mutex)(&igroup->lock);
 
 	hwpt = igroup->hwpt;
 	list_del_init(&idev->group_item);
 	if (list_empty(&igroup->device_list)) {
-		iommu_detach_group(hwpt->domain, igroup->group);
+		group_detach_domain(igroup, hwpt);
 		igroup->hwpt = NULL;
 	}
 	iopt_remove_reserved_iova(&hwpt->ioas->iopt, idev->dev);
@@ -321,7 +344,7 @@ static int group_reserve(struct iommufd_group *igroup,
 }
 
 static bool group_is_compatible(struct iommufd_group *igroup,
-				const struct iommufd_hwpt_paging *hwpt)
+				struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_device *idev;
 
@@ -336,10 +359,10 @@ static bool group_is_compatible(struct iommufd_group *igroup,
  * puts.
  */
 static void group_move_users(struct iommufd_group *igroup,
-			     struct iommufd_hwpt_paging *hwpt)
+			     struct iommufd_hwpt *hwpt)
 {
 	unsigned int devices = list_count_nodes(&igroup->device_list);
-	struct iommufd_hwpt_paging *old = igroup->hwpt;
+	struct iommufd_hwpt *old = igroup->hwpt;
 
 	refcount_add(devices, &hwpt->obj.users);
 	if (devices > 1)
@@ -358,8 +381,9 @@ static void group_move_users(struct iommufd_group *igroup,
  * Return:
  * * the old page table, with a reference that the caller puts as for
  *   iommufd_hwpt_detach(); NULL if it is @hwpt
- * * -EINVAL: the device is not attached, or the page table is not compatible
- *   with a device of the group
+ * * -EINVAL: the device is not attached; the page table is not compatible with
+ *   a device of the group; or it has a fault queue, and another device of the
+ *   group is attached
  * * -EADDRINUSE: a device reserves IOVAs that are mapped or allowed
  * * -ENOMEM: out of memory
  * * or another errno of the IOMMU driver
@@ -367,12 +391,12 @@ static void group_move_users(struct iommufd_group *igroup,
  * Context: may sleep; &iommufd_ioas.mutex of the IOAS of @hwpt is held. Takes
  * &iommufd_group.lock and the locks of both io_pagetables.
  */
-struct iommufd_hwpt_paging *
+struct iommufd_hwpt *
 iommufd_hwpt_replace(struct iommufd_device *idev,
-		     struct iommufd_hwpt_paging *hwpt)
+		     struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_group *igroup = idev->igroup;
-	struct iommufd_hwpt_paging *old;
+	struct iommufd_hwpt *old;
 	bool moves;
 	int rc = 0;
 
@@ -384,7 +408,8 @@ iommufd_hwpt_replace(struct iommufd_device *idev,
 	old = igroup->hwpt;
 	if (old == hwpt)
 		return NULL;
-	if (!group_is_compatible(igroup, hwpt))
+	if (!group_is_compatible(igroup, hwpt) ||
+	    (hwpt->fault && !list_is_singular(&igroup->device_list)))
 		return ERR_PTR(-EINVAL);
 
 	/* Reservations only change if the IOAS does. */
@@ -394,7 +419,7 @@ iommufd_hwpt_replace(struct iommufd_device *idev,
 	if (rc)
 		return ERR_PTR(rc);
 
-	rc = group_replace_domain(igroup, hwpt);
+	rc = group_replace_domain(igroup, idev, hwpt);
 	if (moves)
 		group_unreserve(igroup, rc ? hwpt->ioas : old->ioas);
 	if (rc)

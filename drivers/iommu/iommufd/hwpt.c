@@ -2,11 +2,12 @@
 /**
  * DOC: page tables
  *
- * A struct iommufd_hwpt_paging is an iommu_domain that has all mappings of an
+ * A paging struct iommufd_hwpt is an iommu_domain that has all mappings of an
  * IOAS. Userspace creates one by IOMMU_HWPT_ALLOC, if it requires certain
  * flags, and destroys it. Attaching a device to an IOAS creates one if no page
  * table is compatible, and detaching its last device destroys it. If the IOMMU
- * supports dirty tracking, dirty pages are queried by page table.
+ * supports dirty tracking, dirty pages are queried by page table. For nested
+ * page tables, see hwpt_nested.c.
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
@@ -17,23 +18,25 @@
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
 
-static struct iommufd_hwpt_paging *to_hwpt(struct iommufd_object *obj)
+static struct iommufd_hwpt *to_hwpt(struct iommufd_object *obj)
 {
-	return container_of(obj, struct iommufd_hwpt_paging, obj);
+	return container_of(obj, struct iommufd_hwpt, obj);
 }
 
 /* Called after the domain was removed from the IOAS, or before it was added. */
-static void hwpt_free(struct iommufd_hwpt_paging *hwpt)
+static void hwpt_free(struct iommufd_hwpt *hwpt)
 {
 	if (hwpt->domain)
 		iommu_domain_free(hwpt->domain);
+	if (hwpt->fault)
+		refcount_dec(&hwpt->fault->obj.users);
 	refcount_dec(&hwpt->ioas->obj.users);
 }
 
 /* Called without attached devices. */
 static void hwpt_destroy(struct iommufd_object *obj)
 {
-	struct iommufd_hwpt_paging *hwpt = to_hwpt(obj);
+	struct iommufd_hwpt *hwpt = to_hwpt(obj);
 
 	scoped_guard(mutex, &hwpt->ioas->mutex)
 		list_del(&hwpt->hwpt_item);
@@ -46,7 +49,7 @@ static void hwpt_destroy(struct iommufd_object *obj)
  */
 static void hwpt_abort(struct iommufd_object *obj)
 {
-	struct iommufd_hwpt_paging *hwpt = to_hwpt(obj);
+	struct iommufd_hwpt *hwpt = to_hwpt(obj);
 
 	if (!list_empty(&hwpt->hwpt_item)) {
 		lockdep_assert_held(&hwpt->ioas->mutex);
@@ -63,7 +66,7 @@ static const struct iommufd_object_ops hwpt_ops = {
 };
 
 /**
- * iommufd_hwpt_paging_put() - put the reference of a device on a page table
+ * iommufd_hwpt_put() - put the reference of a device on a page table
  * @ictx: the context
  * @hwpt: from iommufd_hwpt_detach() or iommufd_hwpt_replace()
  *
@@ -72,8 +75,7 @@ static const struct iommufd_object_ops hwpt_ops = {
  * Context: may sleep; &iommufd_ioas.mutex must not be held, as destroying takes
  * it.
  */
-void iommufd_hwpt_paging_put(struct iommufd_ctx *ictx,
-			     struct iommufd_hwpt_paging *hwpt)
+void iommufd_hwpt_put(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 {
 	lockdep_assert_not_held(&hwpt->ioas->mutex);
 
@@ -83,12 +85,18 @@ void iommufd_hwpt_paging_put(struct iommufd_ctx *ictx,
 		refcount_dec(&hwpt->obj.users);
 }
 
-static int hwpt_check_flags(struct device *dev, u32 flags)
+static int hwpt_check_flags(struct device *dev, u32 flags,
+			    const struct iommu_user_data *user_data)
 {
 	if (flags & ~(IOMMU_HWPT_ALLOC_NEST_PARENT |
-		      IOMMU_HWPT_ALLOC_DIRTY_TRACKING))
+		      IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
+		      IOMMU_HWPT_FAULT_ID_VALID))
 		return -EOPNOTSUPP;
-	if (flags && !dev_iommu_ops(dev)->domain_alloc_user)
+	/* Faults of the second stage cannot be responded by a guest. */
+	if ((flags & IOMMU_HWPT_FAULT_ID_VALID) &&
+	    (flags & IOMMU_HWPT_ALLOC_NEST_PARENT))
+		return -EOPNOTSUPP;
+	if ((flags || user_data) && !dev_iommu_ops(dev)->domain_alloc_user)
 		return -EOPNOTSUPP;
 	if ((flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) &&
 	    !device_iommu_capable(dev, IOMMU_CAP_DIRTY_TRACKING))
@@ -96,7 +104,7 @@ static int hwpt_check_flags(struct device *dev, u32 flags)
 	return 0;
 }
 
-static bool hwpt_enforce_cc(struct iommufd_hwpt_paging *hwpt)
+static bool hwpt_enforce_cc(struct iommufd_hwpt *hwpt)
 {
 	const struct iommu_domain_ops *ops = hwpt->domain->ops;
 
@@ -106,13 +114,31 @@ static bool hwpt_enforce_cc(struct iommufd_hwpt_paging *hwpt)
 	return hwpt->enforce_cache_coherency;
 }
 
+static struct iommu_domain *
+hwpt_alloc_domain(struct device *dev, u32 flags,
+		  const struct iommu_user_data *user_data)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(dev);
+	struct iommu_domain *domain;
+
+	if (!user_data)
+		return iopt_domain_alloc_flags(dev, flags);
+
+	domain = ops->domain_alloc_user(dev, flags, NULL, user_data);
+	if (!IS_ERR(domain))
+		domain->owner = ops;
+	return domain;
+}
+
 /* On failure, hwpt_free() frees hwpt->domain unless it is NULL. */
-static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
-		     struct iommufd_device *idev, u32 flags)
+static int hwpt_init(struct iommufd_hwpt *hwpt, struct iommufd_device *idev,
+		     u32 flags, const struct iommu_user_data *user_data)
 {
 	struct iommu_domain *domain;
 
-	domain = iopt_domain_alloc_flags(idev->dev, flags);
+	domain = hwpt_alloc_domain(idev->dev,
+				   flags & ~IOMMU_HWPT_FAULT_ID_VALID,
+				   user_data);
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
 	hwpt->domain = domain;
@@ -133,7 +159,9 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
  * @ictx: the context
  * @ioas: the IOAS; the page table takes a reference
  * @idev: a device that can be attached to the page table
- * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT, IOMMU_HWPT_ALLOC_DIRTY_TRACKING
+ * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT, IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+ *	IOMMU_HWPT_FAULT_ID_VALID if iommufd_fault_init_hwpt() follows
+ * @user_data: data for the IOMMU driver, or NULL
  *
  * The page table does not refer to @idev: a domain belongs to the IOMMU driver,
  * and outlives the device that it was allocated for. So the caller may put
@@ -143,6 +171,7 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
  * * the page table, for iommufd_hwpt_paging_fill(). Its ID cannot be looked up
  *   before iommufd_object_finalize()
  * * -EOPNOTSUPP: a flag is unknown, or the device's IOMMU does not support it
+ *   or @user_data
  * * -ENOMEM: out of memory
  * * -EBUSY: the context has no free ID
  * * -EINVAL: the driver fails to enforce cache coherency
@@ -150,14 +179,15 @@ static int hwpt_init(struct iommufd_hwpt_paging *hwpt,
  *
  * Context: may sleep, but does not wait for user memory.
  */
-struct iommufd_hwpt_paging *
+struct iommufd_hwpt *
 iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-			  struct iommufd_device *idev, u32 flags)
+			  struct iommufd_device *idev, u32 flags,
+			  const struct iommu_user_data *user_data)
 {
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 	int rc;
 
-	rc = hwpt_check_flags(idev->dev, flags);
+	rc = hwpt_check_flags(idev->dev, flags, user_data);
 	if (rc)
 		return ERR_PTR(rc);
 
@@ -167,8 +197,9 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	INIT_LIST_HEAD(&hwpt->hwpt_item);
 	refcount_inc(&ioas->obj.users);
 	hwpt->ioas = ioas;
+	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 
-	rc = hwpt_init(hwpt, idev, flags);
+	rc = hwpt_init(hwpt, idev, flags, user_data);
 	if (rc) {
 		iommufd_object_abort_and_destroy(ictx, &hwpt->obj);
 		return ERR_PTR(rc);
@@ -195,7 +226,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
  * devices, it must hold the mutex until it has finalized or aborted @hwpt.
  * Takes &iommufd_group.lock and the locks of the io_pagetable.
  */
-int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt,
+int iommufd_hwpt_paging_fill(struct iommufd_hwpt *hwpt,
 			     struct iommufd_device *idev)
 {
 	struct iommufd_ioas *ioas = hwpt->ioas;
@@ -221,33 +252,72 @@ int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt,
 	return 0;
 }
 
-/* Do the part of IOMMU_HWPT_ALLOC that requires a reference on the device. */
-static struct iommufd_hwpt_paging *hwpt_alloc_empty(struct iommufd_ucmd *ucmd,
-						    struct iommufd_device *idev,
-						    struct iommufd_ioas *ioas)
+/* Allocate a page table for @obj, which is an IOAS or a nest parent. */
+static struct iommufd_hwpt *hwpt_alloc_for(struct iommufd_ucmd *ucmd,
+					   struct iommufd_device *idev,
+					   struct iommufd_object *obj)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct iommu_user_data user_data = {
+		.type = cmd->data_type,
+		.uptr = u64_to_user_ptr(cmd->data_uptr),
+		.len = cmd->data_len,
+	};
+	struct iommufd_hwpt *parent;
+	struct iommufd_ioas *ioas;
 
-	/* No driver supports data for a paging domain. */
-	if (cmd->data_len)
-		return ERR_PTR(-EOPNOTSUPP);
-	return iommufd_hwpt_paging_alloc(ucmd->ictx, ioas, idev, cmd->flags);
+	switch (obj->ops->type) {
+	case IOMMUFD_OBJ_IOAS:
+		ioas = container_of(obj, struct iommufd_ioas, obj);
+		return iommufd_hwpt_paging_alloc(ucmd->ictx, ioas, idev,
+						 cmd->flags,
+						 cmd->data_len ? &user_data :
+								 NULL);
+	case IOMMUFD_OBJ_HWPT_PAGING:
+		parent = container_of(obj, struct iommufd_hwpt, obj);
+		return iommufd_hwpt_nested_alloc(ucmd->ictx, parent, idev,
+						 cmd->flags, &user_data);
+	default:
+		return ERR_PTR(-EINVAL);
+	}
+}
+
+/* Do the part of IOMMU_HWPT_ALLOC that requires a reference on the device. */
+static struct iommufd_hwpt *hwpt_alloc_empty(struct iommufd_ucmd *ucmd,
+					     struct iommufd_device *idev,
+					     struct iommufd_object *obj)
+{
+	const struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct iommufd_hwpt *hwpt = hwpt_alloc_for(ucmd, idev, obj);
+	int rc;
+
+	if (IS_ERR(hwpt) || !(cmd->flags & IOMMU_HWPT_FAULT_ID_VALID))
+		return hwpt;
+	rc = iommufd_fault_init_hwpt(ucmd->ictx, hwpt, cmd->fault_id);
+	if (!rc)
+		return hwpt;
+	iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->obj);
+	return ERR_PTR(rc);
 }
 
 /*
- * Do the part of IOMMU_HWPT_ALLOC that waits for user memory: pin the memory
- * and copy the result. The caller's reference on @ioas outlives @hwpt.
+ * Do the part of IOMMU_HWPT_ALLOC that waits for user memory: pin the memory of
+ * a paging page table, and copy the result. The caller's reference on the IOAS
+ * or on the parent outlives @hwpt, and with it @hwpt->ioas.
  */
 static int hwpt_fill_and_respond(struct iommufd_ucmd *ucmd,
-				 struct iommufd_ioas *ioas,
-				 struct iommufd_hwpt_paging *hwpt)
+				 struct iommufd_hwpt *hwpt)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
-	int rc = mutex_lock_killable(&ioas->mutex);
+	struct iommufd_ioas *ioas = hwpt->ioas;
+	int rc = 0;
 
-	if (!rc) {
-		rc = iommufd_hwpt_paging_fill(hwpt, NULL);
-		mutex_unlock(&ioas->mutex);
+	if (!hwpt->parent) {
+		rc = mutex_lock_killable(&ioas->mutex);
+		if (!rc) {
+			rc = iommufd_hwpt_paging_fill(hwpt, NULL);
+			mutex_unlock(&ioas->mutex);
+		}
 	}
 	if (rc) {
 		/*
@@ -269,44 +339,20 @@ static int hwpt_fill_and_respond(struct iommufd_ucmd *ucmd,
 	return rc;
 }
 
-/*
- * Determine the errno of a request for a nested page table, which is not
- * supported. ABI: errors that can be found without the IOMMU driver are
- * reported first.
- */
-static int hwpt_reject_nested(struct iommufd_ucmd *ucmd,
-			      struct iommufd_device *idev)
-{
-	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
-	struct iommufd_hwpt_paging *parent;
-
-	parent = iommufd_get_hwpt_paging(ucmd->ictx, cmd->pt_id);
-	if (IS_ERR(parent))
-		return -EINVAL;
-	iommufd_put_object(ucmd->ictx, &parent->obj);
-
-	if (cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID || !cmd->data_len ||
-	    !dev_iommu_ops(idev->dev)->domain_alloc_user)
-		return -EOPNOTSUPP;
-	return -EINVAL;
-}
-
 /**
  * iommufd_hwpt_alloc() - handle IOMMU_HWPT_ALLOC
  * @ucmd: the ioctl, with a struct iommu_hwpt_alloc
  *
  * Return:
  * * 0: success
- * * -EOPNOTSUPP: __reserved is set; a flag is unknown, or the IOMMU does not
- *   support it; there is data for the IOMMU driver; or pt_id is the ID of a
- *   page table, and there is no data
+ * * -EOPNOTSUPP: __reserved is set
  * * -EINVAL: there is a data type without data, or data without a type; or
- *   pt_id is not the ID of an IOAS
- * * -ENOENT: there is no such device
+ *   pt_id is the ID of neither an IOAS nor a paging page table
+ * * -ENOENT: there is no such device or fault queue
  * * -EFAULT: the structure cannot be written
  * * -EINTR: the task was killed
- * * or another errno of iommufd_hwpt_paging_alloc() or
- *   iommufd_hwpt_paging_fill()
+ * * or another errno of iommufd_hwpt_paging_alloc(),
+ *   iommufd_hwpt_paging_fill() or iommufd_hwpt_nested_alloc()
  *
  * Context: may sleep.
  */
@@ -314,9 +360,9 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	bool has_type = cmd->data_type != IOMMU_HWPT_DATA_NONE;
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_object *obj;
 	struct iommufd_device *idev;
-	struct iommufd_ioas *ioas;
+	struct iommufd_hwpt *hwpt;
 	int rc;
 
 	if (cmd->__reserved)
@@ -328,19 +374,17 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 
-	ioas = iommufd_get_ioas(ucmd->ictx, cmd->pt_id);
-	if (IS_ERR(ioas)) {
-		rc = hwpt_reject_nested(ucmd, idev);
+	obj = iommufd_get_object(ucmd->ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(obj)) {
 		iommufd_put_object(ucmd->ictx, &idev->obj);
-		return rc;
+		return -EINVAL;
 	}
 
-	hwpt = hwpt_alloc_empty(ucmd, idev, ioas);
+	hwpt = hwpt_alloc_empty(ucmd, idev, obj);
 	/* Put the device before filling, which can wait for page faults. */
 	iommufd_put_object(ucmd->ictx, &idev->obj);
-	rc = IS_ERR(hwpt) ? PTR_ERR(hwpt) :
-			    hwpt_fill_and_respond(ucmd, ioas, hwpt);
-	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	rc = IS_ERR(hwpt) ? PTR_ERR(hwpt) : hwpt_fill_and_respond(ucmd, hwpt);
+	iommufd_put_object(ucmd->ictx, obj);
 	return rc;
 }
 
@@ -360,7 +404,7 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_set_dirty_tracking *cmd = ucmd->cmd;
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 	int rc;
 
 	if (cmd->flags & ~IOMMU_HWPT_DIRTY_TRACKING_ENABLE)
@@ -398,7 +442,7 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 		.data = u64_to_user_ptr(cmd->data),
 		.no_clear = cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
 	};
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 	int rc = -EOVERFLOW;
 
 	if ((cmd->flags & ~IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR) ||

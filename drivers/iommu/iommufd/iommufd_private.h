@@ -65,7 +65,7 @@ int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len);
  * @iopt: mappings and domains
  * @mutex: guards @hwpt_list; nests outside &iommufd_group.lock and the locks of
  *	@iopt
- * @hwpt_list: page tables of the IOAS, by &iommufd_hwpt_paging.hwpt_item
+ * @hwpt_list: page tables of the IOAS, by &iommufd_hwpt.hwpt_item
  * @type1: state of type1 ioctls, for use as the compat IOAS
  */
 struct iommufd_ioas {
@@ -108,30 +108,48 @@ int iommufd_disable_huge_pages(struct io_pagetable *iopt);
 int iommufd_option(struct iommufd_ucmd *ucmd);
 
 /**
- * struct iommufd_hwpt_paging - a page table with all mappings of an IOAS
- * @obj: the object
+ * struct iommufd_hwpt - a page table
+ * @obj: the object, of the type of a paging or of a nested page table
  * @domain: the page table; owned
- * @ioas: the IOAS; a reference
- * @auto_domain: created by an attach to the IOAS; destroyed when its last
- *	device is detached
- * @enforce_cache_coherency: whether the domain forces DMA to snoop caches
- * @msi_cookie: whether the domain has a window for software MSI
- * @hwpt_item: entry in &iommufd_ioas.hwpt_list; guarded by &iommufd_ioas.mutex
+ * @ioas: the IOAS: a reference, or for a nested page table that of @parent
+ * @parent: paging page table that translates what a nested one has translated;
+ *	a reference. NULL for a paging page table
+ * @fault: queue of page faults of attached devices; a reference; or NULL
+ * @nest_parent: paging: allocated with IOMMU_HWPT_ALLOC_NEST_PARENT
+ * @auto_domain: paging: created by an attach to the IOAS; destroyed when its
+ *	last device is detached
+ * @enforce_cache_coherency: paging: whether the domain forces DMA to snoop
+ *	caches
+ * @msi_cookie: paging: whether the domain has a window for software MSI
+ * @hwpt_item: paging: entry in &iommufd_ioas.hwpt_list; guarded by
+ *	&iommufd_ioas.mutex
+ *
+ * A paging page table has all mappings of an IOAS. A nested one belongs to a
+ * guest, which changes it without the kernel.
  */
-struct iommufd_hwpt_paging {
+struct iommufd_hwpt {
 	struct iommufd_object obj;
 	struct iommu_domain *domain;
 	struct iommufd_ioas *ioas;
+	struct iommufd_hwpt *parent;
+	struct iommufd_fault *fault;
+	bool nest_parent;
 	bool auto_domain;
 	bool enforce_cache_coherency;
 	bool msi_cookie;
 	struct list_head hwpt_item;
 };
 
+/* Return: the page table with the mappings of the IOAS: @hwpt or its parent. */
+static inline struct iommufd_hwpt *iommufd_hwpt_paging(struct iommufd_hwpt *hwpt)
+{
+	return hwpt->parent ?: hwpt;
+}
+
 struct iommufd_device;
 
 /**
- * iommufd_get_hwpt_paging() - look up a page table by ID
+ * iommufd_get_hwpt_paging() - look up a paging page table by ID
  * @ictx: the context
  * @id: the ID
  *
@@ -139,24 +157,48 @@ struct iommufd_device;
  * or -ENOENT.
  * Context: takes the lock of @ictx->objects.
  */
-static inline struct iommufd_hwpt_paging *
+static inline struct iommufd_hwpt *
 iommufd_get_hwpt_paging(struct iommufd_ctx *ictx, u32 id)
 {
 	return container_of(iommufd_get_object(ictx, id,
 					       IOMMUFD_OBJ_HWPT_PAGING),
-			    struct iommufd_hwpt_paging, obj);
+			    struct iommufd_hwpt, obj);
 }
 
-struct iommufd_hwpt_paging *
+/**
+ * iommufd_get_hwpt_nested() - look up a nested page table by ID
+ * @ictx: the context
+ * @id: the ID
+ *
+ * Return: the page table, which the caller must pass to iommufd_put_object(),
+ * or -ENOENT.
+ * Context: takes the lock of @ictx->objects.
+ */
+static inline struct iommufd_hwpt *
+iommufd_get_hwpt_nested(struct iommufd_ctx *ictx, u32 id)
+{
+	return container_of(iommufd_get_object(ictx, id,
+					       IOMMUFD_OBJ_HWPT_NESTED),
+			    struct iommufd_hwpt, obj);
+}
+
+struct iommufd_hwpt *
 iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-			  struct iommufd_device *idev, u32 flags);
-int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt,
+			  struct iommufd_device *idev, u32 flags,
+			  const struct iommu_user_data *user_data);
+int iommufd_hwpt_paging_fill(struct iommufd_hwpt *hwpt,
 			     struct iommufd_device *idev);
-void iommufd_hwpt_paging_put(struct iommufd_ctx *ictx,
-			     struct iommufd_hwpt_paging *hwpt);
+void iommufd_hwpt_put(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);
 int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
+
+/* hwpt_nested.c */
+struct iommufd_hwpt *
+iommufd_hwpt_nested_alloc(struct iommufd_ctx *ictx, struct iommufd_hwpt *parent,
+			  struct iommufd_device *idev, u32 flags,
+			  const struct iommu_user_data *user_data);
+int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
 
 /**
  * struct iommufd_group - devices of an iommu_group that are bound to a context
@@ -168,16 +210,19 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
  * @ictx: the context; not a reference, as the devices have references on it
  * @group: the iommu_group; a reference
  * @hwpt: attached page table, or NULL
- * @device_list: attached devices, by &iommufd_device.group_item
+ * @handle: attachment to @hwpt, if it has a fault queue, or NULL
+ * @device_list: attached devices, by &iommufd_device.group_item; only one if
+ *	@handle is set
  * @sw_msi_start: first IOVA of the window for software MSI, or PHYS_ADDR_MAX
  */
 struct iommufd_group {
 	struct kref ref;
-	/* guards hwpt, device_list and sw_msi_start */
+	/* guards hwpt, handle, device_list and sw_msi_start */
 	struct mutex lock;
 	struct iommufd_ctx *ictx;
 	struct iommu_group *group;
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
+	struct iommufd_attach_handle *handle;
 	struct list_head device_list;
 	phys_addr_t sw_msi_start;
 };
@@ -222,12 +267,67 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
 struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx,
 					struct device *dev);
 void iommufd_put_group(struct iommufd_group *igroup);
-int iommufd_hwpt_attach(struct iommufd_hwpt_paging *hwpt,
+int iommufd_hwpt_attach(struct iommufd_hwpt *hwpt,
 			struct iommufd_device *idev);
-struct iommufd_hwpt_paging *iommufd_hwpt_detach(struct iommufd_device *idev);
-struct iommufd_hwpt_paging *
+struct iommufd_hwpt *iommufd_hwpt_detach(struct iommufd_device *idev);
+struct iommufd_hwpt *
 iommufd_hwpt_replace(struct iommufd_device *idev,
-		     struct iommufd_hwpt_paging *hwpt);
+		     struct iommufd_hwpt *hwpt);
+
+/**
+ * struct iommufd_fault - a queue of page faults
+ * @obj: the object; an open file of the queue has a reference
+ * @ictx: the context; the file has a reference on it
+ * @groups: faults without a response, struct iopf_group by &iopf_group.cookie;
+ *	its lock guards all members below except @respond_lock and @wait
+ * @next_cookie: where the search for a free cookie begins
+ * @nr_groups: number of entries of @groups
+ * @unread: groups that were not read, by &iopf_group.node; that of a group that
+ *	was read is empty
+ * @respond_lock: held while a group is removed from @groups and responded;
+ *	nests inside &iommufd_group.lock, outside the lock of @groups
+ * @wait: woken when a group is added
+ */
+struct iommufd_fault {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ictx;
+	struct xarray groups;
+	u32 next_cookie;
+	unsigned int nr_groups;
+	struct list_head unread;
+	/* serializes responses */
+	struct mutex respond_lock;
+	wait_queue_head_t wait;
+};
+
+/**
+ * struct iommufd_attach_handle - attachment to a page table with a fault queue
+ * @handle: what faults refer to
+ * @idev: the attached device
+ *
+ * Owner: &iommufd_group.handle. Lifetime: until the group is detached or
+ * replaced, and each fault that refers to it has a response.
+ */
+struct iommufd_attach_handle {
+	struct iommu_attach_handle handle;
+	struct iommufd_device *idev;
+};
+
+/* fault_queue.c */
+int iommufd_fault_alloc(struct iommufd_ucmd *ucmd);
+int iommufd_fault_init_hwpt(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt,
+			    u32 fault_id);
+void iommufd_fault_respond_all(struct iommufd_fault *fault,
+			       const struct iommu_attach_handle *handle);
+
+/* fault_attach.c */
+int iommufd_fault_attach(struct iommufd_group *igroup,
+			 struct iommufd_device *idev,
+			 struct iommufd_hwpt *hwpt);
+void iommufd_fault_detach(struct iommufd_group *igroup);
+int iommufd_fault_replace(struct iommufd_group *igroup,
+			  struct iommufd_device *idev,
+			  struct iommufd_hwpt *hwpt);
 
 /**
  * struct iommufd_access - access of a mediated driver to the memory of an IOAS

@@ -92,6 +92,8 @@ static const struct iommufd_ioctl iommufd_ioctls[] = {
 		      iommu_vfio_ioas, __reserved),
 	IOMMUFD_IOCTL(IOMMU_HWPT_ALLOC, iommufd_hwpt_alloc,
 		      iommu_hwpt_alloc, __reserved),
+	IOMMUFD_IOCTL(IOMMU_FAULT_QUEUE_ALLOC, iommufd_fault_alloc,
+		      iommu_fault_alloc, out_fault_fd),
 	IOMMUFD_IOCTL(IOMMU_GET_HW_INFO, iommufd_get_hw_info,
 		      iommu_hw_info, __reserved),
 	IOMMUFD_IOCTL(IOMMU_HWPT_SET_DIRTY_TRACKING,
@@ -100,6 +102,8 @@ static const struct iommufd_ioctl iommufd_ioctls[] = {
 	IOMMUFD_IOCTL(IOMMU_HWPT_GET_DIRTY_BITMAP,
 		      iommufd_hwpt_get_dirty_bitmap,
 		      iommu_hwpt_get_dirty_bitmap, data),
+	IOMMUFD_IOCTL(IOMMU_HWPT_INVALIDATE, iommufd_hwpt_invalidate,
+		      iommu_hwpt_invalidate, __reserved),
 #ifdef CONFIG_IOMMUFD_TEST
 	IOMMUFD_IOCTL(IOMMU_TEST_CMD, iommufd_test, iommu_test_cmd, last),
 #endif

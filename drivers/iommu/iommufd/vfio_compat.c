@@ -198,7 +198,7 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 static int compat_is_coherent(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = compat_get_ioas(ictx);
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 	int coherent = 1;
 
 	if (IS_ERR(ioas))

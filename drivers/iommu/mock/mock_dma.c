@@ -18,7 +18,8 @@
  * part goes through the steps of a bus access: translate the IOVA, set the
  * accessed and dirty bits, then read or write memory. The lock of the IOTLB is
  * held for all three steps. A flush takes the same lock, so each part happens
- * entirely before or entirely after a flush.
+ * entirely before or entirely after a flush. A part that faults is tried again
+ * if the device can request the page.
  */
 
 /**
@@ -69,6 +70,20 @@ mock_dma_access(struct mock_dma_transfer *dma, size_t *done)
 	return IOMMU_MOCK_FAULT_NONE;
 }
 
+/* Request the page of a fault, if that can mend it. */
+static bool mock_dma_request_page(const struct mock_dma_transfer *dma,
+				  enum iommu_mock_fault_reason reason)
+{
+	switch (reason) {
+	case IOMMU_MOCK_FAULT_UNMAPPED:
+	case IOMMU_MOCK_FAULT_READ:
+	case IOMMU_MOCK_FAULT_WRITE:
+		return mock_dev_request_page(dma->mdev, dma->iova, dma->from);
+	default:
+		return false;
+	}
+}
+
 static int mock_dma_run(struct device *dev, struct mock_dma_transfer *dma,
 			struct iommu_mock_fault *fault)
 {
@@ -80,12 +95,16 @@ static int mock_dma_run(struct device *dev, struct mock_dma_transfer *dma,
 
 	dma->mdev = dev_iommu_priv_get(dev);
 	while (dma->length) {
+		enum iommu_mock_fault_reason reason;
 		size_t done;
 
 		spin_lock(&dma->mdev->tlb.lock);
-		fault->reason = mock_dma_access(dma, &done);
+		reason = mock_dma_access(dma, &done);
 		spin_unlock(&dma->mdev->tlb.lock);
-		if (fault->reason) {
+		if (reason && mock_dma_request_page(dma, reason))
+			continue;
+		if (reason) {
+			fault->reason = reason;
 			fault->iova = dma->iova;
 			return -EFAULT;
 		}
@@ -114,8 +133,8 @@ static int mock_dma_run(struct device *dev, struct mock_dma_transfer *dma,
  *   been read, and the rest of @buf is unchanged.
  * * -ENODEV: @dev is not behind a mock IOMMU
  *
- * Context: Process context, may sleep. The caller ensures that @dev stays
- * registered.
+ * Context: Process context, may sleep; if page requests of @dev are enabled, as
+ * mock_dev_request_page(). The caller ensures that @dev stays registered.
  */
 int iommu_mock_dma_read(struct device *dev, unsigned long iova, void *buf,
 			size_t length, struct iommu_mock_fault *fault)
@@ -147,8 +166,8 @@ EXPORT_SYMBOL_GPL(iommu_mock_dma_read);
  *   been written, and memory from @fault->iova on is unchanged.
  * * -ENODEV: @dev is not behind a mock IOMMU
  *
- * Context: Process context, may sleep. The caller ensures that @dev stays
- * registered.
+ * Context: Process context, may sleep; if page requests of @dev are enabled, as
+ * mock_dev_request_page(). The caller ensures that @dev stays registered.
  */
 int iommu_mock_dma_write(struct device *dev, unsigned long iova,
 			 const void *buf, size_t length,

@@ -248,8 +248,19 @@ static void mock_dev_set_domain(struct mock_dev *mdev, struct mock_domain *md)
 	mdev->current_attachment = next;
 }
 
-static int mock_domain_attach_dev(struct iommu_domain *domain,
-				  struct device *dev)
+/**
+ * mock_domain_attach_dev() - let a paging domain translate DMA of a device
+ * @domain: a paging domain of the mock IOMMU
+ * @dev: a device behind the mock IOMMU
+ *
+ * Return:
+ * * 0: success
+ * * -EINVAL: the instance of @dev cannot walk leaves of @domain, or has no dirty
+ *   bits, which @domain requires
+ *
+ * Context: mutex of the IOMMU group held.
+ */
+int mock_domain_attach_dev(struct iommu_domain *domain, struct device *dev)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
 	const struct iommu_mock_model *model = mdev->mi->model;

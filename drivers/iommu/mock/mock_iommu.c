@@ -32,8 +32,9 @@
 #define MOCK_MAX_INSTANCES	16
 
 static const struct iommu_mock_model mock_models[] = {
-	{ .name = "4k", .pgsizes = SZ_4K, .dirty = true },
-	{ .name = "2m", .pgsizes = SZ_4K | SZ_2M, .dirty = true },
+	{ .name = "4k", .pgsizes = SZ_4K, .dirty = true, .nest_parent = true },
+	{ .name = "2m", .pgsizes = SZ_4K | SZ_2M, .dirty = true,
+	  .nest_parent = true },
 	{ .name = "1g", .pgsizes = SZ_4K | SZ_2M | SZ_1G, .dirty = true },
 	{ .name = "2k", .pgsizes = SZ_2K | SZ_1M, .dirty = true },
 	{ .name = "nodirty", .pgsizes = SZ_4K },
@@ -195,6 +196,9 @@ static struct iommu_device *mock_iommu_probe_device(struct device *dev)
 	mdev->attachments[0].mdev = mdev;
 	mdev->attachments[1].mdev = mdev;
 	mock_iotlb_init(&mdev->tlb);
+	spin_lock_init(&mdev->request_lock);
+	INIT_LIST_HEAD(&mdev->requests);
+	init_waitqueue_head(&mdev->request_wait);
 	dev_iommu_priv_set(dev, mdev);
 	if (mi->model->shared_group) {
 		guard(mutex)(&mock_shared_lock);
@@ -245,11 +249,16 @@ static void *mock_iommu_hw_info(struct device *dev, u32 *length, u32 *type)
 	.owner = THIS_MODULE,						\
 	.capable = mock_iommu_capable,					\
 	.domain_alloc_paging = mock_domain_alloc_paging,		\
-	.domain_alloc_user = mock_domain_alloc_user,			\
+	.domain_alloc_user = mock_nested_alloc_user,			\
 	.probe_device = mock_iommu_probe_device,			\
 	.release_device = mock_iommu_release_device,			\
 	.device_group = mock_iommu_device_group,			\
 	.def_domain_type = mock_iommu_def_domain_type,			\
+	.dev_enable_feat = mock_iommu_enable_feat,			\
+	.dev_disable_feat = mock_iommu_disable_feat,			\
+	.page_response = mock_iommu_page_response,			\
+	/* Faults of any PASID go to the nested domain of the device. */ \
+	.user_pasid_table = true,					\
 	.identity_domain = &mock_identity_domain,			\
 	.blocked_domain = &mock_blocked_domain,				\
 	.release_domain = &mock_blocked_domain,				\
@@ -323,6 +332,7 @@ static void mock_iommu_destroy(struct mock_iommu *mi)
 	iommu_device_sysfs_remove(&mi->iommu);
 	platform_device_unregister(mi->pdev);
 	fwnode_remove_software_node(mi->fwnode);
+	iopf_queue_free(mi->request_queue);
 	kfree(mi);
 }
 
@@ -342,11 +352,16 @@ mock_iommu_create(const struct iommu_mock_model *model, int id)
 	if (!mi)
 		return ERR_PTR(-ENOMEM);
 	mi->model = model;
+	mi->request_queue = iopf_queue_alloc(model->name);
+	if (!mi->request_queue) {
+		rc = -ENOMEM;
+		goto err_free;
+	}
 
 	mi->fwnode = fwnode_create_software_node(NULL, NULL);
 	if (IS_ERR(mi->fwnode)) {
 		rc = PTR_ERR(mi->fwnode);
-		goto err_free;
+		goto err_queue;
 	}
 	info.fwnode = mi->fwnode;
 	mi->pdev = platform_device_register_full(&info);
@@ -372,6 +387,8 @@ err_pdev:
 	platform_device_unregister(mi->pdev);
 err_fwnode:
 	fwnode_remove_software_node(mi->fwnode);
+err_queue:
+	iopf_queue_free(mi->request_queue);
 err_free:
 	kfree(mi);
 	return ERR_PTR(rc);

@@ -9,6 +9,7 @@
 #include <linux/iommu.h>
 #include <linux/iommu_mock.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include "mock_iotlb.h"
 #include "mock_pt.h"
@@ -24,6 +25,7 @@ struct platform_device;
  * @pdev: parent device of the instance in sysfs
  * @node: entry in the list of all instances; guarded by
  *	iommu_probe_device_lock
+ * @request_queue: the IOMMU core's object for page requests
  * @flushes: number of IOTLB flushes of devices behind the instance; for tests
  *
  * Owner: the module, or the caller of iommu_mock_register(). Lifetime: until
@@ -37,6 +39,7 @@ struct mock_iommu {
 	struct fwnode_handle *fwnode;
 	struct platform_device *pdev;
 	struct list_head node;
+	struct iopf_queue *request_queue;
 	atomic_long_t flushes;
 };
 
@@ -67,6 +70,11 @@ struct mock_attachment {
  *	a change of domains allocates no memory and misses no flush.
  * @current_attachment: index of the attachment in use; guarded by the mutex of
  *	the IOMMU group
+ * @page_requests: whether page requests are enabled, see mock_fault.c
+ * @request_lock: guards @requests and @next_group
+ * @requests: page requests without a response
+ * @next_group: counter for the group of the next page request
+ * @request_wait: woken by each response
  *
  * Owner: the struct device, as its IOMMU driver data. Lifetime: from
  * probe_device() to release_device().
@@ -79,6 +87,12 @@ struct mock_dev {
 	struct mock_domain *domain;
 	struct mock_attachment attachments[2];
 	unsigned int current_attachment;
+	bool page_requests;
+	/* guards requests and next_group */
+	spinlock_t request_lock;
+	struct list_head requests;
+	u32 next_group;
+	wait_queue_head_t request_wait;
 };
 
 /**
@@ -120,9 +134,24 @@ static inline struct mock_domain *to_mock_domain(struct iommu_domain *domain)
 	return container_of(domain, struct mock_domain, domain);
 }
 
+int mock_domain_attach_dev(struct iommu_domain *domain, struct device *dev);
 struct iommu_domain *mock_domain_alloc_paging(struct device *dev);
 struct iommu_domain *
 mock_domain_alloc_user(struct device *dev, u32 flags,
+		       struct iommu_domain *parent,
+		       const struct iommu_user_data *user_data);
+
+/* mock_fault.c */
+bool mock_dev_request_page(struct mock_dev *mdev, unsigned long iova,
+			   bool write);
+void mock_iommu_page_response(struct device *dev, struct iopf_fault *fault,
+			      struct iommu_page_response *response);
+int mock_iommu_enable_feat(struct device *dev, enum iommu_dev_features feat);
+int mock_iommu_disable_feat(struct device *dev, enum iommu_dev_features feat);
+
+/* mock_nested.c */
+struct iommu_domain *
+mock_nested_alloc_user(struct device *dev, u32 flags,
 		       struct iommu_domain *parent,
 		       const struct iommu_user_data *user_data);
 

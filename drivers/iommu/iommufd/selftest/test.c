@@ -14,8 +14,9 @@
  *
  * IOMMU_TEST_CMD replaces hardware and drivers in tests. It creates devices
  * behind a mock IOMMU (test_device.c), checks page tables and page reference
- * counts and sets dirty bits (test_domain.c), and pins or copies memory like a
- * mediated driver (test_access.c). All operations share struct iommu_test_cmd.
+ * counts and sets dirty bits (test_domain.c), reports page faults (test_fault.c),
+ * and pins or copies memory like a mediated driver (test_access.c). All
+ * operations share struct iommu_test_cmd.
  *
  * iopt_should_fail() injects failures in places where failing an allocation
  * would not reach an error path. It is controlled by fail_iommufd in debugfs
@@ -66,9 +67,6 @@ static int test_set_memory_limit(struct iommufd_ucmd *ucmd)
 	return 0;
 }
 
-/*
- * Operations on nested page tables and faults are not supported: -EOPNOTSUPP.
- */
 static int (*const test_operations[])(struct iommufd_ucmd *ucmd) = {
 	[IOMMU_TEST_OP_ADD_RESERVED] = test_add_reserved,
 	[IOMMU_TEST_OP_MOCK_DOMAIN] = iommufd_test_mock_domain,
@@ -77,6 +75,8 @@ static int (*const test_operations[])(struct iommufd_ucmd *ucmd) = {
 	[IOMMU_TEST_OP_MD_CHECK_MAP] = iommufd_test_check_map,
 	[IOMMU_TEST_OP_MD_CHECK_REFS] = iommufd_test_check_refs,
 	[IOMMU_TEST_OP_DIRTY] = iommufd_test_dirty,
+	[IOMMU_TEST_OP_MD_CHECK_IOTLB] = iommufd_test_check_iotlb,
+	[IOMMU_TEST_OP_TRIGGER_IOPF] = iommufd_test_trigger_iopf,
 	[IOMMU_TEST_OP_CREATE_ACCESS] = iommufd_test_create_access,
 	[IOMMU_TEST_OP_ACCESS_REPLACE_IOAS] = iommufd_test_access_replace_ioas,
 	[IOMMU_TEST_OP_ACCESS_PAGES] = iommufd_test_access_pages,

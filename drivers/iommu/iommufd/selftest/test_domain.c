@@ -21,6 +21,18 @@
  * sets dirty bits, which the caller then queries.
  */
 
+/* The nested domains of the mock IOMMU are those of the test ABI. */
+static_assert(IOMMU_MOCK_HWPT_DATA == IOMMU_HWPT_DATA_SELFTEST);
+static_assert(sizeof(struct iommu_mock_hwpt_data) ==
+	      sizeof(struct iommu_hwpt_selftest));
+static_assert(IOMMU_MOCK_HWPT_INVALIDATE_DATA ==
+	      IOMMU_HWPT_INVALIDATE_DATA_SELFTEST);
+static_assert(IOMMU_MOCK_HWPT_INVALIDATE_ALL == IOMMU_TEST_INVALIDATE_FLAG_ALL);
+static_assert(sizeof(struct iommu_mock_hwpt_invalidate) ==
+	      sizeof(struct iommu_hwpt_invalidate_selftest));
+static_assert(IOMMU_MOCK_NESTED_IOTLB_NUM ==
+	      (int)MOCK_NESTED_DOMAIN_IOTLB_NUM);
+
 /* Step in which ranges are checked. */
 #define TEST_GRANULE		(PAGE_SIZE / 2)
 
@@ -45,10 +57,10 @@ static struct page *test_user_page(unsigned long address)
  * Look up a page table of a mock IOMMU. Returns -EINVAL for one of another
  * IOMMU.
  */
-static struct iommufd_hwpt_paging *test_get_hwpt(struct iommufd_ucmd *ucmd)
+static struct iommufd_hwpt *test_get_hwpt(struct iommufd_ucmd *ucmd)
 {
 	const struct iommu_test_cmd *cmd = ucmd->cmd;
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 
 	hwpt = iommufd_get_hwpt_paging(ucmd->ictx, cmd->id);
 	if (!IS_ERR(hwpt) && !iommu_mock_domain_model(hwpt->domain)) {
@@ -92,7 +104,7 @@ int iommufd_test_check_map(struct iommufd_ucmd *ucmd)
 	unsigned long address = cmd->check_map.uptr;
 	unsigned long length = cmd->check_map.length;
 	unsigned long iova = cmd->check_map.iova;
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 	unsigned long done, end;
 	int rc = 0;
 
@@ -202,7 +214,7 @@ int iommufd_test_dirty(struct iommufd_ucmd *ucmd)
 	unsigned long page_size = cmd->dirty.page_size;
 	unsigned long length = cmd->dirty.length;
 	unsigned long iova = cmd->dirty.iova;
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 	long count;
 
 	if (!page_size || !length || !cmd->dirty.uptr || iova % page_size ||
@@ -221,4 +233,31 @@ int iommufd_test_dirty(struct iommufd_ucmd *ucmd)
 		return count;
 	cmd->dirty.out_nr_dirty = count;
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+}
+
+/**
+ * iommufd_test_check_iotlb() - compare an entry of a nested page table
+ * @ucmd: IOMMU_TEST_OP_MD_CHECK_IOTLB, with the ID of a nested page table
+ *
+ * Return:
+ * * 0: the entry has the value iotlb
+ * * -EINVAL: it does not, there is no such entry, or the page table is not of a
+ *   mock IOMMU
+ * * -ENOENT: there is no such nested page table
+ */
+int iommufd_test_check_iotlb(struct iommufd_ucmd *ucmd)
+{
+	const struct iommu_test_cmd *cmd = ucmd->cmd;
+	struct iommufd_hwpt *hwpt;
+	u32 value;
+	int rc;
+
+	hwpt = iommufd_get_hwpt_nested(ucmd->ictx, cmd->id);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	rc = iommu_mock_nested_iotlb(hwpt->domain, cmd->check_iotlb.id, &value);
+	iommufd_put_object(ucmd->ictx, &hwpt->obj);
+	if (rc)
+		return rc;
+	return value == cmd->check_iotlb.iotlb ? 0 : -EINVAL;
 }

@@ -21,6 +21,10 @@ int iommufd_test_mock_domain_replace(struct iommufd_ucmd *ucmd);
 int iommufd_test_check_map(struct iommufd_ucmd *ucmd);
 int iommufd_test_check_refs(struct iommufd_ucmd *ucmd);
 int iommufd_test_dirty(struct iommufd_ucmd *ucmd);
+int iommufd_test_check_iotlb(struct iommufd_ucmd *ucmd);
+
+/* test_fault.c */
+int iommufd_test_trigger_iopf(struct iommufd_ucmd *ucmd);
 
 /* test_access.c */
 int iommufd_test_create_access(struct iommufd_ucmd *ucmd);

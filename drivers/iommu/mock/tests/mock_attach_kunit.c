@@ -120,11 +120,12 @@ static void mock_attach_test_alloc_rejects_bad_flags(struct kunit *test)
 						       NULL)),
 			-EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test,
-			PTR_ERR(mock_domain_alloc_user(dev, PARENT, NULL,
+			PTR_ERR(mock_domain_alloc_user(nodirty, PARENT, NULL,
 						       NULL)),
 			-EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test,
-			PTR_ERR(mock_domain_alloc_user(dev, 0, domain, NULL)),
+			PTR_ERR(mock_domain_alloc_user(nodirty, 0, domain,
+						       NULL)),
 			-EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test,
 			PTR_ERR(mock_domain_alloc_user(dev, 0, NULL, &data)),

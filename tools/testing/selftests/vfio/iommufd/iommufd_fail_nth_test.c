@@ -12,6 +12,8 @@
 #include "lib/fail_nth.h"
 #include "lib/test.h"
 
+#include "../../../../../drivers/iommu/iommufd/iommufd_test.h"
+
 #define IOVA	0x10000000ULL
 #define OTHER	0x40000000ULL
 #define PAGES	700
@@ -29,6 +31,10 @@
  * @file: memory that is not mapped
  * @id: object that the last call created
  * @iova: IOVA that the last call mapped
+ * @parent: a page table of @other that can be a parent
+ * @nested: a nested page table of @parent
+ * @with_queue: a page table of @other with a fault queue
+ * @queue_fd: file of the last fault queue
  */
 struct fail_env {
 	struct bench bench;
@@ -41,6 +47,10 @@ struct fail_env {
 	int file;
 	int id;
 	__u64 iova;
+	__u32 parent;
+	__u32 nested;
+	__u32 with_queue;
+	int queue_fd;
 };
 
 FIXTURE(fail)
@@ -486,6 +496,87 @@ TEST_F_TIMEOUT(fail, every_allocation_of_attach_fails_once, 600)
 	each_of(_metadata, env, &cases[2], 2);
 	vfio_dev_close(&env->mdev);
 	each_of(_metadata, env, &cases[4], 1);
+}
+
+static int op_fault_alloc(void *data)
+{
+	struct fail_env *env = data;
+	__u32 id;
+	int rc = __fault_alloc(env->fd, &id, &env->queue_fd);
+
+	env->id = id;
+	return rc;
+}
+
+static int undo_fault_alloc(void *data)
+{
+	struct fail_env *env = data;
+
+	close(env->queue_fd);
+	return __iommu_destroy(env->fd, env->id);
+}
+
+static int op_hwpt_nested(void *data)
+{
+	struct iommu_hwpt_selftest selftest = { .iotlb = 1 };
+	struct fail_env *env = data;
+	__u32 id;
+	int rc = __hwpt_alloc_data(env->fd, env->second.dev_id, env->parent, 0,
+				   0, IOMMU_HWPT_DATA_SELFTEST, &selftest,
+				   sizeof(selftest), &id);
+
+	env->id = id;
+	return rc;
+}
+
+static int op_attach_nested(void *data)
+{
+	struct fail_env *env = data;
+
+	return __vfio_dev_attach(&env->second, env->nested);
+}
+
+static int op_attach_queue(void *data)
+{
+	struct fail_env *env = data;
+
+	return __vfio_dev_attach(&env->second, env->with_queue);
+}
+
+/* Page tables that are nested, or have a fault queue */
+TEST_F_TIMEOUT(fail, every_allocation_for_guest_tables_and_faults_fails_once, 600)
+{
+	static const struct fail_case cases[] = {
+		{ "FAULT_QUEUE_ALLOC", op_fault_alloc, undo_fault_alloc, 3,
+		  { -ENFILE } },
+		{ "HWPT_ALLOC, nested", op_hwpt_nested, undo_id, 2,
+		  { -ENOENT, -EINVAL } },
+		{ "replace, nested", op_attach_nested, undo_replace, 0,
+		  { -ENOENT, -EINVAL } },
+		{ "replace, queue", op_attach_queue, undo_replace, 2,
+		  { -ENOENT, -EINVAL } },
+		{ "attach, nested", op_attach_nested, undo_attach, 0,
+		  { -ENOENT, -EINVAL } },
+		{ "attach, queue", op_attach_queue, undo_attach, 2,
+		  { -ENOENT, -EINVAL } },
+	};
+	struct fail_env *env = &self->env;
+	__u32 dev = env->second.dev_id, queue;
+	int fd;
+
+	ASSERT_EQ(0, __hwpt_alloc(env->fd, dev, env->other,
+				  IOMMU_HWPT_ALLOC_NEST_PARENT, &env->parent));
+	ASSERT_EQ(0, op_hwpt_nested(env));
+	env->nested = env->id;
+	ASSERT_EQ(0, __fault_alloc(env->fd, &queue, &fd));
+	ASSERT_EQ(0, __hwpt_alloc_data(env->fd, dev, env->other,
+				       IOMMU_HWPT_FAULT_ID_VALID, queue,
+				       IOMMU_HWPT_DATA_NONE, NULL, 0,
+				       &env->with_queue));
+	each_of(_metadata, env, &cases[0], 4);
+	ASSERT_EQ(0, __vfio_dev_detach(&env->second));
+	each_of(_metadata, env, &cases[4], 2);
+	close(fd);
 }
 
 TEST_HARNESS_MAIN

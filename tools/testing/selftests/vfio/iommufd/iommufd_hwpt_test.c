@@ -87,7 +87,8 @@ TEST_F(hwpt, alloc_with_bad_arguments_leaves_no_object)
 	arg = cmd;
 	arg.flags = 1U << 31;
 	ASSERT_EQ(-EOPNOTSUPP, xioctl(self->fd, IOMMU_HWPT_ALLOC, &arg));
-	/* The mock IOMMU has no nested translation. */
+	/* The IOMMU of this device has no nested translation. */
+	arg.dev_id = self->unable.dev_id;
 	arg.flags = IOMMU_HWPT_ALLOC_NEST_PARENT;
 	ASSERT_EQ(-EOPNOTSUPP, xioctl(self->fd, IOMMU_HWPT_ALLOC, &arg));
 	arg = cmd;

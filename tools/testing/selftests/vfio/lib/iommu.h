@@ -111,6 +111,12 @@ int __ioas_copy(int fd, __u32 flags, __u32 dst_ioas_id, __u64 *dst_iova,
 int __ioas_unmap(int fd, __u32 ioas_id, __u64 iova, __u64 length,
 		 __u64 *unmapped);
 int __hwpt_alloc(int fd, __u32 dev_id, __u32 pt_id, __u32 flags, __u32 *id);
+int __hwpt_alloc_data(int fd, __u32 dev_id, __u32 pt_id, __u32 flags,
+		      __u32 fault_id, __u32 type, const void *data,
+		      __u32 length, __u32 *id);
+int __hwpt_invalidate(int fd, __u32 hwpt_id, __u32 type, const void *entries,
+		      __u32 length, __u32 *count);
+int __fault_alloc(int fd, __u32 *id, int *fault_fd);
 int __hwpt_track(int fd, __u32 hwpt_id, bool enable);
 int __hwpt_dirty(int fd, __u32 hwpt_id, __u32 flags, __u64 iova, __u64 length,
 		 __u64 page_size, void *bits);

@@ -97,17 +97,57 @@ int __ioas_unmap(int fd, __u32 ioas_id, __u64 iova, __u64 length,
 	return rc;
 }
 
-int __hwpt_alloc(int fd, __u32 dev_id, __u32 pt_id, __u32 flags, __u32 *id)
+int __hwpt_alloc_data(int fd, __u32 dev_id, __u32 pt_id, __u32 flags,
+		      __u32 fault_id, __u32 type, const void *data,
+		      __u32 length, __u32 *id)
 {
 	struct iommu_hwpt_alloc cmd = {
 		.size = sizeof(cmd),
 		.flags = flags,
 		.dev_id = dev_id,
 		.pt_id = pt_id,
+		.data_type = type,
+		.data_len = length,
+		.data_uptr = (unsigned long)data,
+		.fault_id = fault_id,
 	};
 	int rc = xioctl(fd, IOMMU_HWPT_ALLOC, &cmd);
 
 	*id = rc ? 0 : cmd.out_hwpt_id;
+	return rc;
+}
+
+int __hwpt_alloc(int fd, __u32 dev_id, __u32 pt_id, __u32 flags, __u32 *id)
+{
+	return __hwpt_alloc_data(fd, dev_id, pt_id, flags, 0,
+				 IOMMU_HWPT_DATA_NONE, NULL, 0, id);
+}
+
+/* @count is set to the number of entries that were processed, on failure, too. */
+int __hwpt_invalidate(int fd, __u32 hwpt_id, __u32 type, const void *entries,
+		      __u32 length, __u32 *count)
+{
+	struct iommu_hwpt_invalidate cmd = {
+		.size = sizeof(cmd),
+		.hwpt_id = hwpt_id,
+		.data_uptr = (unsigned long)entries,
+		.data_type = type,
+		.entry_len = length,
+		.entry_num = *count,
+	};
+	int rc = xioctl(fd, IOMMU_HWPT_INVALIDATE, &cmd);
+
+	*count = cmd.entry_num;
+	return rc;
+}
+
+int __fault_alloc(int fd, __u32 *id, int *fault_fd)
+{
+	struct iommu_fault_alloc cmd = { .size = sizeof(cmd) };
+	int rc = xioctl(fd, IOMMU_FAULT_QUEUE_ALLOC, &cmd);
+
+	*id = rc ? 0 : cmd.out_fault_id;
+	*fault_fd = rc ? -1 : (int)cmd.out_fault_fd;
 	return rc;
 }
 
