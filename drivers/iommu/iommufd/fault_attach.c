@@ -3,8 +3,8 @@
  * DOC: attachments with page faults
  *
  * While a device is attached to a page table with a fault queue, a
- * struct iommufd_attach_handle represents the attachment. The IOMMU core passes it
- * with each fault, and it has the device. Before it is freed, all faults that
+ * struct iommufd_attach_handle represents the attachment. The IOMMU core passes
+ * it with each fault, and it has the device. Before it is freed, all faults that
  * refer to it are responded.
  *
  * The group of the device must have no other attached device: a fault has a

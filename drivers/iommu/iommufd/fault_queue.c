@@ -11,8 +11,8 @@
  * A group has a cookie from the time when it is added to the queue until it is
  * responded, and the caller that removes the cookie responds the group. So each
  * group is responded exactly once: by a write, or, with IOMMU_PAGE_RESP_INVALID,
- * when the device is detached. Cookies are not reused soon: a response that comes too
- * late is an error, and is not taken for one to another fault.
+ * when the device is detached. Cookies are not reused soon: a response that
+ * comes too late is an error, and is not taken for one to another fault.
  *
  * The function that adds a group runs in a thread of the IOMMU driver, which
  * must not wait for a process. So user memory is accessed without locks.

@@ -177,7 +177,8 @@ static int hwpt_init(struct iommufd_hwpt *hwpt, struct iommufd_device *idev,
  * * -EINVAL: the driver fails to enforce cache coherency
  * * or another errno of the IOMMU driver
  *
- * Context: may sleep, but does not wait for user memory.
+ * Context: may sleep; waits for user memory only where the IOMMU driver reads
+ * @user_data.
  */
 struct iommufd_hwpt *
 iommufd_hwpt_paging_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,

@@ -74,8 +74,8 @@ static int hwpt_nested_init(struct iommufd_hwpt *hwpt, struct device *dev,
  *
  * Return:
  * * the page table. Its ID cannot be looked up before iommufd_object_finalize()
- * * -EOPNOTSUPP: another flag is set, there is no data, or the device's IOMMU does not
- *   support nested page tables
+ * * -EOPNOTSUPP: another flag is set, there is no data, or the device's IOMMU
+ *   does not support nested page tables
  * * -EINVAL: @parent was not allocated with IOMMU_HWPT_ALLOC_NEST_PARENT, or not
  *   for an IOMMU of this driver
  * * -ENOMEM: out of memory

@@ -335,6 +335,43 @@ TEST_F(faults, nested_page_table_has_queue)
 	ASSERT_EQ(3, env->bench.mem.va[0]);
 }
 
+static void bind_device(struct __test_metadata *_metadata,
+			struct fault_env *env, struct vfio_dev *dev,
+			const char *model)
+{
+	char path[256];
+
+	ASSERT_EQ(0, mock_find(model, 0, path, sizeof(path)));
+	ASSERT_EQ(0, __vfio_dev_bind(dev, &env->bench.iommu, path));
+}
+
+/* A fault is of the only attached device of a group. */
+TEST_F(faults, second_device_of_group_is_refused)
+{
+	struct fault_env *env = &self->env;
+	__u32 ioas = env->bench.iommu.ioas_id, plain, table;
+	struct vfio_dev first, second;
+
+	bind_device(_metadata, env, &first, "mixed4k");
+	bind_device(_metadata, env, &second, "mixednodirty");
+	ASSERT_EQ(0, __hwpt_alloc(env->fd, first.dev_id, ioas, 0, &plain));
+	ASSERT_EQ(0, __hwpt_alloc_data(env->fd, first.dev_id, ioas,
+				       IOMMU_HWPT_FAULT_ID_VALID, env->queue.id,
+				       IOMMU_HWPT_DATA_NONE, NULL, 0, &table));
+	ASSERT_EQ(0, __vfio_dev_attach(&first, table));
+	ASSERT_EQ(-EINVAL, __vfio_dev_attach(&second, table));
+	ASSERT_EQ(0, __vfio_dev_attach(&first, plain));
+	ASSERT_EQ(0, __vfio_dev_attach(&second, plain));
+	/* The refused replace has changed nothing. */
+	ASSERT_EQ(-EINVAL, __vfio_dev_attach(&first, table));
+	mock_fill(_metadata, &first, IOVA, 8, 1);
+	mock_fill(_metadata, &second, IOVA, 8, 2);
+	ASSERT_EQ(2, env->bench.mem.va[0]);
+	vfio_dev_close(&second);
+	ASSERT_EQ(0, __vfio_dev_attach(&first, table));
+	vfio_dev_close(&first);
+}
+
 TEST_F(faults, read_with_bad_arguments_keeps_fault)
 {
 	struct fault_env *env = &self->env;

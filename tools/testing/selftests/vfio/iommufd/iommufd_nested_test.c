@@ -246,6 +246,33 @@ TEST_F(nested, alloc_with_bad_arguments_leaves_no_object)
 	ASSERT_EQ(expected, id);
 }
 
+/* If the ID cannot be written to userspace, the object is destroyed. */
+TEST_F(nested, alloc_with_unwritable_argument_leaves_no_object)
+{
+	struct iommu_hwpt_selftest data = { .iotlb = INITIAL };
+	__u32 dev = self->bench.dev.dev_id, expected, id;
+	struct iommu_hwpt_alloc *cmd;
+
+	ASSERT_EQ(0, alloc_nested(self->fd, dev, self->parent, &expected));
+	ASSERT_EQ(0, __iommu_destroy(self->fd, expected));
+	cmd = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, cmd);
+	*cmd = (struct iommu_hwpt_alloc){
+		.size = sizeof(*cmd),
+		.dev_id = dev,
+		.pt_id = self->parent,
+		.data_type = TYPE,
+		.data_len = sizeof(data),
+		.data_uptr = (unsigned long)&data,
+	};
+	ASSERT_EQ(0, mprotect(cmd, SZ_4K, PROT_READ));
+	ASSERT_EQ(-EFAULT, xioctl(self->fd, IOMMU_HWPT_ALLOC, cmd));
+	munmap(cmd, SZ_4K);
+	ASSERT_EQ(0, alloc_nested(self->fd, dev, self->parent, &id));
+	ASSERT_EQ(expected, id);
+}
+
 /* Which entries of a nested page table were invalidated */
 static unsigned int invalidated(struct __test_metadata *_metadata, int fd,
 				__u32 id)
