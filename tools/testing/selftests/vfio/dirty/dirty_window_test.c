@@ -182,7 +182,7 @@ TEST_F_TIMEOUT(window, window_unwritable_during_query_loses_nothing, 120)
 	pthread_t thread;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, spoil, &spoiler));
-	for (int round = 0; round < 150; round++) {
+	for (int round = 0; round < 60; round++) {
 		__u64 page = next_random(&self->seed) % PAGES;
 		__u8 *bit = self->bits + page * (SZ_4K / 8);
 		int rc;

@@ -7,7 +7,7 @@
  * the same CPU sleeps for a moment repeatedly; its worst wake-up latency is how
  * long the call kept it off the CPU. This is measured best if the clock counts
  * instructions (scripts/vm --icount). LONG_CALLS_LIMIT_US is the limit of the
- * latency, LONG_CALLS_MIB the size of the range, a multiple of 64. How soon a
+ * latency, LONG_CALLS_MIB the size of the range, a multiple of 16. How soon a
  * killed call ends is measured up to LONG_CALLS_ROUNDS times, of which one has
  * to pass: on a busy host the clock continues while the machine does not run.
  */
@@ -29,7 +29,7 @@
 #include "lib/test.h"
 
 #define IOVA		0x100000000ULL
-#define FILE_LENGTH	(64 * SZ_1M)
+#define FILE_LENGTH	(16 * SZ_1M)
 #define KILLED_NS	20000000ULL
 
 static size_t env(const char *name, size_t value)
