@@ -15,6 +15,7 @@
 #include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <trace/events/iommufd.h>
 
 #include "iommufd_private.h"
 
@@ -402,6 +403,8 @@ int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 	/* With this reference, an unbind of an attached device warns. */
 	if (!rc)
 		refcount_inc(&idev->obj.users);
+	trace_iommufd_attach(dev_name(idev->dev), idev->obj.id, *pt_id, false,
+			     rc);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, IOMMUFD);
@@ -422,7 +425,11 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, IOMMUFD);
  */
 int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
 {
-	return idev_move(idev, IDEV_REPLACE, pt_id);
+	int rc = idev_move(idev, IDEV_REPLACE, pt_id);
+
+	trace_iommufd_attach(dev_name(idev->dev), idev->obj.id, *pt_id, true,
+			     rc);
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, IOMMUFD);
 
@@ -440,5 +447,6 @@ void iommufd_device_detach(struct iommufd_device *idev)
 
 	iommufd_hwpt_put(idev->ictx, hwpt);
 	refcount_dec(&idev->obj.users);
+	trace_iommufd_detach(dev_name(idev->dev), idev->obj.id);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, IOMMUFD);

@@ -14,6 +14,7 @@
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/overflow.h>
+#include <trace/events/iommufd.h>
 
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
@@ -416,6 +417,7 @@ int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(hwpt);
 	rc = iopt_set_dirty_tracking(&hwpt->ioas->iopt, hwpt->domain,
 				     cmd->flags);
+	trace_iommufd_track(cmd->hwpt_id, hwpt->ioas->iopt.id, cmd->flags, rc);
 	iommufd_put_object(ucmd->ictx, &hwpt->obj);
 	return rc;
 }
@@ -458,6 +460,8 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 	    !overflows_type(cmd->page_size, query.page_size))
 		rc = iopt_read_and_clear_dirty(&hwpt->ioas->iopt, hwpt->domain,
 					       &query);
+	trace_iommufd_query(cmd->hwpt_id, hwpt->ioas->iopt.id, cmd->iova,
+			    cmd->length, cmd->page_size, cmd->flags, rc);
 	iommufd_put_object(ucmd->ictx, &hwpt->obj);
 	return rc;
 }

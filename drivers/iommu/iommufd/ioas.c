@@ -14,6 +14,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <trace/events/iommufd.h>
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
@@ -378,6 +379,8 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 		cmd->iova = map.iova;
 		rc = ioas_respond_map(ucmd, sizeof(*cmd), ioas, &map);
 	}
+	trace_iommufd_map(cmd->ioas_id, ioas->iopt.id, cmd->user_va, cmd->iova,
+			  cmd->length, cmd->flags, rc);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
 	return rc;
 }
@@ -430,6 +433,8 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(ioas);
 
 	rc = ioas_map_file(ucmd, ioas, &map);
+	trace_iommufd_map_file(cmd->ioas_id, ioas->iopt.id, cmd->start,
+			       cmd->iova, cmd->length, cmd->flags, rc);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
 	return rc;
 }
@@ -484,6 +489,8 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 		cmd->dst_iova = map.iova;
 		rc = ioas_respond_map(ucmd, sizeof(*cmd), dst, &map);
 	}
+	trace_iommufd_copy(cmd->dst_ioas_id, dst->iopt.id, cmd->src_iova,
+			   cmd->dst_iova, cmd->length, cmd->flags, rc);
 	iommufd_put_object(ucmd->ictx, &dst->obj);
 out_put_src:
 	iommufd_put_object(ucmd->ictx, &src->obj);
@@ -534,6 +541,8 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(ioas);
 
 	rc = ioas_unmap(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
+	trace_iommufd_unmap(cmd->ioas_id, ioas->iopt.id, cmd->iova, cmd->length,
+			    unmapped, rc);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
 	if (rc)
 		return rc;

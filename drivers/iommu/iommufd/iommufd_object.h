@@ -84,6 +84,8 @@ void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 				      struct iommufd_object *obj);
 
+struct iommufd_object *iommufd_try_get_object(struct iommufd_ctx *ictx, u32 id,
+					      enum iommufd_object_type type);
 struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type);
 bool iommufd_lock_obj(struct iommufd_object *obj);

@@ -103,6 +103,9 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
 
+/* change_process.c */
+int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
+
 /* option.c */
 int iommufd_disable_huge_pages(struct io_pagetable *iopt);
 int iommufd_option(struct iommufd_ucmd *ucmd);

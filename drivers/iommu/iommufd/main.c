@@ -78,6 +78,8 @@ static const struct iommufd_ioctl iommufd_ioctls[] = {
 		      iommu_ioas_alloc, out_ioas_id),
 	IOMMUFD_IOCTL(IOMMU_IOAS_ALLOW_IOVAS, iommufd_ioas_allow_iovas,
 		      iommu_ioas_allow_iovas, allowed_iovas),
+	IOMMUFD_IOCTL(IOMMU_IOAS_CHANGE_PROCESS, iommufd_ioas_change_process,
+		      iommu_ioas_change_process, __reserved),
 	IOMMUFD_IOCTL(IOMMU_IOAS_COPY, iommufd_ioas_copy,
 		      iommu_ioas_copy, src_iova),
 	IOMMUFD_IOCTL(IOMMU_IOAS_IOVA_RANGES, iommufd_ioas_iova_ranges,

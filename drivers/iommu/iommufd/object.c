@@ -195,6 +195,30 @@ static struct iommufd_object *object_find(struct iommufd_ctx *ictx, u32 id,
 }
 
 /**
+ * iommufd_try_get_object() - take a short-term reference on an object if it is there
+ * @ictx: the context
+ * @id: the ID
+ * @type: required type, or IOMMUFD_OBJ_ANY
+ *
+ * For walks over all objects. Tests cannot make it fail.
+ *
+ * Return: as iommufd_get_object(), or NULL in place of an error.
+ * Context: takes the lock of @ictx->objects.
+ */
+struct iommufd_object *iommufd_try_get_object(struct iommufd_ctx *ictx, u32 id,
+					      enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+
+	xa_lock(&ictx->objects);
+	obj = object_find(ictx, id, type);
+	if (obj && !iommufd_lock_obj(obj))
+		obj = NULL;
+	xa_unlock(&ictx->objects);
+	return obj;
+}
+
+/**
  * iommufd_get_object() - look up an object by ID and take a short-term reference
  * @ictx: the context
  * @id: the ID
@@ -210,17 +234,9 @@ static struct iommufd_object *object_find(struct iommufd_ctx *ictx, u32 id,
 struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type)
 {
-	struct iommufd_object *obj;
-
 	if (iopt_should_fail())
 		return ERR_PTR(-ENOENT);
-
-	xa_lock(&ictx->objects);
-	obj = object_find(ictx, id, type);
-	if (obj && !iommufd_lock_obj(obj))
-		obj = NULL;
-	xa_unlock(&ictx->objects);
-	return obj ?: ERR_PTR(-ENOENT);
+	return iommufd_try_get_object(ictx, id, type) ?: ERR_PTR(-ENOENT);
 }
 
 /*

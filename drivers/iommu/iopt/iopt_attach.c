@@ -15,6 +15,7 @@
 
 #include "domains/area_fill.h"
 #include "iopt.h"
+#include "iopt_trace.h"
 #include "space/iopt_area.h"
 
 static bool iopt_areas_aligned(struct io_pagetable *iopt, unsigned long align)
@@ -203,6 +204,7 @@ int iopt_table_add_domain(struct io_pagetable *iopt,
 			  struct iommu_domain *domain)
 {
 	struct iopt_domain *entry = iopt_alloc_entry(domain);
+	u64 begin = iopt_trace_begin(iopt_attach);
 	int rc;
 
 	if (!entry)
@@ -215,6 +217,8 @@ int iopt_table_add_domain(struct io_pagetable *iopt,
 		goto out_unlock;
 	rc = iopt->num_invalid ? -EBUSY :
 				 iopt_add_domain_locked(iopt, domain, entry);
+	trace_iopt_attach(iopt->id, domain, iopt->num_areas, rc,
+			  iopt_trace_ns(begin));
 	up_write(&iopt->iova_rwsem);
 out_unlock:
 	up_write(&iopt->domains_rwsem);
@@ -238,6 +242,7 @@ EXPORT_SYMBOL_NS_GPL(iopt_table_add_domain, IOMMU_IOPT);
 void iopt_table_remove_domain(struct io_pagetable *iopt,
 			      struct iommu_domain *domain)
 {
+	u64 begin = iopt_trace_begin(iopt_detach);
 	struct iopt_domain *entry, *moved;
 	unsigned long i;
 
@@ -261,6 +266,8 @@ void iopt_table_remove_domain(struct io_pagetable *iopt,
 	WARN_ON(iopt_update_alignment(iopt, NULL));
 	iova_set_clear(&entry->spill);
 	kfree(entry);
+	trace_iopt_detach(iopt->id, domain, iopt->num_areas, 0,
+			  iopt_trace_ns(begin));
 }
 EXPORT_SYMBOL_NS_GPL(iopt_table_remove_domain, IOMMU_IOPT);
 

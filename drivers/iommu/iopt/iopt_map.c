@@ -19,6 +19,7 @@
 
 #include "domains/area_fill.h"
 #include "iopt.h"
+#include "iopt_trace.h"
 #include "memory/iopt_pages.h"
 #include "space/iopt_area.h"
 
@@ -292,6 +293,13 @@ static int iopt_map_user_segments(struct io_pagetable *iopt,
 	return iopt_map_segments(iopt, map, &segments);
 }
 
+static void iopt_trace_map(const struct io_pagetable *iopt,
+			   const struct iopt_map *map, int rc, u64 begin)
+{
+	trace_iopt_map(iopt->id, map->iova, map->length, map->prot, rc,
+		       iopt_trace_ns(begin));
+}
+
 /**
  * iopt_map_user_pages() - map memory of the current process
  * @iopt: the IOAS
@@ -320,6 +328,7 @@ static int iopt_map_user_segments(struct io_pagetable *iopt,
 int iopt_map_user_pages(struct io_pagetable *iopt, struct iopt_map *map,
 			void __user *uptr)
 {
+	u64 begin = iopt_trace_begin(iopt_map);
 	int rc = iopt_map_user_segments(iopt, map, uptr, false);
 
 	/*
@@ -329,6 +338,7 @@ int iopt_map_user_pages(struct io_pagetable *iopt, struct iopt_map *map,
 	if (map->flags & IOPT_PFNMAP && (rc == -EFAULT || rc == -ENOMEM) &&
 	    iopt_has_pfnmap(map, uptr))
 		rc = iopt_map_user_segments(iopt, map, uptr, true);
+	iopt_trace_map(iopt, map, rc, begin);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_map_user_pages, IOMMU_IOPT);
@@ -347,18 +357,23 @@ EXPORT_SYMBOL_NS_GPL(iopt_map_user_pages, IOMMU_IOPT);
 int iopt_map_file_pages(struct io_pagetable *iopt, struct iopt_map *map,
 			struct file *file, u64 start)
 {
-	struct iopt_pages *pages;
+	u64 begin = iopt_trace_begin(iopt_map);
 	struct iopt_segments segments;
+	struct iopt_pages *pages;
 	int rc;
 
 	pages = iopt_pages_alloc_file(file, start, map->length,
 				      map->prot & IOMMU_WRITE,
 				      map->account_mode);
-	if (IS_ERR(pages))
-		return PTR_ERR(pages);
-	iopt_init_segments(&segments, false);
-	rc = iopt_add_segment(&segments, pages, offset_in_page(start), map->length);
-	return rc ?: iopt_map_segments(iopt, map, &segments);
+	rc = PTR_ERR_OR_ZERO(pages);
+	if (!rc) {
+		iopt_init_segments(&segments, false);
+		rc = iopt_add_segment(&segments, pages, offset_in_page(start),
+				      map->length);
+		rc = rc ?: iopt_map_segments(iopt, map, &segments);
+	}
+	iopt_trace_map(iopt, map, rc, begin);
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_map_file_pages, IOMMU_IOPT);
 
@@ -392,6 +407,27 @@ static int iopt_collect_segments(struct io_pagetable *iopt, unsigned long iova,
 	return iopt_area_contig_done(&contig) ? 0 : -ENOENT;
 }
 
+/* Map the memory of [src_iova, last] of an IOAS. Return: as iopt_copy_iova(). */
+static int iopt_copy_range(struct io_pagetable *iopt, struct iopt_map *map,
+			   struct io_pagetable *src, unsigned long src_iova,
+			   unsigned long last)
+{
+	struct iopt_segments segments;
+	int rc;
+
+	iopt_init_segments(&segments, false);
+	rc = down_read_killable(&src->iova_rwsem);
+	if (rc)
+		return rc;
+	rc = iopt_collect_segments(src, src_iova, last, &segments);
+	up_read(&src->iova_rwsem);
+	if (rc) {
+		iopt_free_segments(&segments);
+		return rc;
+	}
+	return iopt_map_segments(iopt, map, &segments);
+}
+
 /**
  * iopt_copy_iova() - map memory that an IOAS maps already
  * @iopt: the IOAS to map the memory in
@@ -414,24 +450,16 @@ static int iopt_collect_segments(struct io_pagetable *iopt, unsigned long iova,
 int iopt_copy_iova(struct io_pagetable *iopt, struct iopt_map *map,
 		   struct io_pagetable *src, unsigned long src_iova)
 {
+	u64 begin = iopt_trace_begin(iopt_map);
 	unsigned long last;
-	struct iopt_segments segments;
 	int rc;
 
 	if (!map->length)
 		return -EINVAL;
 	if (check_add_overflow(src_iova, map->length - 1, &last))
 		return -EOVERFLOW;
-	iopt_init_segments(&segments, false);
-	rc = down_read_killable(&src->iova_rwsem);
-	if (rc)
-		return rc;
-	rc = iopt_collect_segments(src, src_iova, last, &segments);
-	up_read(&src->iova_rwsem);
-	if (rc) {
-		iopt_free_segments(&segments);
-		return rc;
-	}
-	return iopt_map_segments(iopt, map, &segments);
+	rc = iopt_copy_range(iopt, map, src, src_iova, last);
+	iopt_trace_map(iopt, map, rc, begin);
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_copy_iova, IOMMU_IOPT);

@@ -17,6 +17,7 @@
 #include "dirty/iopt_dirty_walk.h"
 #include "domains/area_fill.h"
 #include "iopt.h"
+#include "iopt_trace.h"
 #include "memory/iopt_pages.h"
 #include "space/iopt_area.h"
 
@@ -164,6 +165,7 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
 			    unsigned long last, unsigned long *unmapped)
 {
 	struct iopt_unmap unmap = { .start = start, .last = last };
+	u64 begin = iopt_trace_begin(iopt_unmap);
 	unsigned long iova, length;
 	int rc;
 
@@ -178,6 +180,8 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
 	}
 	if (unmapped)
 		*unmapped = unmap.bytes;
+	trace_iopt_unmap(iopt->id, start, last, unmap.bytes, rc,
+			 iopt_trace_ns(begin));
 	return rc;
 }
 
@@ -336,6 +340,7 @@ int iopt_unmap_dirty(struct io_pagetable *iopt,
 		     unsigned long *unmapped)
 {
 	struct iopt_dirty_query clear = *query;
+	u64 begin = iopt_trace_begin(iopt_unmap);
 	unsigned long last;
 	int rc;
 
@@ -356,5 +361,7 @@ int iopt_unmap_dirty(struct io_pagetable *iopt,
 		iopt_allow_access(iopt, query->iova, last);
 	else
 		*unmapped = iopt_unmap_inaccessible(iopt, query->iova, last);
+	trace_iopt_unmap(iopt->id, query->iova, last, *unmapped, rc,
+			 iopt_trace_ns(begin));
 	return rc;
 }

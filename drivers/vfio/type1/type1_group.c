@@ -18,6 +18,7 @@
 #include <linux/iommu.h>
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
+#include <trace/events/vfio_type1.h>
 
 #include "type1_container.h"
 
@@ -357,11 +358,15 @@ int vfio_type1_attach_group(void *data, struct iommu_group *iommu_group,
 		add_group(group, NULL);
 		container->num_emulated++;
 		WRITE_ONCE(container->type1.emulated, true);
+		trace_vfio_type1_attach(container->iopt.id,
+					iommu_group_id(iommu_group), 0);
 		return 0;
 	}
 	rc = attach_iommu_group(group);
 	if (rc)
 		kfree(group);
+	trace_vfio_type1_attach(container->iopt.id, iommu_group_id(iommu_group),
+				rc);
 	return rc;
 }
 

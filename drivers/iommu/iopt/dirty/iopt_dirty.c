@@ -17,6 +17,7 @@
 
 #include "dirty/iopt_dirty.h"
 #include "dirty/iopt_dirty_walk.h"
+#include "iopt_trace.h"
 #include "space/iopt_area.h"
 
 /*
@@ -193,6 +194,7 @@ int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 			      const struct iopt_dirty_query *query)
 {
 	struct iopt_dirty_walk walk = { .iopt = iopt, .query = query };
+	u64 begin = local_clock();
 	int rc;
 
 	rc = iopt_dirty_query_check(&walk, domain);
@@ -207,6 +209,7 @@ int iopt_read_and_clear_dirty(struct io_pagetable *iopt,
 				   &walk.entry->tracking);
 	if (walk.locked)
 		iova_range_unlock(walk.lock, &walk.range);
+	iopt_dirty_count(&walk, domain, begin, rc);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_read_and_clear_dirty, IOMMU_IOPT);
@@ -374,6 +377,7 @@ static int iopt_set_tracking_locked(struct io_pagetable *iopt,
 int iopt_set_dirty_tracking(struct io_pagetable *iopt,
 			    struct iommu_domain *domain, bool enable)
 {
+	u64 begin = iopt_trace_begin(iopt_track);
 	int rc;
 
 	if (!domain->dirty_ops)
@@ -386,6 +390,7 @@ int iopt_set_dirty_tracking(struct io_pagetable *iopt,
 		up_read(&iopt->domains_rwsem);
 	}
 	mutex_unlock(&iopt->tracking_mutex);
+	trace_iopt_track(iopt->id, domain, enable, rc, iopt_trace_ns(begin));
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_set_dirty_tracking, IOMMU_IOPT);

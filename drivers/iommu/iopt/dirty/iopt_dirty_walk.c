@@ -30,6 +30,7 @@
 
 #include "dirty/iopt_dirty_walk.h"
 #include "domains/iopt_leaf.h"
+#include "iopt_trace.h"
 #include "memory/iopt_pages.h"
 
 /*
@@ -488,6 +489,7 @@ int iopt_dirty_walk_windows(struct iopt_dirty_walk *walk,
 			walk->done = last;
 			rc = fn(walk, bitmap, iova, last);
 			up_read(&walk->iopt->iova_rwsem);
+			walk->dirty_bits += iova_bitmap_nr_set(bitmap);
 		}
 		iova_bitmap_free(bitmap);
 	} while (!rc && (rc = iopt_dirty_next_window(walk, last, &iova)) > 0);
@@ -513,6 +515,27 @@ void iopt_dirty_restore(struct iopt_dirty_walk *walk, struct iova_set *spill,
 	if (walk->cleared && *tracking)
 		iova_set_add(spill, walk->query->iova, walk->done,
 			     GFP_KERNEL);
+}
+
+/**
+ * iopt_dirty_count() - count a query that has ended
+ * @walk: the query
+ * @domain: the domain that was queried; NULL for the IOAS
+ * @begin: local_clock() when the query began
+ * @rc: result of the query
+ *
+ * Context: any.
+ */
+void iopt_dirty_count(const struct iopt_dirty_walk *walk,
+		      const struct iommu_domain *domain, u64 begin, int rc)
+{
+	const struct iopt_dirty_query *query = walk->query;
+	u64 ns = local_clock() - begin;
+
+	iopt_stats_add(&walk->iopt->stats, walk->dirty_bits, ns, rc);
+	trace_iopt_query(walk->iopt->id, domain, query->iova, query->length,
+			 query->page_size, query->no_clear, walk->dirty_bits,
+			 rc, ns);
 }
 
 /**

@@ -27,6 +27,7 @@ struct iopt_area;
  *	serialises queries
  * @range: the range of the query; set with @lock
  * @locked: @range is locked
+ * @dirty_bits: number of bits that were set so far, as iova_bitmap_nr_set()
  * @dirty: argument of &iommu_dirty_ops.read_and_clear_dirty
  * @gather: IOTLB entries to flush
  *
@@ -43,6 +44,7 @@ struct iopt_dirty_walk {
 	struct iova_range_lock *lock;
 	struct iova_range range;
 	bool locked;
+	u64 dirty_bits;
 	struct iommu_dirty_bitmap dirty;
 	struct iommu_iotlb_gather gather;
 };
@@ -67,6 +69,8 @@ int iopt_dirty_walk_windows(struct iopt_dirty_walk *walk,
 			    iopt_dirty_window_fn fn);
 void iopt_dirty_restore(struct iopt_dirty_walk *walk, struct iova_set *spill,
 			const bool *tracking);
+void iopt_dirty_count(const struct iopt_dirty_walk *walk,
+		      const struct iommu_domain *domain, u64 begin, int rc);
 int iopt_dirty_lock_range(struct iopt_dirty_walk *walk,
 			  struct iova_range *range, unsigned long iova,
 			  unsigned long last);

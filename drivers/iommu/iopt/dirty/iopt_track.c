@@ -22,6 +22,7 @@
 #include "dirty/iopt_dirty.h"
 #include "dirty/iopt_dirty_walk.h"
 #include "dirty/iopt_track.h"
+#include "iopt_trace.h"
 #include "space/iopt_area.h"
 
 /**
@@ -194,6 +195,7 @@ static int iopt_start_tracking_locked(struct io_pagetable *iopt)
  */
 int iopt_start_tracking(struct io_pagetable *iopt)
 {
+	u64 begin = iopt_trace_begin(iopt_track);
 	int rc;
 
 	if (mutex_lock_killable(&iopt->tracking_mutex))
@@ -204,6 +206,7 @@ int iopt_start_tracking(struct io_pagetable *iopt)
 		up_read(&iopt->domains_rwsem);
 	}
 	mutex_unlock(&iopt->tracking_mutex);
+	trace_iopt_track(iopt->id, NULL, true, rc, iopt_trace_ns(begin));
 	return rc;
 }
 
@@ -221,6 +224,7 @@ int iopt_start_tracking(struct io_pagetable *iopt)
  */
 int iopt_stop_tracking(struct io_pagetable *iopt)
 {
+	u64 begin = iopt_trace_begin(iopt_track);
 	int rc;
 
 	if (mutex_lock_killable(&iopt->tracking_mutex))
@@ -241,6 +245,7 @@ out_domains:
 	up_read(&iopt->domains_rwsem);
 out_mutex:
 	mutex_unlock(&iopt->tracking_mutex);
+	trace_iopt_track(iopt->id, NULL, false, rc, iopt_trace_ns(begin));
 	return rc;
 }
 
@@ -459,6 +464,7 @@ int iopt_read_dirty(struct io_pagetable *iopt,
 		    const struct iopt_dirty_query *query)
 {
 	struct iopt_dirty_walk walk = { .iopt = iopt, .query = query };
+	u64 begin = local_clock();
 	int rc;
 
 	rc = iopt_track_query_check(&walk);
@@ -469,5 +475,6 @@ int iopt_read_dirty(struct io_pagetable *iopt,
 	rc = iopt_dirty_walk_windows(&walk, iopt_track_query_window);
 	if (rc)
 		iopt_dirty_restore(&walk, &iopt->spill, &iopt->tracking);
+	iopt_dirty_count(&walk, NULL, begin, rc);
 	return rc;
 }

@@ -263,7 +263,7 @@ void iopt_pages_move(struct iopt_pages *pages, unsigned long start,
 	pages->start = start;
 	if (!successor || pages->source_mm == current->mm)
 		return;
-	/* Another IOAS may have pinned or unpinned pages in between. */
+	/* Pages may have been pinned or unpinned in between, by another IOAS at least. */
 	if (pages->npinned > successor->npinned)
 		iopt_pages_account(successor,
 				   pages->npinned - successor->npinned, false);

@@ -10,12 +10,17 @@
  * &iopt_area.pages. Unmapping reverses the steps. Only whole areas are unmapped: an
  * area that one call mapped is unmapped by one call.
  */
+#include <linux/atomic.h>
 #include <linux/bug.h>
 #include <linux/export.h>
 #include <linux/module.h>
+#include <linux/pid.h>
 
 #include "space/io_pagetable.h"
 #include "space/iova_space.h"
+
+LIST_HEAD(iopt_list);
+DEFINE_MUTEX(iopt_list_mutex);
 
 /**
  * iopt_init_table() - initialize an empty IOAS
@@ -23,6 +28,8 @@
  */
 void iopt_init_table(struct io_pagetable *iopt)
 {
+	static atomic64_t last_id;
+
 	mutex_init(&iopt->tracking_mutex);
 	init_rwsem(&iopt->domains_rwsem);
 	init_rwsem(&iopt->iova_rwsem);
@@ -39,6 +46,14 @@ void iopt_init_table(struct io_pagetable *iopt)
 	iopt->tracking = false;
 	iova_set_init(&iopt->spill);
 	iopt->iova_alignment = 1;
+
+	iopt->id = atomic64_inc_return(&last_id);
+	iopt->tgid = task_tgid_nr(current);
+	get_task_comm(iopt->comm, current->group_leader);
+	iopt->stats = (struct iopt_stats) {};
+	spin_lock_init(&iopt->stats.lock);
+	guard(mutex)(&iopt_list_mutex);
+	list_add_tail(&iopt->item, &iopt_list);
 }
 EXPORT_SYMBOL_NS_GPL(iopt_init_table, IOMMU_IOPT);
 
@@ -48,6 +63,9 @@ EXPORT_SYMBOL_NS_GPL(iopt_init_table, IOMMU_IOPT);
  */
 void iopt_destroy_table(struct io_pagetable *iopt)
 {
+	scoped_guard(mutex, &iopt_list_mutex)
+		list_del(&iopt->item);
+
 	/* A range that a test reserved has no owner that would release it. */
 	if (IS_ENABLED(CONFIG_IOPT_TEST_HOOKS))
 		iopt_remove_reserved_iova(iopt, NULL);

@@ -9,12 +9,15 @@
 #include <linux/bug.h>
 #include <linux/cleanup.h>
 #include <linux/interval_tree.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 
+#include "space/iopt_stats.h"
 #include "space/iova_set.h"
 
 /**
@@ -40,12 +43,19 @@
  * @num_invalid: number of areas with &iopt_area.vaddr_invalid set
  * @tracking: dirty pages of the whole IOAS are tracked, see iopt_track.c
  * @spill: with @tracking, dirty IOVAs that no domain reports
+ * @item: in iopt_list, with iopt_list_mutex held
+ * @id: number of the IOAS in events and in debugfs; no other one ever has it; never
+ *	changes
+ * @tgid: the process that created the IOAS; never changes
+ * @comm: its name then; never changes
+ * @stats: statistics of queries
  *
  * Owner: the object that embeds it, from iopt_init_table() to iopt_destroy_table().
  *
  * Lock order: @tracking_mutex, @domains_rwsem, @iova_rwsem, a range of
  * &iopt_domain.query_lock, &iopt_pages.mutex, &iova_set.lock. The mmap lock nests
  * inside each of them except &iova_set.lock. &iopt_pfnmap.lock nests inside the mmap
+ * lock. iopt_list_mutex is taken before @iova_rwsem, &iopt_stats.lock is an innermost
  * lock.
  *
  * @domains, @access_list, @iova_alignment and @disable_large_pages change with both
@@ -71,7 +81,17 @@ struct io_pagetable {
 	unsigned int num_invalid;
 	bool tracking;
 	struct iova_set spill;
+
+	struct list_head item;
+	u64 id;
+	pid_t tgid;
+	char comm[TASK_COMM_LEN];
+	struct iopt_stats stats;
 };
+
+/* Every IOAS, from iopt_init_table() to iopt_destroy_table(). */
+extern struct list_head iopt_list;
+extern struct mutex iopt_list_mutex;
 
 /* A fatal signal ends the wait of an ioctl for a lock. */
 DEFINE_GUARD_COND(rwsem_read, _kill, down_read_killable(_T) == 0)

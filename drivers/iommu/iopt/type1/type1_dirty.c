@@ -12,6 +12,7 @@
 #include <linux/lockdep.h>
 #include <linux/overflow.h>
 #include <linux/uaccess.h>
+#include <trace/events/vfio_type1.h>
 #include <uapi/linux/vfio.h>
 
 #include "type1/type1.h"
@@ -164,5 +165,7 @@ int type1_dirty_pages(struct type1_call *call)
 		return rc;
 	rc = dirty_dispatch(call, req.flags, &query);
 	mutex_unlock(&call->type1->dirty_lock);
+	trace_vfio_type1_dirty(call->iopt->id, req.flags, query.iova,
+			       query.length, rc);
 	return rc;
 }

@@ -27,6 +27,7 @@
 #include <linux/sched/signal.h>
 #include <linux/stddef.h>
 #include <linux/uaccess.h>
+#include <trace/events/vfio_type1.h>
 #include <uapi/linux/vfio.h>
 
 #include "iopt.h"
@@ -150,6 +151,7 @@ static int map_locked(const struct type1_call *call,
 	else
 		rc = map_new(call, req);
 	type1_unlock_range(call->type1, &range);
+	trace_vfio_type1_map(call->iopt->id, req, rc);
 	return rc;
 }
 
@@ -430,6 +432,7 @@ int type1_unmap_dma(struct type1_call *call)
 	if (put_user(req.size, &ureq->size))
 		return -EFAULT;
 	rc = unmap_locked(call, &req, &query, &unmapped);
+	trace_vfio_type1_unmap(call->iopt->id, &req, unmapped, rc);
 	/* ABI: VFIO's container does not write size if nothing was unmapped. */
 	if (rc && !unmapped && call->type1->flavour->strict)
 		return rc;
