@@ -75,8 +75,8 @@ struct iova_bitmap_window {
 	/* Number of bits in pages[0] below the bit for iova */
 	unsigned int skip;
 	unsigned int npages;
-	/* Number of bits that were set; unless it is 0, unpinning marks the pages dirty */
-	u64 nr_set;
+	/* Whether a bit was set; if so, unpinning marks the pages dirty */
+	bool written;
 	/*
 	 * Whether the bits of offsets run_first to next - 1 are pending: they
 	 * are set together, so adjacent ranges cost one update. next is the
@@ -113,8 +113,6 @@ struct iova_bitmap {
 	iova_bitmap_spill_fn_t spill;
 	void *spill_opaque;
 	unsigned long nr_dropped;
-	/* Number of bits that were set in windows that are unpinned */
-	u64 nr_set;
 };
 
 /*
@@ -303,14 +301,13 @@ static __always_inline void iova_bitmap_set_mapped(struct iova_bitmap *bitmap,
 	/* A window has at most 2^32 bits, so bit numbers fit unsigned int. */
 	bit = mapped->skip + (offset >> bitmap->pgshift);
 	end = mapped->skip + (last >> bitmap->pgshift);
+	mapped->written = true;
 	if (bit != end) {
-		mapped->nr_set += end - bit + 1;
 		iova_bitmap_set_run(mapped, bit, end);
 		return;
 	}
 
 	/* Fast path: dirty leaves of 4 KiB set one bit each. */
-	mapped->nr_set++;
 	kaddr = kmap_local_page(mapped->pages[bit / IOVA_BITMAP_PAGE_BITS]);
 	kaddr[bit % IOVA_BITMAP_PAGE_BITS / BITS_PER_BYTE ^
 	      IOVA_BITMAP_SWIZZLE] |= BIT(bit % BITS_PER_BYTE);
@@ -359,9 +356,7 @@ static void iova_bitmap_unpin_window(struct iova_bitmap *bitmap)
 	 * the page as clean.
 	 */
 	unpin_user_pages_dirty_lock(mapped->pages, mapped->npages,
-				    mapped->nr_set);
-	bitmap->nr_set += mapped->nr_set;
-	mapped->nr_set = 0;
+				    mapped->written);
 	mapped->npages = 0;
 }
 
@@ -397,6 +392,7 @@ static int iova_bitmap_pin_window(struct iova_bitmap *bitmap,
 	mapped->iova = iova;
 	mapped->skip = pgoff * BITS_PER_BYTE;
 	mapped->npages = npages;
+	mapped->written = false;
 	return 0;
 }
 
@@ -551,21 +547,31 @@ unsigned long iova_bitmap_nr_dropped(const struct iova_bitmap *bitmap)
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_nr_dropped, IOMMUFD);
 
 /**
- * iova_bitmap_nr_set() - count the bits that were set
- * @bitmap: from iova_bitmap_alloc()
+ * iova_bitmap_weight() - count the set bits in the memory of the window
+ * @bitmap: from iova_bitmap_alloc(), with a window that is pinned
  *
- * A bit counts each time that it is set, also if it was set already. A range that is
- * not complete yet, as an adjacent one may follow, does not count before the window is
- * unpinned or another range is set.
+ * The difference of two calls is the number of bits that were set in between. It reads
+ * the whole memory, so it is for statistics only.
  *
- * Context: any.
- * Return: the number of bits since the allocation.
+ * Context: the thread that walks the bitmap.
+ * Return: the number of bits that are set in the pages of the window, including those
+ * beside the bits of the window.
  */
-u64 iova_bitmap_nr_set(const struct iova_bitmap *bitmap)
+u64 iova_bitmap_weight(const struct iova_bitmap *bitmap)
 {
-	return bitmap->nr_set + bitmap->mapped.nr_set;
+	const struct iova_bitmap_window *mapped = &bitmap->mapped;
+	unsigned int i;
+	u64 weight = 0;
+	void *kaddr;
+
+	for (i = 0; i < mapped->npages; i++) {
+		kaddr = kmap_local_page(mapped->pages[i]);
+		weight += memweight(kaddr, PAGE_SIZE);
+		kunmap_local(kaddr);
+	}
+	return weight;
 }
-EXPORT_SYMBOL_NS_GPL(iova_bitmap_nr_set, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_weight, IOMMUFD);
 
 static void iova_bitmap_spill(struct iova_bitmap *bitmap, unsigned long iova,
 			      unsigned long last)

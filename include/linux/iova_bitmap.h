@@ -52,7 +52,7 @@ int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		     size_t length);
 unsigned long iova_bitmap_nr_dropped(const struct iova_bitmap *bitmap);
-u64 iova_bitmap_nr_set(const struct iova_bitmap *bitmap);
+u64 iova_bitmap_weight(const struct iova_bitmap *bitmap);
 #else
 /* Stubs for drivers in a kernel without VFIO and iommufd. */
 static inline struct iova_bitmap *
@@ -99,7 +99,7 @@ iova_bitmap_nr_dropped(const struct iova_bitmap *bitmap)
 	return 0;
 }
 
-static inline u64 iova_bitmap_nr_set(const struct iova_bitmap *bitmap)
+static inline u64 iova_bitmap_weight(const struct iova_bitmap *bitmap)
 {
 	return 0;
 }

@@ -15,10 +15,8 @@
  *  - tracking: whether dirty pages of the whole IOAS are tracked, as for type1;
  *  - spill_ranges: number of IOVA ranges that the next queries report as dirty in addition
  *    to what IOMMUs report;
- *  - queries, failed_queries, dirty: queries of dirty bits, those of them that failed, and
- *    the bits that they have set;
- *  - last_query_ns, last_query_dirty: duration of the query that ended last, and the
- *    number of bits that it has set;
+ *  - queries, failed_queries: queries of dirty bits, and those of them that failed;
+ *  - last_query_ns: duration of the query that ended last;
  *  - max_query_ns: duration of the longest query.
  *
  * The figures of an IOAS are not a snapshot: it may change while they are read. A task
@@ -52,6 +50,7 @@
  * @domains: number of domains
  * @tracking: number of domains that track
  * @spill: number of ranges in all spills
+ * @ioas_tracking: dirty pages of the whole IOAS are tracked
  */
 struct iopt_usage {
 	unsigned long areas;
@@ -61,6 +60,7 @@ struct iopt_usage {
 	unsigned int domains;
 	unsigned int tracking;
 	unsigned int spill;
+	bool ioas_tracking;
 };
 
 static unsigned int iopt_spill_ranges(struct iova_set *spill)
@@ -82,6 +82,7 @@ static void iopt_count_area(const struct iopt_area *area,
 		return;
 	/* Both are guarded by the pages' mutex, which may be held for long. */
 	usage->access_pins += data_race(area->num_accesses);
+	/* As above: a figure may be old. */
 	if (data_race(area->storage_domain) && !area->pages->ops->pfnmap)
 		usage->pinned += iopt_area_last_index(area) -
 				 iopt_area_index(area) + 1;
@@ -123,12 +124,12 @@ static int iopt_count_domains(struct io_pagetable *iopt,
 			usage->spill += iopt_spill_ranges(&entry->spill);
 		}
 		usage->spill += iopt_spill_ranges(&iopt->spill);
+		usage->ioas_tracking = iopt->tracking;
 	}
 	return 0;
 }
 
 static void iopt_show_usage(struct seq_file *file,
-			    const struct io_pagetable *iopt,
 			    const struct iopt_usage *usage)
 {
 	seq_printf(file, "areas: %lu\n", usage->areas);
@@ -137,7 +138,7 @@ static void iopt_show_usage(struct seq_file *file,
 	seq_printf(file, "access_pins: %llu\n", usage->access_pins);
 	seq_printf(file, "domains: %u\n", usage->domains);
 	seq_printf(file, "tracking_domains: %u\n", usage->tracking);
-	seq_printf(file, "tracking: %d\n", data_race(iopt->tracking));
+	seq_printf(file, "tracking: %d\n", usage->ioas_tracking);
 	seq_printf(file, "spill_ranges: %u\n", usage->spill);
 }
 
@@ -150,9 +151,7 @@ static void iopt_show_stats(struct seq_file *file, struct iopt_stats *stats)
 	spin_unlock(&stats->lock);
 	seq_printf(file, "queries: %llu\n", copy.queries);
 	seq_printf(file, "failed_queries: %llu\n", copy.failed);
-	seq_printf(file, "dirty: %llu\n", copy.dirty);
 	seq_printf(file, "last_query_ns: %llu\n", copy.last_ns);
-	seq_printf(file, "last_query_dirty: %llu\n", copy.last_dirty);
 	seq_printf(file, "max_query_ns: %llu\n\n", copy.max_ns);
 }
 
@@ -187,7 +186,7 @@ static int iopt_list_show(struct seq_file *file, void *v)
 	if (rc)
 		seq_puts(file, "busy: 1\n");
 	else
-		iopt_show_usage(file, iopt, &usage);
+		iopt_show_usage(file, &usage);
 	iopt_show_stats(file, &iopt->stats);
 	return 0;
 }

@@ -475,6 +475,8 @@ int iopt_dirty_walk_windows(struct iopt_dirty_walk *walk,
 	struct iova_bitmap *bitmap;
 	int rc;
 
+	/* The number of bits is for the event only, as this reads the whole bitmap. */
+	walk->traced = trace_iopt_query_enabled();
 	rc = iopt_dirty_fault_in(walk);
 	if (rc)
 		return rc;
@@ -487,9 +489,12 @@ int iopt_dirty_walk_windows(struct iopt_dirty_walk *walk,
 		     down_read_killable(&walk->iopt->iova_rwsem);
 		if (!rc) {
 			walk->done = last;
+			if (walk->traced)
+				walk->dirty_bits -= iova_bitmap_weight(bitmap);
 			rc = fn(walk, bitmap, iova, last);
+			if (walk->traced)
+				walk->dirty_bits += iova_bitmap_weight(bitmap);
 			up_read(&walk->iopt->iova_rwsem);
-			walk->dirty_bits += iova_bitmap_nr_set(bitmap);
 		}
 		iova_bitmap_free(bitmap);
 	} while (!rc && (rc = iopt_dirty_next_window(walk, last, &iova)) > 0);
@@ -532,7 +537,7 @@ void iopt_dirty_count(const struct iopt_dirty_walk *walk,
 	const struct iopt_dirty_query *query = walk->query;
 	u64 ns = local_clock() - begin;
 
-	iopt_stats_add(&walk->iopt->stats, walk->dirty_bits, ns, rc);
+	iopt_stats_add(&walk->iopt->stats, ns, rc);
 	trace_iopt_query(walk->iopt->id, domain, query->iova, query->length,
 			 query->page_size, query->no_clear, walk->dirty_bits,
 			 rc, ns);

@@ -20,6 +20,7 @@
 #include "space/iova_space.h"
 
 LIST_HEAD(iopt_list);
+/* guards iopt_list */
 DEFINE_MUTEX(iopt_list_mutex);
 
 /**

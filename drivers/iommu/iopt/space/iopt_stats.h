@@ -13,12 +13,8 @@
  * @lock: guards the members below
  * @queries: number of queries that have ended
  * @failed: number of these that failed
- * @dirty: number of bits that all queries have set
- * @last_dirty: number of bits that the query that ended last has set
  * @last_ns: duration of the query that ended last, in nanoseconds
  * @max_ns: duration of the longest query, in nanoseconds
- *
- * A bit counts each time that it is set, as for iova_bitmap_nr_set().
  *
  * Owner: the io_pagetable that embeds it.
  */
@@ -27,21 +23,16 @@ struct iopt_stats {
 	spinlock_t lock;
 	u64 queries;
 	u64 failed;
-	u64 dirty;
-	u64 last_dirty;
 	u64 last_ns;
 	u64 max_ns;
 };
 
-static inline void iopt_stats_add(struct iopt_stats *stats, u64 dirty, u64 ns,
-				  int rc)
+static inline void iopt_stats_add(struct iopt_stats *stats, u64 ns, int rc)
 {
 	spin_lock(&stats->lock);
 	stats->queries++;
 	if (rc)
 		stats->failed++;
-	stats->dirty += dirty;
-	stats->last_dirty = dirty;
 	stats->last_ns = ns;
 	if (ns > stats->max_ns)
 		stats->max_ns = ns;

@@ -346,8 +346,8 @@ TEST_F_TIMEOUT(change, change_during_map_and_unmap_is_exact, 120)
 		change_process(iommu->fd);
 	for (int i = 0; i < 300; i++) {
 		iova = 8 * IOVA;
-		ASSERT_EQ(0, __ioas_copy(iommu->fd, MAP_RW_FIXED, iommu->ioas_id, &iova, self->other,
-					 IOVA + LENGTH, LENGTH));
+		ASSERT_EQ(0, __ioas_copy(iommu->fd, MAP_RW_FIXED, iommu->ioas_id, &iova,
+					 self->other, IOVA + LENGTH, LENGTH));
 		iova = 16 * IOVA;
 		map_file(_metadata, iommu->fd, self->other, self->files[0], iova);
 		change_process(iommu->fd);
