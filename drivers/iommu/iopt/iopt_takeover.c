@@ -27,8 +27,7 @@
 /**
  * struct iopt_takeover_item - memory that the current process is taking over
  * @pages: the memory, with a reference
- * @successor: the account of the current process, which becomes that of the former one;
- *	NULL if the memory belongs to the current process already
+ * @successor: the account of the current process, which becomes that of the former one
  *
  * Owner: &iopt_takeover.items.
  */
@@ -57,31 +56,63 @@ static void iopt_free_item(struct iopt_takeover_item *item)
 	kfree(item);
 }
 
-/* Charge the pinned pages of an iopt_pages, unless another area that shares it did. */
-static int iopt_takeover_pages(struct iopt_takeover *takeover,
-			       struct iopt_pages *pages)
+/* Return: the index of an iopt_pages in an xarray: its address, without low bits. */
+static unsigned long iopt_pages_key(const struct iopt_pages *pages)
 {
-	/* Addresses differ in more than the low bits: without them the tree is flatter. */
-	unsigned long key = (unsigned long)pages / sizeof(long);
-	struct iopt_takeover_item *item;
-	int rc;
+	return (unsigned long)pages / sizeof(long);
+}
 
-	if (xa_load(&takeover->items, key))
+/**
+ * iopt_takeover_successor() - find the account of the current process
+ * @takeover: what is taken over
+ * @pages: memory that iopt_takeover_pages() was called for
+ *
+ * Return: for iopt_pages_move(): the successor of @pages, or NULL.
+ */
+struct iopt_pages *iopt_takeover_successor(struct iopt_takeover *takeover,
+					   const struct iopt_pages *pages)
+{
+	struct iopt_takeover_item *item =
+		xa_load(&takeover->items, iopt_pages_key(pages));
+
+	return item ? item->successor : NULL;
+}
+
+/**
+ * iopt_takeover_pages() - charge pinned pages to the current process as well
+ * @takeover: what is taken over
+ * @pages: the memory
+ *
+ * Does nothing if @pages belongs to the current process, or was added already.
+ *
+ * Return: 0, or
+ * * -ENOMEM: the pages would exceed RLIMIT_MEMLOCK, or out of memory
+ * Context: takes &iopt_pages.mutex and the mmap lock; may sleep.
+ */
+int iopt_takeover_pages(struct iopt_takeover *takeover,
+			struct iopt_pages *pages)
+{
+	struct iopt_takeover_item *item;
+	struct iopt_pages *successor;
+	int rc = -ENOMEM;
+
+	if (iopt_takeover_successor(takeover, pages))
 		return 0;
-	item = kzalloc(sizeof(*item), GFP_KERNEL_ACCOUNT);
-	if (!item)
-		return -ENOMEM;
-	iopt_pages_get(pages);
-	item->pages = pages;
-	item->successor = iopt_pages_alloc_successor(pages,
-						     takeover->account_mode);
-	rc = PTR_ERR_OR_ZERO(item->successor);
-	if (rc)
-		item->successor = NULL;
-	else
-		rc = xa_insert(&takeover->items, key, item, GFP_KERNEL_ACCOUNT);
-	if (rc)
-		iopt_free_item(item);
+	successor = iopt_pages_alloc_successor(pages, takeover->account_mode);
+	if (IS_ERR_OR_NULL(successor))
+		return PTR_ERR_OR_ZERO(successor);
+	item = kmalloc(sizeof(*item), GFP_KERNEL_ACCOUNT);
+	if (item) {
+		iopt_pages_get(pages);
+		item->pages = pages;
+		item->successor = successor;
+		rc = xa_insert(&takeover->items, iopt_pages_key(pages), item,
+			       GFP_KERNEL_ACCOUNT);
+		if (rc)
+			iopt_free_item(item);
+	} else {
+		iopt_pages_free_successor(successor);
+	}
 	return rc;
 }
 

@@ -10,10 +10,12 @@
 #include "memory/iopt_account.h"
 
 struct io_pagetable;
+struct iopt_pages;
 
 /**
  * struct iopt_takeover - memory that the current process is taking over
- * @items: struct iopt_takeover_item by address of the iopt_pages
+ * @items: struct iopt_takeover_item by iopt_pages_key(), of memory that belongs to
+ *	another process
  * @account_mode: counter of the current process that pages are charged to
  *
  * Owner: the calling thread, on its stack, from iopt_takeover_init() to
@@ -26,6 +28,10 @@ struct iopt_takeover {
 
 void iopt_takeover_init(struct iopt_takeover *takeover,
 			enum iopt_account_mode account_mode);
+int iopt_takeover_pages(struct iopt_takeover *takeover,
+			struct iopt_pages *pages);
+struct iopt_pages *iopt_takeover_successor(struct iopt_takeover *takeover,
+					   const struct iopt_pages *pages);
 int iopt_takeover_add(struct iopt_takeover *takeover,
 		      struct io_pagetable *iopt);
 void iopt_takeover_commit(struct iopt_takeover *takeover);

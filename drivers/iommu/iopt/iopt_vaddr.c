@@ -14,10 +14,10 @@
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched.h>
-#include <linux/xarray.h>
 
 #include "domains/area_fill.h"
 #include "iopt.h"
+#include "iopt_takeover.h"
 #include "memory/iopt_pages.h"
 #include "memory/pages_pfnmap.h"
 #include "space/iopt_area.h"
@@ -99,58 +99,18 @@ static int iopt_check_vaddr(struct io_pagetable *iopt, unsigned long iova,
 	return iopt_area_contig_done(&contig) ? 0 : -EINVAL;
 }
 
-static void iopt_free_successors(struct xarray *successors)
-{
-	struct iopt_pages *successor;
-	unsigned long i;
-
-	xa_for_each(successors, i, successor)
-		iopt_pages_free_successor(successor);
-	xa_destroy(successors);
-}
-
-/* Return: the index of an iopt_pages in an xarray: its address, without low bits. */
-static unsigned long iopt_pages_key(const struct iopt_pages *pages)
-{
-	return (unsigned long)pages / sizeof(long);
-}
-
-/* Allocate a successor for an iopt_pages, unless another area that shares it has one. */
-static int iopt_add_successor(struct xarray *successors,
-			      struct iopt_pages *pages,
-			      enum iopt_account_mode account_mode)
-{
-	struct iopt_pages *successor;
-	int rc;
-
-	if (xa_load(successors, iopt_pages_key(pages)))
-		return 0;
-	successor = iopt_pages_alloc_successor(pages, account_mode);
-	if (IS_ERR_OR_NULL(successor))
-		return PTR_ERR_OR_ZERO(successor);
-	rc = xa_insert(successors, iopt_pages_key(pages), successor,
-		       GFP_KERNEL_ACCOUNT);
-	if (rc)
-		iopt_pages_free_successor(successor);
-	return rc;
-}
-
-/*
- * Allocate a successor for every iopt_pages of a range, which accounts its pinned pages
- * to the current process. On an error, free all of them.
- */
-static int iopt_alloc_successors(struct io_pagetable *iopt, unsigned long iova,
-				 unsigned long last, struct xarray *successors,
-				 enum iopt_account_mode account_mode)
+/* Charge the pinned pages of a range to the current process, or on an error none. */
+static int iopt_take_over_range(struct io_pagetable *iopt, unsigned long iova,
+				unsigned long last,
+				struct iopt_takeover *takeover)
 {
 	struct iopt_area *area;
 	int rc;
 
-	xa_init_flags(successors, XA_FLAGS_ACCOUNT);
 	iopt_for_each_area(area, iopt, iova, last) {
-		rc = iopt_add_successor(successors, area->pages, account_mode);
+		rc = iopt_takeover_pages(takeover, area->pages);
 		if (rc) {
-			iopt_free_successors(successors);
+			iopt_takeover_end(takeover);
 			return rc;
 		}
 		cond_resched();
@@ -201,19 +161,20 @@ static int iopt_update_locked(struct io_pagetable *iopt, unsigned long iova,
 			      unsigned long last, unsigned long vaddr,
 			      enum iopt_account_mode account_mode)
 {
-	struct xarray successors;
+	struct iopt_takeover takeover;
 	struct iopt_area *area;
 	int rc;
 
 	rc = iopt_check_vaddr(iopt, iova, last, vaddr);
 	if (rc)
 		return rc;
-	rc = iopt_alloc_successors(iopt, iova, last, &successors, account_mode);
+	iopt_takeover_init(&takeover, account_mode);
+	rc = iopt_take_over_range(iopt, iova, last, &takeover);
 	if (rc)
 		return rc;
 	rc = iopt_prepare_pfnmaps(iopt, iova, last, vaddr);
 	if (rc) {
-		iopt_free_successors(&successors);
+		iopt_takeover_end(&takeover);
 		return rc;
 	}
 
@@ -223,14 +184,14 @@ static int iopt_update_locked(struct io_pagetable *iopt, unsigned long iova,
 
 		iopt_pages_move(pages,
 				iopt_moved_start(area, vaddr + (first - iova)),
-				xa_load(&successors, iopt_pages_key(pages)));
+				iopt_takeover_successor(&takeover, pages));
 		if (pages->ops->pfnmap)
 			iopt_area_move_pfnmap(area);
 		area->vaddr_invalid = false;
 		iopt->num_invalid--;
 		cond_resched();
 	}
-	iopt_free_successors(&successors);
+	iopt_takeover_end(&takeover);
 	return 0;
 }
 
