@@ -471,12 +471,12 @@ static int iopt_dirty_fault_in(struct iopt_dirty_walk *walk)
 int iopt_dirty_walk_windows(struct iopt_dirty_walk *walk,
 			    iopt_dirty_window_fn fn)
 {
+	/* The number of bits is for the event only, as this reads the whole bitmap. */
+	bool traced = trace_iopt_query_enabled();
 	unsigned long iova = walk->query->iova, last;
 	struct iova_bitmap *bitmap;
 	int rc;
 
-	/* The number of bits is for the event only, as this reads the whole bitmap. */
-	walk->traced = trace_iopt_query_enabled();
 	rc = iopt_dirty_fault_in(walk);
 	if (rc)
 		return rc;
@@ -485,17 +485,17 @@ int iopt_dirty_walk_windows(struct iopt_dirty_walk *walk,
 		bitmap = iopt_dirty_pin_window(walk, iova, last);
 		if (IS_ERR(bitmap))
 			return PTR_ERR(bitmap);
+		if (traced)
+			walk->dirty_bits -= iova_bitmap_weight(bitmap);
 		rc = iopt_dirty_lock_call(walk) ?:
 		     down_read_killable(&walk->iopt->iova_rwsem);
 		if (!rc) {
 			walk->done = last;
-			if (walk->traced)
-				walk->dirty_bits -= iova_bitmap_weight(bitmap);
 			rc = fn(walk, bitmap, iova, last);
-			if (walk->traced)
-				walk->dirty_bits += iova_bitmap_weight(bitmap);
 			up_read(&walk->iopt->iova_rwsem);
 		}
+		if (traced)
+			walk->dirty_bits += iova_bitmap_weight(bitmap);
 		iova_bitmap_free(bitmap);
 	} while (!rc && (rc = iopt_dirty_next_window(walk, last, &iova)) > 0);
 	return rc;

@@ -27,7 +27,6 @@ struct iopt_area;
  *	serialises queries
  * @range: the range of the query; set with @lock
  * @locked: @range is locked
- * @traced: the event iopt_query was enabled when the query began
  * @dirty_bits: number of bits that were set so far; only summed up for the event
  * @dirty: argument of &iommu_dirty_ops.read_and_clear_dirty
  * @gather: IOTLB entries to flush
@@ -45,7 +44,6 @@ struct iopt_dirty_walk {
 	struct iova_range_lock *lock;
 	struct iova_range range;
 	bool locked;
-	bool traced;
 	u64 dirty_bits;
 	struct iommu_dirty_bitmap dirty;
 	struct iommu_iotlb_gather gather;
