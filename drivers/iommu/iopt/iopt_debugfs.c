@@ -80,9 +80,9 @@ static void iopt_count_area(const struct iopt_area *area,
 	usage->bytes += iopt_area_length(area);
 	if (!area->pages)
 		return;
-	/* Both are guarded by the pages' mutex, which may be held for long. */
+	/* Old figures do no harm; the mutex that guards both may be held for long. */
 	usage->access_pins += data_race(area->num_accesses);
-	/* As above: a figure may be old. */
+	/* as above */
 	if (data_race(area->storage_domain) && !area->pages->ops->pfnmap)
 		usage->pinned += iopt_area_last_index(area) -
 				 iopt_area_index(area) + 1;
@@ -182,7 +182,9 @@ static int iopt_list_show(struct seq_file *file, void *v)
 		cond_resched();
 	rc = rc ?: iopt_count_domains(iopt, &usage);
 	seq_printf(file, "ioas: %llu\n", iopt->id);
-	seq_printf(file, "process: %d %s\n", iopt->tgid, iopt->comm);
+	seq_printf(file, "process: %d ", iopt->tgid);
+	seq_escape(file, iopt->comm, "\n\\");
+	seq_putc(file, '\n');
 	if (rc)
 		seq_puts(file, "busy: 1\n");
 	else

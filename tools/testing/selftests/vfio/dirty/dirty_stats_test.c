@@ -7,6 +7,7 @@
  * CONFIG_TRACING have no events.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/memory/missing.h"
+#include "lib/sysfs.h"
 #include "lib/test.h"
 
 #define IOVA	0x10000000ULL
@@ -39,20 +42,22 @@ FIXTURE_VARIANT(stats)
 	const char *query;
 };
 
+/* Events of the type1 ioctls, of both containers. */
+#define TYPE1_EVENTS							\
+	.map = "vfio_type1_map: ioas=%llu vaddr=",			\
+	.unmap = "ioas=%llu iova=0x10000000 size=262144 flags= unmapped=262144 rc=0", \
+	.query = "vfio_type1_dirty: ioas=%llu flags=GET_BITMAP iova=0x10000000 size=262144 rc=0"
+
 FIXTURE_VARIANT_ADD(stats, type1) {
 	.mode = MODE_TYPE1,
-	.map = "vfio_type1_map: ioas=%llu vaddr=",
-	.unmap = "ioas=%llu iova=0x10000000 size=262144 flags= unmapped=262144 rc=0",
 	.attach = "vfio_type1_attach: ioas=%llu group=",
-	.query = "vfio_type1_dirty: ioas=%llu flags=GET_BITMAP iova=0x10000000 size=262144 rc=0",
+	TYPE1_EVENTS,
 };
 
 FIXTURE_VARIANT_ADD(stats, compat) {
 	.mode = MODE_COMPAT,
-	.map = "vfio_type1_map: ioas=%llu vaddr=",
-	.unmap = "ioas=%llu iova=0x10000000 size=262144 flags= unmapped=262144 rc=0",
 	.attach = "iommufd_attach: device=vfio-mock-dma",
-	.query = "vfio_type1_dirty: ioas=%llu flags=GET_BITMAP iova=0x10000000 size=262144 rc=0",
+	TYPE1_EVENTS,
 };
 
 FIXTURE_VARIANT_ADD(stats, iommufd) {
@@ -86,19 +91,6 @@ static char *read_text(const char *path)
 		size += n;
 	close(fd);
 	return text;
-}
-
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	n = n < 0 ? -errno : 0;
-	close(fd);
-	return n;
 }
 
 /*
@@ -178,13 +170,71 @@ TEST_F(stats, figures_are_those_of_mappings_and_queries)
 	ASSERT_EQ(0, figure("pinned_pages"));
 }
 
+/**
+ * struct attacher - a thread that attaches a device
+ * @dev: the device
+ * @ioas: the IOAS to attach it to
+ */
+struct attacher {
+	struct vfio_dev *dev;
+	__u32 ioas;
+};
+
+static void *attach(void *arg)
+{
+	struct attacher *attacher = arg;
+
+	return (void *)(long)__vfio_dev_attach(attacher->dev, attacher->ioas);
+}
+
+/*
+ * An attach waits for pages with the locks of the IOAS held. Reading the file does not
+ * wait for it, so others can create and destroy IOASes.
+ */
+TEST_F(stats, reader_does_not_wait_for_an_attach)
+{
+	struct bench *bench = &self->bench;
+	struct attacher attacher = { .dev = &bench->dev };
+	struct missing missing;
+	pthread_t thread;
+	void *rc;
+	__u32 id;
+	int fd;
+
+	bench_open(_metadata, bench, variant->mode, "4k");
+	ASSERT_EQ(-2, figure("busy"));
+	/* A container attaches before anything can be mapped. */
+	if (variant->mode != MODE_IOMMUFD)
+		return;
+	ASSERT_EQ(0, __vfio_dev_detach(&bench->dev));
+	missing_alloc(_metadata, &missing, SZ_4K);
+	/* Without a page table, mapping does not pin. */
+	fd = bench->iommu.fd;
+	ASSERT_EQ(0, __ioas_alloc(fd, &attacher.ioas));
+	ASSERT_EQ(0, __ioas_map(fd, attacher.ioas, missing.va, IOVA, SZ_4K, PROT_DMA_RW));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, attach, &attacher));
+	missing_wait(_metadata, &missing);
+	ASSERT_EQ(1, figure("busy"));
+	ASSERT_EQ(-2, figure("areas"));
+	ASSERT_EQ(0, figure("queries"));
+	ASSERT_EQ(0, __ioas_alloc(fd, &id));
+	ASSERT_EQ(0, __iommu_destroy(fd, id));
+	missing_deliver(_metadata, &missing);
+	ASSERT_EQ(0, pthread_join(thread, &rc));
+	ASSERT_EQ(NULL, rc);
+	ASSERT_EQ(-2, figure("busy"));
+	ASSERT_EQ(1, figure("pinned_pages"));
+	ASSERT_EQ(0, __ioas_unmap(fd, attacher.ioas, IOVA, SZ_4K, NULL));
+	missing_free(&missing);
+}
+
 static void enable_events(struct __test_metadata *_metadata, const char *value)
 {
 	char path[128];
 
 	for (size_t i = 0; i < ARRAY_SIZE(systems); i++) {
 		snprintf(path, sizeof(path), TRACING "/events/%s/enable", systems[i]);
-		ASSERT_EQ(0, write_text(path, value));
+		ASSERT_EQ(0, sysfs_write(path, value));
 	}
 }
 
@@ -195,6 +245,18 @@ static void expect_event(struct __test_metadata *_metadata, const char *trace,
 
 	snprintf(text, sizeof(text), format, ioas);
 	ASSERT_NE(NULL, strstr(trace, text)) TH_LOG("no \"%s\" in:\n%s", text, trace);
+}
+
+/* The fields that the documentation's examples use. */
+static void check_fields(struct __test_metadata *_metadata)
+{
+	static const char * const fields[] = { " ioas;", " dirty;", " ns;" };
+	char *format = read_text(TRACING "/events/iopt/iopt_query/format");
+
+	ASSERT_NE(NULL, format);
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		CHECK(strstr(format, fields[i]), "no field%s", fields[i]);
+	free(format);
 }
 
 TEST_F(stats, events_report_the_calls)
@@ -211,7 +273,9 @@ TEST_F(stats, events_report_the_calls)
 	}
 	if (access(TRACING "/events", F_OK))
 		ASSERT_EQ(0, mount("none", TRACING, "tracefs", 0, NULL));
-	ASSERT_EQ(0, write_text(TRACING "/trace", ""));
+	check_fields(_metadata);
+	/* Opened like this, it becomes empty. */
+	ASSERT_EQ(0, close(open(TRACING "/trace", O_WRONLY | O_TRUNC)));
 	enable_events(_metadata, "1");
 	bench_open(_metadata, bench, variant->mode, "4k");
 	bench_memory(_metadata, bench, IOVA, LENGTH, MEM_4K);
