@@ -423,16 +423,8 @@ void iopt_model_unpin(struct model_run *run, struct model_pin *pin)
 	pin->length = 0;
 }
 
-/**
- * iopt_model_mark_dirty() - mark a range as dirty in all domains with tracking enabled
- * @run: the run
- * @ioas: index of the IOAS
- * @iova: first IOVA
- * @last: last IOVA
- * @mark: MODEL_MUST | MODEL_MAY, or MODEL_MAY
- */
-void iopt_model_mark_dirty(struct model_run *run, unsigned int ioas,
-			   unsigned long iova, unsigned long last, u8 mark)
+static void model_mark(struct model_run *run, unsigned int ioas,
+		       unsigned long iova, unsigned long last, u8 mark)
 {
 	unsigned long first = (iova - run->cfg->base) / MODEL_UNIT;
 	unsigned long end = (last - run->cfg->base) / MODEL_UNIT;
@@ -441,6 +433,26 @@ void iopt_model_mark_dirty(struct model_run *run, unsigned int ioas,
 		if (run->now.ioas[i] == ioas && run->now.tracked[i])
 			for (unsigned long u = first; u <= end; u++)
 				run->domains[i].expected[u] |= mark;
+}
+
+/**
+ * iopt_model_mark_dirty() - mark a range as dirty in all domains with tracking enabled
+ * @run: the run
+ * @ioas: index of the IOAS
+ * @iova: first IOVA
+ * @last: last IOVA
+ * @mark: MODEL_MUST | MODEL_MAY, or MODEL_MAY
+ *
+ * As iopt_record_write(), widen the range to the alignment of the IOAS: if the alignment
+ * gets smaller, a query may find the additional units.
+ */
+void iopt_model_mark_dirty(struct model_run *run, unsigned int ioas,
+			   unsigned long iova, unsigned long last, u8 mark)
+{
+	unsigned long mask = iopt_model_align(run, &run->now, ioas) - 1;
+
+	model_mark(run, ioas, iova, last, mark);
+	model_mark(run, ioas, iova & ~mask, last | mask, MODEL_MAY);
 }
 
 /**

@@ -182,6 +182,17 @@ static void model_pick_iova(struct model_run *run, struct model_area *area,
 	}
 }
 
+/*
+ * A map has succeeded. If an allocation failed in it, iopt_discard_dirty() may have left
+ * the mapped range in a spill.
+ */
+static void model_mapped(struct model_run *run)
+{
+	run->now = run->next;
+	if (run->injected)
+		iopt_model_allow_dirty(run);
+}
+
 static int model_call_map(struct model_run *run, struct iopt_map *map,
 			  const struct model_area *area, unsigned long offset)
 {
@@ -232,7 +243,7 @@ void iopt_random_map(struct model_run *run)
 	rc = model_call_map(run, &map, &area, offset);
 	iopt_model_end(run, rc, allowed);
 	if (!rc)
-		run->now = run->next;
+		model_mapped(run);
 }
 
 /* Check if the window has a free range for an area at the alignment of its memory. */
@@ -314,7 +325,7 @@ void iopt_random_map_anywhere(struct model_run *run)
 	if (iopt_model_add_area(run, &run->next, &area))
 		iopt_model_fail(run, "allocated iova %#lx, which cannot be mapped",
 				area.iova);
-	run->now = run->next;
+	model_mapped(run);
 }
 
 /**
@@ -365,7 +376,7 @@ void iopt_random_copy(struct model_run *run)
 	iopt_model_end(run, rc, allowed);
 	iopt_random_use_mm(mm);
 	if (!rc)
-		run->now = run->next;
+		model_mapped(run);
 }
 
 /* Unmap a range in the model, and compare the results with those of the engine. */
