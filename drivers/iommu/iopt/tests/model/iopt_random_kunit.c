@@ -69,6 +69,10 @@ module_param(random_rounds, uint, 0444);
 MODULE_PARM_DESC(random_rounds,
 		 "Number of rounds of each random test; each round has another seed");
 
+static unsigned int random_steps = UINT_MAX;
+module_param(random_steps, uint, 0444);
+MODULE_PARM_DESC(random_steps, "Maximum number of steps of a round");
+
 static void model_set_limit(struct model_run *run)
 {
 	if (run->cfg->limit)
@@ -189,7 +193,9 @@ static void model_step(struct model_run *run)
 
 static void model_run_steps(struct model_run *run)
 {
-	for (run->step = 0; run->step < run->cfg->steps; run->step++) {
+	unsigned int steps = min(run->cfg->steps, random_steps);
+
+	for (run->step = 0; run->step < steps; run->step++) {
 		model_step(run);
 		if (!run->failed)
 			iopt_model_check(run);
