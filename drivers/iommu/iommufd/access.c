@@ -5,7 +5,8 @@
  * A mediated driver, whose device has no IOMMU, uses the memory of an IOAS
  * through a struct iommufd_access: it copies from and to IOVAs, or pins their
  * pages. Before memory is unmapped, iommufd calls the driver's unmap callback,
- * in which the driver must unpin its pages of the range.
+ * in which the driver must unpin its pages of the range. A driver without this
+ * callback locks the memory that it has pinned: userspace cannot unmap it.
  *
  * No lock is held during this callback, so the driver may unpin as at any other
  * time. While an access is detached from an IOAS, iommufd_access.ioas is NULL,
@@ -42,7 +43,6 @@ static void access_unmap(struct iopt_access *access, unsigned long iova,
 {
 	struct iommufd_access *user = to_iommufd_access(access);
 
-	/* A driver without this callback cannot pin pages. */
 	if (user->ops->unmap)
 		user->ops->unmap(user->data, iova, length);
 }
@@ -144,12 +144,17 @@ static const struct iommufd_object_ops access_ops = {
  * @data: argument of the callbacks
  * @id: set to the ID of the new object
  *
- * A driver that pins pages must set needs_pin_pages and the unmap callback.
- * While such an access is attached, IOVAs of the IOAS must be aligned to
- * PAGE_SIZE. The unmap callback may be called from iommufd_access_attach() on,
- * until iommufd_access_destroy() returns. It is called with no lock held. It
- * must not wait for a call of iommufd_access_attach(),
- * iommufd_access_replace(), iommufd_access_detach() or
+ * A driver that pins pages must set needs_pin_pages. While such an access is
+ * attached, IOVAs of the IOAS must be aligned to PAGE_SIZE. The unmap callback
+ * may be called from iommufd_access_attach() on, until iommufd_access_destroy()
+ * returns. It is called with no lock held. It must not wait for a call of
+ * iommufd_access_attach(), iommufd_access_replace(), iommufd_access_detach() or
+ * iommufd_access_destroy().
+ *
+ * A driver that cannot unpin at any time does not set the unmap callback. A
+ * mapping with a page that it has pinned then cannot be unmapped: an unmap fails
+ * with -EBUSY, and notifies no other driver. Such a driver must unpin all pages
+ * before it calls iommufd_access_replace(), iommufd_access_detach() or
  * iommufd_access_destroy().
  *
  * Return:
@@ -173,6 +178,7 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 	mutex_init(&access->lock);
 	access->access.ops = &iommufd_iopt_access_ops;
 	access->access.iova_alignment = ops->needs_pin_pages ? PAGE_SIZE : 1;
+	access->access.locks_areas = ops->needs_pin_pages && !ops->unmap;
 	access->ops = ops;
 	access->data = data;
 	iommufd_ctx_get(ictx);
@@ -333,7 +339,7 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 {
 	int rc;
 
-	if (WARN_ON(!access->ops->needs_pin_pages || !access->ops->unmap))
+	if (WARN_ON(!access->ops->needs_pin_pages))
 		return -EINVAL;
 	rc = access_check_range(iova, length);
 	if (rc)

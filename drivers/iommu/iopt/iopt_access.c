@@ -5,8 +5,9 @@
  * An access uses the memory of an IOAS without an IOMMU, for example for the driver of a
  * mediated device. It pins pages, or copies to and from memory. The PFNs of pages that an
  * access has pinned are stored in &iopt_pages.pinned_pfns. An unmap calls
- * &iopt_access_ops.unmap and continues when every access has unpinned the pages. Memory
- * that an access writes is dirty, as if a device had written it through a domain.
+ * &iopt_access_ops.unmap and continues when every access has unpinned the pages. An access
+ * with &iopt_access.locks_areas set does not unpin on request: an unmap of its pages fails.
+ * Memory that an access writes is dirty, as if a device had written it through a domain.
  */
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -51,6 +52,8 @@ int iopt_add_access(struct io_pagetable *iopt, struct iopt_access *access)
 		return rc;
 	}
 	access->id = id;
+	WRITE_ONCE(iopt->num_locking,
+		   iopt->num_locking + access->locks_areas);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_add_access, IOMMU_IOPT);
@@ -70,6 +73,8 @@ void iopt_remove_access(struct io_pagetable *iopt, struct iopt_access *access)
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	WARN_ON(xa_erase(&iopt->access_list, access->id) != access);
+	WRITE_ONCE(iopt->num_locking,
+		   iopt->num_locking - access->locks_areas);
 	WARN_ON(iopt_update_alignment(iopt, NULL));
 }
 EXPORT_SYMBOL_NS_GPL(iopt_remove_access, IOMMU_IOPT);
@@ -213,6 +218,8 @@ static int iopt_area_pin(struct iopt_area *area,
 	if (!access->pins)
 		interval_tree_insert(&access->node, &pages->access_itree);
 	access->pins++;
+	if (owner && owner->locks_areas)
+		area->num_locks++;
 	/* Read without the mutex by iopt_area_is_pinned(). */
 	WRITE_ONCE(area->num_accesses, area->num_accesses + 1);
 	return 0;
@@ -246,6 +253,8 @@ static void iopt_area_unpin(struct iopt_area *area,
 	} else if (record) {
 		iopt_record_unpin(area->iopt, iova, iova_last);
 	}
+	if (owner && owner->locks_areas)
+		area->num_locks--;
 	/* Pairs with iopt_area_is_pinned(). */
 	smp_store_release(&area->num_accesses, area->num_accesses - 1);
 	if (--access->pins)

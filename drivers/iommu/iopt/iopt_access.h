@@ -31,6 +31,8 @@ struct iopt_access_ops {
  * @ops: operations; set by the owner before iopt_add_access()
  * @iova_alignment: alignment of IOVAs in bytes; set by the owner before
  *	iopt_add_access(): PAGE_SIZE if it pins pages, else 1
+ * @locks_areas: areas with a page that it has pinned cannot be unmapped; set by the owner
+ *	before iopt_add_access()
  * @id: index in &io_pagetable.access_list; set by iopt_add_access()
  *
  * Owner: the object that embeds it, which keeps it until iopt_remove_access().
@@ -38,6 +40,7 @@ struct iopt_access_ops {
 struct iopt_access {
 	const struct iopt_access_ops *ops;
 	unsigned long iova_alignment;
+	bool locks_areas;
 	u32 id;
 };
 

@@ -5,6 +5,9 @@
  * An unmap removes whole areas. For each area it makes accesses unpin, without locks
  * held. Then it unpublishes the area, unmaps it from every domain, and unpins the pages
  * that have no other user. At last it releases the IOVAs.
+ *
+ * An area that an access locks cannot be unmapped: &iopt_access.locks_areas. A range with
+ * such an area is left as it is, and no access is notified.
  */
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -108,6 +111,25 @@ static void iopt_allow_access(struct io_pagetable *iopt, unsigned long iova,
 	}
 }
 
+/* Return: -EBUSY if an access locks an area of the range, else 0. */
+static int iopt_check_locks(struct io_pagetable *iopt, unsigned long iova,
+			    unsigned long last)
+{
+	struct iopt_area *area;
+
+	/* Saves the lock. iopt_unmap_areas() checks each area again, with it. */
+	if (!READ_ONCE(iopt->num_locking))
+		return 0;
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	iopt_for_each_area(area, iopt, iova, last) {
+		/* An access may pin or unpin it at the same time. */
+		if (data_race(area->num_locks))
+			return -EBUSY;
+		cond_resched();
+	}
+	return 0;
+}
+
 /**
  * struct iopt_unmap - state of an unmap of a range
  * @start: first IOVA that is not unmapped yet
@@ -136,7 +158,7 @@ static int iopt_unmap_areas(struct io_pagetable *iopt, struct iopt_unmap *unmap,
 	guard(rwsem_read)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	while ((area = iopt_area_first(iopt, unmap->start, unmap->last))) {
-		if (!area->pages)
+		if (!area->pages || area->num_locks)
 			return -EBUSY;
 		area_last = iopt_area_last_iova(area);
 		if (iopt_area_iova(area) < unmap->start ||
@@ -167,16 +189,14 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
 	struct iopt_unmap unmap = { .start = start, .last = last };
 	u64 begin = iopt_trace_begin(iopt_unmap);
 	unsigned long iova, length;
-	int rc;
+	int rc = iopt_check_locks(iopt, start, last);
 
-	while ((rc = iopt_unmap_areas(iopt, &unmap, &iova, &length)) > 0) {
+	while (!rc && (rc = iopt_unmap_areas(iopt, &unmap, &iova, &length)) > 0) {
 		unmap.start = iova;
 		rc = iopt_unpin_accesses(iopt, iova, length, &unmap.tries);
-		if (rc) {
+		if (rc)
 			/* The area stays mapped: let accesses pin it again. */
 			iopt_allow_access(iopt, iova, iova + length - 1);
-			break;
-		}
 	}
 	if (unmapped)
 		*unmapped = unmap.bytes;
@@ -199,7 +219,8 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
  * * -EINVAL: @length is 0
  * * -EOVERFLOW: the range wraps
  * * -ENOENT: an area is only partly in the range
- * * -EBUSY: an area is being mapped or unmapped by another task
+ * * -EBUSY: an area is being mapped or unmapped by another task, or an access locks an
+ *   area of the range; no area is unmapped unless it was locked during the call
  * * -EDEADLOCK: an access does not unpin
  * Context: takes &io_pagetable.domains_rwsem for reading and &io_pagetable.iova_rwsem for
  * writing; calls &iopt_access_ops.unmap without them; may sleep.
@@ -245,7 +266,7 @@ static int iopt_prevent_access(struct io_pagetable *iopt, unsigned long iova,
 	int rc = 0;
 
 	iopt_for_each_area(area, iopt, iova, last) {
-		if (!area->pages)
+		if (!area->pages || area->num_locks)
 			return -EBUSY;
 		if (iopt_area_iova(area) < iova ||
 		    iopt_area_last_iova(area) > last)
@@ -329,7 +350,7 @@ static int iopt_prevent_and_notify(struct io_pagetable *iopt,
  *
  * Return: as iopt_read_dirty(), or, with nothing unmapped and no dirty bit lost,
  * * -ENOENT: an area is only partly in the range
- * * -EBUSY: an area is being mapped or unmapped by another task
+ * * -EBUSY: an area is being mapped or unmapped by another task, or an access locks it
  * * -EDEADLOCK: an access does not unpin
  * Context: the caller serialises this function and iopt_read_dirty() for one IOAS; takes
  * &io_pagetable.domains_rwsem for reading and &io_pagetable.iova_rwsem; calls

@@ -11,6 +11,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
+#include "test_abi.h"
 #include "test_private.h"
 
 /**
@@ -23,12 +24,18 @@
  * Pins are in a list. Userspace unpins by the ID of the pin, and the unmap
  * callback by range. The lock of the list is held while pages are pinned and
  * added, so a concurrent unmap callback finds all pins.
+ *
+ * With MOCK_FLAGS_ACCESS_CREATE_LOCKS there is no unmap callback: what is pinned
+ * cannot be unmapped.
  */
 
 /*
  * Maximum length of a pin or copy: limits the memory that a fuzzer allocates.
  */
 #define TEST_ACCESS_MAX		SZ_16M
+
+#define TEST_CREATE_FLAGS	(MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES | \
+				 MOCK_FLAGS_ACCESS_CREATE_LOCKS)
 
 #define TEST_RW_FLAGS		(MOCK_ACCESS_RW_WRITE | \
 				 MOCK_ACCESS_RW_SLOW_PATH)
@@ -104,6 +111,10 @@ static const struct iommufd_access_ops test_access_pin_ops = {
 	.unmap = test_access_unmap,
 };
 
+static const struct iommufd_access_ops test_access_lock_ops = {
+	.needs_pin_pages = true,
+};
+
 /*
  * Unpin before the access is destroyed, as unpinning requires the access. The
  * engine may call test_access_unmap() until then.
@@ -163,7 +174,10 @@ static int test_access_attach(struct iommufd_ucmd *ucmd, struct test_access *ta,
 	u32 id;
 	int rc;
 
-	if (cmd->create_access.flags & MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES)
+	if (cmd->create_access.flags & MOCK_FLAGS_ACCESS_CREATE_LOCKS)
+		ops = &test_access_lock_ops;
+	else if (cmd->create_access.flags &
+		 MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES)
 		ops = &test_access_pin_ops;
 	access = iommufd_access_create(ucmd->ictx, ops, ta, &id);
 	if (IS_ERR(access))
@@ -193,8 +207,7 @@ int iommufd_test_create_access(struct iommufd_ucmd *ucmd)
 	struct file *file;
 	int fd, rc;
 
-	if (cmd->create_access.flags &
-	    ~(u32)MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES)
+	if (cmd->create_access.flags & ~(u32)TEST_CREATE_FLAGS)
 		return -EOPNOTSUPP;
 	file = test_access_create_file();
 	if (IS_ERR(file))
@@ -222,8 +235,8 @@ err_file:
  * iommufd_test_access_replace_ioas() - attach an access to another IOAS
  * @ucmd: IOMMU_TEST_OP_ACCESS_REPLACE_IOAS, with the descriptor of the access
  *
- * Return: 0; -EBADFD if the descriptor is not one of an access; or an errno of
- * iommufd_access_replace().
+ * Return: 0; -EBADFD if the descriptor is not one of an access; -EBUSY if the
+ * access locks memory; or an errno of iommufd_access_replace().
  */
 int iommufd_test_access_replace_ioas(struct iommufd_ucmd *ucmd)
 {
@@ -234,6 +247,12 @@ int iommufd_test_access_replace_ioas(struct iommufd_ucmd *ucmd)
 	ta = test_access_from_fd(f);
 	if (!ta)
 		return -EBADFD;
+	if (ta->access->ops->unmap)
+		return iommufd_access_replace(ta->access,
+					      cmd->access_replace_ioas.ioas_id);
+	guard(mutex)(&ta->lock);
+	if (!list_empty(&ta->pins))
+		return -EBUSY;
 	return iommufd_access_replace(ta->access,
 				      cmd->access_replace_ioas.ioas_id);
 }
@@ -314,8 +333,8 @@ static int test_access_pin(struct iommufd_ucmd *ucmd, struct test_access *ta,
  * Return:
  * * 0: success; out_access_pages_id is the ID of the pin
  * * -ENOMEM: out of memory, or the length exceeds 16 MiB
- * * -EOPNOTSUPP: unknown flag, or the access was created without
- *   MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES
+ * * -EOPNOTSUPP: unknown flag, or the access was created without a flag of
+ *   TEST_CREATE_FLAGS
  * * -EBADFD: the descriptor is not one of an access
  * * -EBADE: the pages differ from those at uptr
  * * -EFAULT: user memory cannot be accessed

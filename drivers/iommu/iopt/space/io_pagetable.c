@@ -40,6 +40,7 @@ void iopt_init_table(struct io_pagetable *iopt)
 	xa_init_flags(&iopt->domains, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&iopt->access_list, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 	iopt->next_domain_id = 0;
+	iopt->num_locking = 0;
 	iopt->disable_large_pages = false;
 	iopt->num_areas = 0;
 	iopt->num_joined = 0;

@@ -34,6 +34,8 @@
  *	kernel allocates IOVAs from; if empty, the kernel allocates from all IOVAs
  * @reserved_itree: struct iopt_reserved: IOVAs that cannot be mapped
  * @access_list: struct iopt_access by &iopt_access.id
+ * @num_locking: number of accesses with &iopt_access.locks_areas set; also read without
+ *	a lock
  * @iova_alignment: alignment of IOVAs and lengths, in bytes: the largest one that a
  *	domain or an access requires; at most PAGE_SIZE
  * @disable_large_pages: map domains with leaves of PAGE_SIZE only, so that areas can
@@ -58,8 +60,8 @@
  * lock. iopt_list_mutex is taken before @iova_rwsem, &iopt_stats.lock is an innermost
  * lock.
  *
- * @domains, @access_list, @iova_alignment and @disable_large_pages change with both
- * rwsems held for writing. Either rwsem, held for reading or writing, suffices to
+ * @domains, @access_list, @num_locking, @iova_alignment and @disable_large_pages change
+ * with both rwsems held for writing. Either rwsem, held for reading or writing, suffices to
  * read them.
  */
 struct io_pagetable {
@@ -74,6 +76,7 @@ struct io_pagetable {
 	struct rb_root_cached allowed_itree;
 	struct rb_root_cached reserved_itree;
 	struct xarray access_list;
+	unsigned int num_locking;
 	unsigned long iova_alignment;
 	bool disable_large_pages;
 	unsigned int num_areas;

@@ -30,6 +30,8 @@ struct iopt_pages;
  *	&iopt_pages.mutex
  * @num_accesses: number of pins by accesses; changes under &iopt_pages.mutex with
  *	&io_pagetable.iova_rwsem held for reading
+ * @num_locks: number of those pins whose access has &iopt_access.locks_areas set; guarded
+ *	as @num_accesses
  * @prot: IOMMU_READ, IOMMU_WRITE ...; never changes
  * @page_offset: offset of the first IOVA in the first page, in bytes; never changes
  * @joined: the call that mapped this area also mapped the area in front of it, from
@@ -53,6 +55,7 @@ struct iopt_area {
 	struct iopt_pages *pages;
 	struct iommu_domain *storage_domain;
 	unsigned int num_accesses;
+	unsigned int num_locks;
 	int prot;
 	unsigned int page_offset;
 	bool joined;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of an unmap that has to wait for an access to unpin: an access that is being
- * removed, which unpins after some time, and an access that ignores the notification.
+ * Tests of an unmap of pages that an access has pinned: an access that is being removed,
+ * which unpins after some time; one that ignores the notification; and one that locks
+ * areas.
  */
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
@@ -111,9 +112,105 @@ static void unmap_fails_if_access_keeps_pins(struct kunit *test)
 	notify_end(test, run);
 }
 
+#define LOCKED_IOVA	(NOTIFY_IOVA + SZ_1M)
+
+/* Map a second area, and lock it by a pin of its first page. */
+static struct notify_run *lock_begin(struct kunit *test)
+{
+	struct notify_run *run = notify_begin(test);
+	unsigned long address = iopt_kunit_mmap(test, NOTIFY_PAGES);
+	struct page *page;
+
+	iopt_remove_access(&run->iopt, &run->access);
+	run->access.locks_areas = true;
+	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&run->iopt, &run->access));
+	KUNIT_ASSERT_EQ(test, 0,
+			iopt_kunit_map(&run->iopt, LOCKED_IOVA, address,
+				       NOTIFY_PAGES * PAGE_SIZE,
+				       IOPT_PAGES_ACCOUNT_NONE));
+	KUNIT_ASSERT_EQ(test, 0,
+			iopt_pin_pages(&run->iopt, &run->access, LOCKED_IOVA,
+				       PAGE_SIZE, &page, 0));
+	return run;
+}
+
+static void lock_end(struct kunit *test, struct notify_run *run)
+{
+	iopt_unpin_pages(&run->iopt, &run->access, LOCKED_IOVA, PAGE_SIZE);
+	notify_unpin(&run->unpin.work);
+	notify_end(test, run);
+	KUNIT_EXPECT_EQ(test, run->iopt.num_locking, 0);
+}
+
+static void unmap_of_locked_area_changes_nothing(struct kunit *test)
+{
+	struct notify_run *run = lock_begin(test);
+	unsigned long unmapped = 1;
+	struct page *page;
+
+	KUNIT_EXPECT_EQ(test, -EBUSY, iopt_unmap_all(&run->iopt, &unmapped));
+	KUNIT_EXPECT_EQ(test, unmapped, 0);
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iopt_unmap_iova(&run->iopt, LOCKED_IOVA,
+					NOTIFY_PAGES * PAGE_SIZE, &unmapped));
+	KUNIT_EXPECT_EQ(test, unmapped, 0);
+	KUNIT_EXPECT_EQ(test, run->notified, 0);
+	KUNIT_EXPECT_EQ(test, run->iopt.num_areas, 2);
+	/* Both areas can be pinned as before. */
+	for (unsigned long iova = NOTIFY_IOVA; iova <= LOCKED_IOVA;
+	     iova += SZ_1M) {
+		KUNIT_EXPECT_EQ(test, 0,
+				iopt_pin_pages(&run->iopt, NULL, iova, PAGE_SIZE,
+					       &page, 0));
+		iopt_unpin_pages(&run->iopt, NULL, iova, PAGE_SIZE);
+	}
+	lock_end(test, run);
+}
+
+/* A pin of another access on the same pages does not unlock the area when it ends. */
+static void area_is_locked_up_to_the_last_unpin(struct kunit *test)
+{
+	struct notify_run *run = lock_begin(test);
+	struct page *page;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct iopt_access *owner = i ? &run->access : NULL;
+
+		KUNIT_ASSERT_EQ(test, 0,
+				iopt_pin_pages(&run->iopt, owner, LOCKED_IOVA,
+					       PAGE_SIZE, &page, 0));
+		iopt_unpin_pages(&run->iopt, owner, LOCKED_IOVA, PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, -EBUSY,
+				iopt_unmap_iova(&run->iopt, LOCKED_IOVA,
+						NOTIFY_PAGES * PAGE_SIZE,
+						NULL));
+	}
+	lock_end(test, run);
+}
+
+/* Locks taken while an unmap runs are found area by area. */
+static void lock_during_unmap_keeps_the_areas_behind(struct kunit *test)
+{
+	struct notify_run *run = lock_begin(test);
+	unsigned long unmapped;
+
+	/* As if the access had been added after the check of the range. */
+	run->iopt.num_locking = 0;
+	notify_unpin(&run->unpin.work);
+	KUNIT_EXPECT_EQ(test, -EBUSY, iopt_unmap_all(&run->iopt, &unmapped));
+	KUNIT_EXPECT_EQ(test, unmapped, NOTIFY_PAGES * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, run->iopt.num_areas, 1);
+	run->iopt.num_locking = 1;
+	iopt_unpin_pages(&run->iopt, &run->access, LOCKED_IOVA, PAGE_SIZE);
+	notify_end(test, run);
+}
+
 static struct kunit_case notify_kunit_cases[] = {
 	KUNIT_CASE(unmap_waits_for_access_being_removed),
 	KUNIT_CASE(unmap_fails_if_access_keeps_pins),
+	KUNIT_CASE(unmap_of_locked_area_changes_nothing),
+	KUNIT_CASE(area_is_locked_up_to_the_last_unpin),
+	KUNIT_CASE(lock_during_unmap_keeps_the_areas_behind),
 	{}
 };
 

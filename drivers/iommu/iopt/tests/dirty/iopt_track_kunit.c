@@ -102,6 +102,40 @@ static void unmap_of_pinned_pages_notifies_until_unpinned(struct kunit *test)
 	iopt_tracked_end(t);
 }
 
+/* An area behind others is locked: all stay mapped and dirty, no access has to unpin. */
+static void unmap_of_locked_pages_changes_nothing(struct kunit *test)
+{
+	struct track *t = iopt_tracked_begin(test, &track_config);
+	struct iopt_dirty_query query = {
+		.iova = SZ_1G,
+		.length = 40 * PAGE_SIZE,
+		.page_size = PAGE_SIZE,
+	};
+	unsigned long locked = SZ_1G + 25 * PAGE_SIZE;
+
+	iopt_remove_access(&t->iopt, &t->access);
+	t->access.locks_areas = true;
+	KUNIT_ASSERT_EQ(test, 0, iopt_add_access(&t->iopt, &t->access));
+	iopt_tracked_map(t, 0, 0, 0, 16);
+	iopt_tracked_map(t, 0, 16, 20, 16);
+	iopt_tracked_add_domain(t, 1);
+	iopt_tracked_start(t);
+	iopt_tracked_pin(t, 3, 2, true);
+	iopt_tracked_write(t, 1, 7);
+	iopt_tracked_write(t, 1, 30);
+	KUNIT_ASSERT_EQ(test, 0,
+			iopt_pin_pages(&t->iopt, &t->access, locked, PAGE_SIZE,
+				       t->run->out_pages, 0));
+	iopt_tracked_unmap(t, &query, SZ_4K, -EBUSY);
+	KUNIT_EXPECT_EQ(test, t->notified, 0);
+	iopt_unpin_pages(&t->iopt, &t->access, locked, PAGE_SIZE);
+	/* In type1, a page that was pinned is dirty. */
+	t->dirty[25] = true;
+	iopt_tracked_check(t);
+	iopt_tracked_unmap(t, &query, SZ_4K, 0);
+	iopt_tracked_end(t);
+}
+
 /* A domain tracks as long as tracking of the IOAS or of the domain is enabled. */
 static void tracking_of_ioas_and_domain_are_independent(struct kunit *test)
 {
@@ -212,6 +246,7 @@ static struct kunit_case iopt_track_cases[] = {
 	KUNIT_CASE(overwrite_replaces_whole_words_of_areas),
 	KUNIT_CASE(overwrite_past_end_of_bitmap_fails),
 	KUNIT_CASE(unmap_of_pinned_pages_notifies_until_unpinned),
+	KUNIT_CASE(unmap_of_locked_pages_changes_nothing),
 	KUNIT_CASE(tracking_of_ioas_and_domain_are_independent),
 	KUNIT_CASE(query_is_conservative_if_driver_refuses),
 	KUNIT_CASE(removal_without_memory_reports_more),

@@ -16,13 +16,13 @@
 #include "lib/bench.h"
 #include "lib/sysfs.h"
 #include "lib/test.h"
-
-#include "../../../../../drivers/iommu/iommufd/iommufd_test.h"
+#include "lib/device/test_access.h"
 
 #define IOVA	0x10000000ULL
 #define PAGES	512
 #define LENGTH	(PAGES * SZ_4K)
 #define ROUNDS	800
+#define PINS	MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES
 
 #define EMULATED_PIN	"/sys/module/vfio_mock_dma/parameters/emulated_pin"
 
@@ -206,67 +206,36 @@ TEST_F_TIMEOUT(halves, each_result_has_its_half, 240)
 FIXTURE(pins)
 {
 	struct bench bench;
-	__u32 reader;
-	__u32 writer;
+	int reader;
+	int writer;
 };
-
-static int test_cmd(struct bench *bench, struct iommu_test_cmd *cmd)
-{
-	cmd->size = sizeof(*cmd);
-	return xioctl(bench->iommu.fd, IOMMU_TEST_CMD, cmd);
-}
-
-/* Create an access of iommufd's test ABI and return its ID. */
-static __u32 access_create(struct __test_metadata *_metadata,
-			   struct bench *bench)
-{
-	struct iommu_test_cmd cmd = {
-		.op = IOMMU_TEST_OP_CREATE_ACCESS,
-		.id = bench->iommu.ioas_id,
-		.create_access.flags = MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
-	};
-
-	ASSERT_EQ(0, test_cmd(bench, &cmd));
-	return cmd.create_access.out_access_fd;
-}
 
 /* Pin the first page and return the ID of the pin. */
 static __u32 pin_first(struct __test_metadata *_metadata, struct bench *bench,
 		       int access, bool write)
 {
-	struct iommu_test_cmd cmd = {
-		.op = IOMMU_TEST_OP_ACCESS_PAGES,
-		.id = access,
-		.access_pages = {
-			.flags = write ? MOCK_FLAGS_ACCESS_WRITE : 0,
-			.iova = IOVA,
-			.length = SZ_4K,
-			.uptr = (unsigned long)bench->mem.va,
-		},
-	};
+	__u32 pin;
 
-	ASSERT_EQ(0, test_cmd(bench, &cmd));
-	return cmd.access_pages.out_access_pages_id;
+	ASSERT_EQ(0, __access_pin(&bench->iommu, access,
+				  write ? MOCK_FLAGS_ACCESS_WRITE : 0, IOVA,
+				  SZ_4K, &pin));
+	return pin;
 }
 
 static void unpin_first(struct __test_metadata *_metadata, struct bench *bench,
 			int access, __u32 pin)
 {
-	struct iommu_test_cmd cmd = {
-		.op = IOMMU_TEST_OP_DESTROY_ACCESS_PAGES,
-		.id = access,
-		.destroy_access_pages.access_pages_id = pin,
-	};
-
-	ASSERT_EQ(0, test_cmd(bench, &cmd));
+	ASSERT_EQ(0, __access_unpin(&bench->iommu, access, pin));
 }
 
 FIXTURE_SETUP(pins)
 {
 	bench_open(_metadata, &self->bench, MODE_IOMMUFD, "4k");
 	bench_memory(_metadata, &self->bench, IOVA, LENGTH, MEM_4K);
-	self->reader = access_create(_metadata, &self->bench);
-	self->writer = access_create(_metadata, &self->bench);
+	self->reader = __access_create(&self->bench.iommu, PINS);
+	self->writer = __access_create(&self->bench.iommu, PINS);
+	ASSERT_LE(0, self->reader);
+	ASSERT_LE(0, self->writer);
 	bench_track(_metadata, &self->bench);
 }
 
