@@ -35,7 +35,7 @@ help:
 	@echo 'make check         style, sparse, W=1, documentation, options, series'
 	@echo 'make figures       measure, and write Documentation/driver-api/iommufd-figures.rst'
 	@echo 'make vm CMD="..."  boot and run a command (scripts/vm gives its exit status);'
-	@echo '                   KERNEL=x86|debug|peer|um|prod|kcsan|coverage|deb'
+	@echo '                   KERNEL=x86|debug|peer|um|prod|kcsan|coverage|compat|deb'
 	@echo '                   MEM=2G CPUS=2 IOMMU=vtd|none ICOUNT=1 TIMEOUT=300 APPEND="..."'
 	@echo
 	@echo 'make kernel        the kernel with the series      build/x86'
