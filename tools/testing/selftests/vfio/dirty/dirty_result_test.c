@@ -218,7 +218,7 @@ static __u32 pin_first(struct __test_metadata *_metadata, struct bench *bench,
 
 	ASSERT_EQ(0, __access_pin(&bench->iommu, access,
 				  write ? MOCK_FLAGS_ACCESS_WRITE : 0, IOVA,
-				  SZ_4K, &pin));
+				  SZ_4K, bench->mem.va, &pin));
 	return pin;
 }
 

@@ -60,7 +60,7 @@ static __u32 lock_page(struct __test_metadata *_metadata, struct iommu *iommu,
 {
 	__u32 pin;
 
-	ASSERT_EQ(0, __access_pin(iommu, access, 0, iova, SZ_4K, &pin));
+	ASSERT_EQ(0, __access_pin(iommu, access, 0, iova, SZ_4K, NULL, &pin));
 	return pin;
 }
 
@@ -122,8 +122,9 @@ TEST_F(lock, other_accesses_keep_their_pins)
 
 	other = __access_create(iommu, MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES);
 	ASSERT_LE(0, other);
-	ASSERT_EQ(0, __access_pin(iommu, other, 0, IOVA, AREA, &pin));
-	ASSERT_EQ(0, __access_pin(iommu, other, 0, AREA_IOVA(2), AREA, &same));
+	ASSERT_EQ(0, __access_pin(iommu, other, 0, IOVA, AREA, NULL, &pin));
+	ASSERT_EQ(0, __access_pin(iommu, other, 0, AREA_IOVA(2), AREA, NULL,
+				  &same));
 	locked = lock_page(_metadata, iommu, self->access, AREA_IOVA(2));
 	ASSERT_EQ(-EBUSY, __iommu_unmap(iommu, IOVA, LENGTH, NULL));
 	ASSERT_EQ(0, __access_unpin(iommu, other, pin));
@@ -211,7 +212,8 @@ TEST_F(lock, pin_races_with_unmap)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, unmap_and_map, &unmapper));
 	while (!unmapper.rc && (pins < ROUNDS || !unmapper.locked ||
 				unmapper.unmapped < 2)) {
-		rc = __access_pin(iommu, self->access, 0, IOVA, AREA, &pin);
+		rc = __access_pin(iommu, self->access, 0, IOVA, AREA,
+				  self->bench.mem.va, &pin);
 		if (rc) {
 			ASSERT_TRUE(rc == -ENOENT || rc == -EINVAL) {
 				TH_LOG("pin: %d", rc);

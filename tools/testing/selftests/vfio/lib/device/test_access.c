@@ -23,9 +23,12 @@ int __access_create(struct iommu *iommu, __u32 flags)
 	return rc ?: (int)cmd.create_access.out_access_fd;
 }
 
-/* @flags: MOCK_FLAGS_ACCESS_WRITE or 0; @pin is set to the ID of the pin. */
+/*
+ * @flags: MOCK_FLAGS_ACCESS_WRITE or 0; @pin is set to the ID of the pin. Fails
+ * with EBADE if the pages are not those at @va, unless that is NULL.
+ */
 int __access_pin(struct iommu *iommu, int access, __u32 flags, __u64 iova,
-		 __u64 length, __u32 *pin)
+		 __u64 length, const void *va, __u32 *pin)
 {
 	struct iommu_test_cmd cmd = {
 		.op = IOMMU_TEST_OP_ACCESS_PAGES,
@@ -34,6 +37,7 @@ int __access_pin(struct iommu *iommu, int access, __u32 flags, __u64 iova,
 			.flags = flags,
 			.iova = iova,
 			.length = length,
+			.uptr = (unsigned long)va,
 		},
 	};
 	int rc = test_cmd(iommu, &cmd);

@@ -12,7 +12,7 @@
 
 int __access_create(struct iommu *iommu, __u32 flags);
 int __access_pin(struct iommu *iommu, int access, __u32 flags, __u64 iova,
-		 __u64 length, __u32 *pin);
+		 __u64 length, const void *va, __u32 *pin);
 int __access_unpin(struct iommu *iommu, int access, __u32 pin);
 int __access_read(struct iommu *iommu, int access, __u64 iova, void *data,
 		  __u64 length);
