@@ -17,8 +17,8 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-prod vmm test kernel debug-kernel peer prod-kernel \
-	kcsan-kernel uml vm kunit selftest kcsan bench check figures series \
-	series-check install-tree deb coverage \
+	kcsan-kernel compat-kernel uml vm kunit selftest kcsan bench check figures \
+	series series-check install-tree deb coverage \
 	coverage-kernel clean apply apply-peer base tools
 
 help:
@@ -28,7 +28,7 @@ help:
 	@echo 'make demo-prod     the same on a kernel in the configuration of Debian'
 	@echo 'make test          the tests; closes with "N passed, N failed, N skipped"'
 	@echo 'make kunit         KUnit suites on UML, plain and debug kernel'
-	@echo 'make selftest      kselftests on plain and debug kernel'
+	@echo 'make selftest      kselftests on plain, debug and compat kernel'
 	@echo 'make kcsan         the race tests on the kernel with KCSAN'
 	@echo 'make coverage      lines and branches that the tests execute, by file'
 	@echo 'make bench         figures, ours to the peer, in instructions'
@@ -42,6 +42,7 @@ help:
 	@echo 'make debug-kernel  the same with KASAN, lockdep    build/debug'
 	@echo 'make peer          the base with the mock devices  build/peer'
 	@echo "make prod-kernel   the series as modules, Debian's options  build/prod"
+	@echo 'make compat-kernel the same, /dev/vfio/vfio by iommufd  build/compat'
 	@echo 'make kcsan-kernel  the series with KCSAN           build/kcsan'
 	@echo 'make coverage-kernel  the series with gcov        build/coverage'
 	@echo 'make uml           User-Mode Linux                 build/um'
@@ -87,6 +88,10 @@ peer: apply-peer
 prod-kernel: apply
 	@$(S)/build prod
 
+# Begins with the objects of x86.
+compat-kernel: kernel
+	@$(S)/build compat
+
 kcsan-kernel: apply
 	@$(S)/build kcsan
 
@@ -113,8 +118,8 @@ demo-prod: prod-kernel tools
 kunit: kernel debug-kernel uml
 	@$(S)/run-kunit um x86 debug
 
-selftest: kernel debug-kernel tools
-	@$(S)/run-selftest x86 debug
+selftest: kernel debug-kernel compat-kernel tools
+	@$(S)/run-selftest x86 debug compat
 	@$(S)/run-base-selftests x86
 
 kcsan: kcsan-kernel tools

@@ -74,9 +74,9 @@ static void open_and_close(struct __test_metadata *_metadata,
 	int rc;
 
 	iommu_open(_metadata, &iommu, mode);
-	ASSERT_EQ(0, sysfs_write(knob(mode), allow ? "1" : "0"));
+	ASSERT_EQ(0, sysfs_write(knob(iommu.mode), allow ? "1" : "0"));
 	rc = __vfio_dev_open(&dev, &iommu, path);
-	ASSERT_EQ(0, sysfs_write(knob(mode), "1"));
+	ASSERT_EQ(0, sysfs_write(knob(iommu.mode), "1"));
 	ASSERT_EQ(allow ? 0 : -EPERM, rc);
 	if (!rc)
 		vfio_dev_close(&dev);

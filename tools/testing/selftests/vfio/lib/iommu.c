@@ -34,6 +34,15 @@ int iommu_allow_pfnmap(bool allow)
 			   allow ? "1" : "0");
 }
 
+/* /dev/vfio/vfio can be that of iommufd, which has ioctls of its own. */
+static bool is_iommufd(int fd)
+{
+	__u64 value;
+
+	return !__iommu_option(fd, IOMMU_OPTION_RLIMIT_MODE,
+			       IOMMU_OPTION_OP_GET, 0, &value);
+}
+
 int __iommu_open(struct iommu *iommu, enum iommu_mode mode)
 {
 	const char *path = "/dev/iommu";
@@ -46,6 +55,8 @@ int __iommu_open(struct iommu *iommu, enum iommu_mode mode)
 	iommu->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (iommu->fd < 0)
 		return -errno;
+	if (mode == MODE_TYPE1 && is_iommufd(iommu->fd))
+		iommu->mode = MODE_COMPAT;
 	if (mode != MODE_IOMMUFD)
 		return 0;
 	return __ioas_alloc(iommu->fd, &iommu->ioas_id);
@@ -61,6 +72,15 @@ void iommu_close(struct iommu *iommu)
 {
 	close(iommu->fd);
 	iommu->fd = -1;
+}
+
+/*
+ * Return how many pages of a process with CAP_IPC_LOCK are in locked_vm: VFIO's
+ * container accounts all that it pins, iommufd what is subject to a limit.
+ */
+long iommu_locked(const struct iommu *iommu, long pages)
+{
+	return iommu->mode == MODE_TYPE1 ? pages : 0;
 }
 
 int __iommu_map(struct iommu *iommu, const void *va, __u64 iova, __u64 length,

@@ -39,7 +39,7 @@ enum iommu_mode {
 
 /**
  * struct iommu - an open container or /dev/iommu
- * @mode: the interface
+ * @mode: the interface; MODE_COMPAT if iommufd provides /dev/vfio/vfio
  * @fd: /dev/vfio/vfio or /dev/iommu
  * @ready: the container's type is set, which requires a group in it
  * @type: type to set; 0 for VFIO_TYPE1v2_IOMMU
@@ -74,6 +74,7 @@ int __iommu_open(struct iommu *iommu, enum iommu_mode mode);
 void iommu_open(struct __test_metadata *_metadata, struct iommu *iommu,
 		enum iommu_mode mode);
 void iommu_close(struct iommu *iommu);
+long iommu_locked(const struct iommu *iommu, long pages);
 int __iommu_map(struct iommu *iommu, const void *va, __u64 iova, __u64 length,
 		unsigned int prot);
 void iommu_map(struct __test_metadata *_metadata, struct iommu *iommu,

@@ -151,7 +151,7 @@ TEST_F(top, ranges_beyond_the_end_are_refused)
 	struct bench *bench = &self->bench;
 	struct iommu *iommu = &bench->iommu;
 	__u64 at = self->report.iova, bits[5] = {}, length;
-	bool type1 = variant->mode == MODE_TYPE1;
+	bool type1 = bench->iommu.mode == MODE_TYPE1;
 	int rc;
 
 	ASSERT_EQ(-EEXIST, __iommu_map(iommu, bench->mem.va,
@@ -177,7 +177,7 @@ TEST_F(top, ranges_beyond_the_end_are_refused)
 TEST_F(top, attach_with_smaller_aperture_is_refused)
 {
 	struct bench *bench = &self->bench;
-	bool type1 = variant->mode == MODE_TYPE1;
+	bool type1 = bench->iommu.mode == MODE_TYPE1;
 	struct vfio_dev dev;
 	char path[128];
 	int rc;
@@ -266,7 +266,7 @@ static __u64 unmap(struct __test_metadata *_metadata, struct bench *bench,
 TEST_F(version_1, unmap_of_a_part_unmaps_whole_mapping_or_splits)
 {
 	struct bench *bench = &self->bench;
-	bool splits = variant->mode == MODE_COMPAT;
+	bool splits = bench->iommu.mode == MODE_COMPAT;
 
 	iommu_map(_metadata, &bench->iommu, bench->mem.va, IOVA, 2 * SZ_2M);
 	ASSERT_EQ(splits ? SZ_4K : 0, unmap(_metadata, bench, SZ_2M, SZ_4K));
@@ -290,7 +290,7 @@ TEST_F(version_1, unmap_of_a_part_unmaps_whole_mapping_or_splits)
 TEST_F(version_1, unmap_of_several_unmaps_whole_mappings_or_splits)
 {
 	struct bench *bench = &self->bench;
-	bool splits = variant->mode == MODE_COMPAT;
+	bool splits = bench->iommu.mode == MODE_COMPAT;
 
 	for (int i = 0; i < 4; i++)
 		iommu_map(_metadata, &bench->iommu, bench->mem.va,

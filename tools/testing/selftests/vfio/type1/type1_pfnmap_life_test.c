@@ -370,7 +370,7 @@ static __u32 compat_ioas(struct __test_metadata *_metadata, int fd)
 /* Without the parameter, the compat container refuses BARs, as in the base. */
 TEST_F(bar_life, parameter_decides_for_compat)
 {
-	const int refused = variant->mode == MODE_COMPAT ? -EFAULT : 0;
+	const int refused = self->iommu.mode == MODE_COMPAT ? -EFAULT : 0;
 
 	ASSERT_EQ(0, iommu_allow_pfnmap(false));
 	for (unsigned int i = 0; i < 2; i++) {
@@ -394,7 +394,7 @@ TEST_F(bar_life, ioas_copy_of_bar_is_efault)
 	__u32 ioas, other;
 	__u64 iova;
 
-	if (variant->mode != MODE_COMPAT)
+	if (self->iommu.mode != MODE_COMPAT)
 		return;
 	ioas = compat_ioas(_metadata, fd);
 	ASSERT_EQ(0, __ioas_alloc(fd, &other));

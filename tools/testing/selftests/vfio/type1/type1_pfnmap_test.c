@@ -88,11 +88,11 @@ FIXTURE_TEARDOWN(pfnmap)
 
 /* Check the pins of ordinary memory; type1 also accounts them as locked. */
 static void check_pinned(struct __test_metadata *_metadata,
-			 const struct counts *counts, enum iommu_mode mode,
-			 long pages)
+			 const struct counts *counts,
+			 const struct iommu *iommu, long pages)
 {
 	counts_check(_metadata, counts, pages, pages,
-		     mode == MODE_TYPE1 ? pages : 0);
+		     iommu_locked(iommu, pages));
 }
 
 /* Make edu copy from one IOVA to another. */
@@ -135,7 +135,7 @@ TEST_F_TIMEOUT(pfnmap, mapped_bar_is_read_by_dma, 120)
 	for (int i = 0; i < 2; i++) {
 		iommu_map(_metadata, iommu, self->va, BAR_IOVA,
 			  self->bar.size);
-		check_pinned(_metadata, &self->counts, variant->mode,
+		check_pinned(_metadata, &self->counts, &self->iommu,
 			     RAM_PAGES);
 		memset(ram, 0, SZ_4K);
 		edu_copies(_metadata, &self->dev, BAR_IOVA, RAM_IOVA + 64, 4);
@@ -148,7 +148,7 @@ TEST_F_TIMEOUT(pfnmap, mapped_bar_is_read_by_dma, 120)
 		check_dirty(_metadata, iommu, BAR_IOVA, self->pages);
 		check_dirty(_metadata, iommu, RAM_IOVA, RAM_PAGES);
 		iommu_unmap(_metadata, iommu, BAR_IOVA, self->bar.size);
-		check_pinned(_metadata, &self->counts, variant->mode,
+		check_pinned(_metadata, &self->counts, &self->iommu,
 			     RAM_PAGES);
 		/* The unmapped BAR is out of reach, and memory is unchanged. */
 		memset(ram + SZ_4K, 0x77, SZ_4K);
@@ -182,7 +182,7 @@ TEST_F_TIMEOUT(pfnmap, bar_among_memory_is_one_mapping, 120)
 	__u32 id;
 
 	map_mix(_metadata, iommu, &self->dev, &self->bar, &mix);
-	check_pinned(_metadata, &self->counts, variant->mode, 2 * RAM_PAGES);
+	check_pinned(_metadata, &self->counts, &self->iommu, 2 * RAM_PAGES);
 	ASSERT_EQ(0, __type1_dirty_flag(iommu->fd,
 					VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
 	check_dirty(_metadata, iommu, MIX_IOVA, length / SZ_4K);
@@ -224,7 +224,7 @@ TEST_F_TIMEOUT(pfnmap, parts_of_a_bar_are_mapped, 120)
 	iommu_unmap(_metadata, iommu, BAR_IOVA, SZ_4K);
 	iommu_unmap(_metadata, iommu, BAR_IOVA + SZ_4K, self->bar.size - SZ_4K);
 	iommu_unmap(_metadata, iommu, BAR_IOVA + SZ_1M, SZ_4K);
-	check_pinned(_metadata, &self->counts, variant->mode, RAM_PAGES);
+	check_pinned(_metadata, &self->counts, &self->iommu, RAM_PAGES);
 }
 
 /*

@@ -234,7 +234,7 @@ TEST_F(scope, detach_of_last_iommu_keeps_dirty_bits)
 	query(_metadata, bench, report);
 	report_write(_metadata, report, &dev, REPORT_PINS, 81 * SZ_4K, SZ_4K);
 	query(_metadata, bench, report);
-	if (variant->mode == MODE_COMPAT) {
+	if (bench->iommu.mode == MODE_COMPAT) {
 		vfio_dev_close(&dev);
 		report_unpin(report);
 		query(_metadata, bench, report);
@@ -321,7 +321,7 @@ TEST_F(scope, device_that_pins_without_tracking_becomes_precise)
 	mock_fill(_metadata, &dev, IOVA + 4 * SZ_4K, SZ_4K, 1);
 	query(_metadata, bench, report);
 	ASSERT_EQ(0, sysfs_write(PHYSICAL_PIN, "Y"));
-	if (variant->mode == MODE_COMPAT) {
+	if (bench->iommu.mode == MODE_COMPAT) {
 		/* The driver pins nothing, so every page is reported. */
 		mock_fill(_metadata, &dev, IOVA + 5 * SZ_4K, SZ_4K, 1);
 		query(_metadata, bench, report);

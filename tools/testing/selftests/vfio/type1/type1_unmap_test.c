@@ -230,7 +230,8 @@ TEST_F(type1, unmap_that_splits_a_mapping_is_refused)
 		{ SZ_4K, SZ_4K }, { SZ_4K, LENGTH }, { 0 - SZ_4K, 2 * SZ_4K },
 	};
 	int fd = self->bench.iommu.fd;
-	int errno_split = variant->mode == MODE_TYPE1 ? -EINVAL : -ENOENT;
+	int errno_split = self->bench.iommu.mode == MODE_TYPE1 ? -EINVAL :
+							       -ENOENT;
 	struct report *report = &self->report;
 	__u64 unmapped;
 

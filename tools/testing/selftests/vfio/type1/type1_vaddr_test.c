@@ -140,7 +140,7 @@ TEST_F(vaddr, invalidation_with_bad_arguments_changes_nothing)
 {
 	struct bench *bench = &self->bench;
 	int fd = bench->iommu.fd;
-	int errno_split = variant->mode == MODE_TYPE1 ? -EINVAL : -ENOENT;
+	int errno_split = bench->iommu.mode == MODE_TYPE1 ? -EINVAL : -ENOENT;
 	__u64 bytes;
 
 	ASSERT_EQ(errno_split,
@@ -210,7 +210,7 @@ TEST_F(vaddr, calls_on_invalid_mapping_are_refused)
 
 	invalidate(_metadata, bench);
 	/* An access of /dev/iommu can be created, but cannot pin. */
-	for (size_t i = 0; i < (variant->mode == MODE_TYPE1 ? 2 : 1); i++) {
+	for (size_t i = 0; i < (bench->iommu.mode == MODE_TYPE1 ? 2 : 1); i++) {
 		ASSERT_EQ(0, mock_find(models[i], 0, path, sizeof(path)));
 		CHECK_RC(-EBUSY, __vfio_dev_open(&dev, &bench->iommu, path),
 			 "%s", models[i]);
@@ -266,7 +266,7 @@ static int wait_for(struct __test_metadata *_metadata, pid_t child)
 TEST_F(vaddr, update_by_another_process_moves_the_accounting)
 {
 	struct bench *bench = &self->bench;
-	long locked = variant->mode == MODE_TYPE1 ? PAGES : 0;
+	long locked = iommu_locked(&bench->iommu, PAGES);
 	int rc;
 
 	for (int i = 0; i < 2; i++) {
@@ -310,7 +310,7 @@ TEST_F(vaddr, update_beyond_the_limit_is_enomem)
 	}
 	ASSERT_EQ(-ENOMEM, wait_for(_metadata, child));
 	counts_check(_metadata, &self->counts, PAGES, PAGES,
-		     variant->mode == MODE_TYPE1 ? PAGES : 0);
+		     iommu_locked(&bench->iommu, PAGES));
 	check_device_continues(_metadata, bench, &self->report, 11);
 	ASSERT_EQ(0, update(bench, self->elsewhere));
 	/* Exit while every mapping is invalid. */

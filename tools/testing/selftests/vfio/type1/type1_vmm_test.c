@@ -159,7 +159,7 @@ TEST_F(vmm, capabilities_are_those_of_type1)
 	struct vfio_iommu_type1_info *info = get_info(_metadata,
 						      self->bench.iommu.fd);
 	bool emulated = self->kind == REPORT_PINS;
-	bool type1 = variant->mode == MODE_TYPE1;
+	bool type1 = self->bench.iommu.mode == MODE_TYPE1;
 
 	ASSERT_EQ(SZ_4K, info->iova_pgsizes & -info->iova_pgsizes);
 	migration = find_cap(_metadata, info,
@@ -191,7 +191,7 @@ TEST_F(vmm, capabilities_are_those_of_type1)
 TEST_F(vmm, extensions_are_those_of_type1)
 {
 	bool emulated = self->kind == REPORT_PINS;
-	bool type1 = variant->mode == MODE_TYPE1;
+	bool type1 = self->bench.iommu.mode == MODE_TYPE1;
 	const struct {
 		unsigned long extension;
 		int expected;
@@ -244,7 +244,7 @@ TEST_F(vmm, map_over_a_mapping_is_eexist)
 			 "%zu", i);
 	ASSERT_EQ(-EINVAL, __type1_map_flags(fd, 0, va, 4 * SZ_1G, SZ_4K));
 	ASSERT_EQ(-EINVAL, __type1_map_flags(fd, 8 | 3, va, 4 * SZ_1G, SZ_4K));
-	if (variant->mode == MODE_TYPE1)
+	if (iommu->mode == MODE_TYPE1)
 		ASSERT_EQ(-EINVAL, __iommu_map(iommu, va + 1, 4 * SZ_1G, SZ_4K,
 					       PROT_DMA_RW));
 	ASSERT_EQ(-EFAULT, xioctl(fd, VFIO_IOMMU_MAP_DMA, NULL));
@@ -408,7 +408,7 @@ FIXTURE_TEARDOWN(alone)
 
 TEST_F(alone, ioctls_without_a_group_fail)
 {
-	int rc = variant->mode == MODE_TYPE1 ? -EINVAL : -ENODEV;
+	int rc = self->iommu.mode == MODE_TYPE1 ? -EINVAL : -ENODEV;
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
 	int fd = self->iommu.fd;
 	__u64 bits = 0;
@@ -427,7 +427,7 @@ TEST_F(alone, ioctls_without_a_group_fail)
 /* A device without isolated interrupts requires allow_unsafe_interrupts. */
 TEST_F(alone, unsafe_interrupts_require_the_parameter)
 {
-	const char *knob = variant->mode == MODE_TYPE1 ?
+	const char *knob = self->iommu.mode == MODE_TYPE1 ?
 		"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts" :
 		"/sys/module/iommufd/parameters/allow_unsafe_interrupts";
 	struct vfio_dev dev;
