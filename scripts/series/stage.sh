@@ -39,7 +39,7 @@ series_patches()
 {
 	case $kind in
 	peer) sed "s,^,$top/patches/," "$top/patches/peer/series" ;;
-	*) ls "$top"/patches/fixes/*.patch; ls "$top"/patches/*.patch ;;
+	*) ls "$top"/patches/fixes/*.patch; ls "$top"/patches/iommu/*.patch; ls "$top"/patches/*.patch ;;
 	esac
 }
 

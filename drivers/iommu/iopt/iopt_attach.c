@@ -169,6 +169,7 @@ static int iopt_add_domain_locked(struct io_pagetable *iopt,
 		goto err_tracking;
 	xa_store(&iopt->domains, id, entry, GFP_KERNEL_ACCOUNT);
 	iopt->next_domain_id++;
+	iopt->domains_added++;
 	return 0;
 
 err_tracking:

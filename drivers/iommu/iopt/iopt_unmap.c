@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 
 #include "dirty/iopt_dirty_walk.h"
+#include "dirty/iopt_protect.h"
 #include "domains/area_fill.h"
 #include "iopt.h"
 #include "iopt_trace.h"
@@ -287,31 +288,64 @@ static int iopt_prevent_access(struct io_pagetable *iopt, unsigned long iova,
 /*
  * Unmap the areas of a range that have &iopt_area.prevent_access set. The lock is dropped
  * for each area, and another task may map there meanwhile: its area stays mapped. Return:
- * the number of bytes unmapped.
+ * false, with nothing unmapped, if a domain was added after @added of them.
  */
-static unsigned long iopt_unmap_inaccessible(struct io_pagetable *iopt,
-					     unsigned long iova,
-					  unsigned long last)
+static bool iopt_unmap_inaccessible(struct io_pagetable *iopt,
+				    unsigned long iova, unsigned long last,
+				    unsigned int added, unsigned long *unmapped)
 {
-	unsigned long area_last, bytes = 0;
 	struct iopt_area *area;
+	unsigned long area_last;
 
 	guard(rwsem_read)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
+	if (iopt->domains_added != added)
+		return false;
 	area = iopt_area_first(iopt, iova, last);
 	while (area) {
 		area_last = iopt_area_last_iova(area);
 		if (area->pages && area->prevent_access &&
 		    !area->num_accesses) {
-			bytes += iopt_area_length(area);
+			*unmapped += iopt_area_length(area);
 			iopt_unmap_area(iopt, area);
-			cond_resched();
+		} else {
+			/* Another unmap that failed lets accesses pin it again. */
+			iopt_unprotect_area(area);
 		}
+		cond_resched();
 		if (area_last >= last)
 			break;
 		area = iopt_area_first(iopt, area_last + 1, last);
 	}
-	return bytes;
+	return true;
+}
+
+/*
+ * Query a range that no access can pin, and unmap it. A domain that is added after the
+ * query maps the pages writable, so query again. Return: as iopt_unmap_dirty().
+ */
+static int iopt_query_and_unmap(struct io_pagetable *iopt,
+				const struct iopt_dirty_query *query,
+				unsigned long last, unsigned long *unmapped)
+{
+	struct iopt_dirty_query clear = *query;
+	unsigned int added;
+	int rc;
+
+	clear.no_clear = false;
+	do {
+		scoped_guard(rwsem_read, &iopt->iova_rwsem)
+			added = iopt->domains_added;
+		rc = iopt_read_dirty_protected(iopt, &clear);
+		if (rc) {
+			iopt_unprotect(iopt, query->iova, last);
+			return rc;
+		}
+		/* Keep the bits that are set. */
+		clear.overwrite = false;
+	} while (!iopt_unmap_inaccessible(iopt, query->iova, last, added,
+					  unmapped));
+	return 0;
 }
 
 /* Prevent accesses from pinning areas of a range, and wait until none is pinned. */
@@ -345,8 +379,9 @@ static int iopt_prevent_and_notify(struct io_pagetable *iopt,
  * @query: the query; &iopt_dirty_query.no_clear is ignored
  * @unmapped: set to the number of bytes unmapped; 0 after an error
  *
- * Accesses unpin first. Pages that were written before the call are reported. Pages
- * that a device writes during the call may be missing.
+ * Accesses unpin first. Every page that was written before it was unmapped is reported,
+ * as far as the IOMMU driver allows: see "the last query before an unmap". While the call
+ * is running, a write of a device may fault even if the call then fails.
  *
  * Return: as iopt_read_dirty(), or, with nothing unmapped and no dirty bit lost,
  * * -ENOENT: an area is only partly in the range
@@ -360,13 +395,11 @@ int iopt_unmap_dirty(struct io_pagetable *iopt,
 		     const struct iopt_dirty_query *query,
 		     unsigned long *unmapped)
 {
-	struct iopt_dirty_query clear = *query;
 	u64 begin = iopt_trace_begin(iopt_unmap);
 	unsigned long last;
 	int rc;
 
 	*unmapped = 0;
-	clear.no_clear = false;
 	scoped_cond_guard(rwsem_read_kill, return -EINTR, &iopt->iova_rwsem) {
 		rc = iopt_dirty_check(iopt, query, &last);
 		if (!rc && !iopt->tracking)
@@ -377,11 +410,9 @@ int iopt_unmap_dirty(struct io_pagetable *iopt,
 
 	rc = iopt_prevent_and_notify(iopt, query->iova, last);
 	/* No access can write to the areas any more. */
-	rc = rc ?: iopt_read_dirty(iopt, &clear);
+	rc = rc ?: iopt_query_and_unmap(iopt, query, last, unmapped);
 	if (rc)
 		iopt_allow_access(iopt, query->iova, last);
-	else
-		*unmapped = iopt_unmap_inaccessible(iopt, query->iova, last);
 	trace_iopt_unmap(iopt->id, query->iova, last, *unmapped, rc,
 			 iopt_trace_ns(begin));
 	return rc;

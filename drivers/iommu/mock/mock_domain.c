@@ -213,9 +213,26 @@ static int mock_domain_read_and_clear_dirty(struct iommu_domain *domain,
 	return 0;
 }
 
+static void mock_domain_record_leaf(unsigned long start, unsigned long last,
+				    void *opaque)
+{
+	iommu_dirty_bitmap_record(opaque, start, last - start + 1);
+}
+
+static void mock_domain_write_protect(struct iommu_domain *domain,
+				      unsigned long iova, size_t size,
+				      bool enable,
+				      struct iommu_dirty_bitmap *dirty)
+{
+	mock_pt_write_protect(&to_mock_domain(domain)->pt, iova,
+			      iova + size - 1, enable, mock_domain_record_leaf,
+			      dirty);
+}
+
 static const struct iommu_dirty_ops mock_domain_dirty_ops = {
 	.set_dirty_tracking = mock_domain_set_dirty_tracking,
 	.read_and_clear_dirty = mock_domain_read_and_clear_dirty,
+	.write_protect = mock_domain_write_protect,
 };
 
 /*

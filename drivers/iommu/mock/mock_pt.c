@@ -591,3 +591,68 @@ void mock_pt_read_dirty(struct mock_pt *pt, unsigned long iova,
 	if (iova <= last)
 		mock_pt_read_dirty_table(&query, pt->root, pt->top, iova, last);
 }
+
+/* Arguments of mock_pt_write_protect(). */
+struct mock_pt_protect {
+	const struct mock_pt *pt;
+	mock_pt_leaf_fn fn;
+	void *opaque;
+	bool enable;
+};
+
+static void mock_pt_protect_table(const struct mock_pt_protect *protect,
+				  unsigned long *table, unsigned int level,
+				  unsigned long iova, unsigned long last)
+{
+	unsigned int shift = mock_pt_shift(protect->pt, level);
+	unsigned int first = mock_pt_index(protect->pt, iova, level);
+	unsigned int end = mock_pt_index(protect->pt, last, level);
+	unsigned long base = ALIGN_DOWN(iova, BIT(shift));
+
+	for (unsigned int i = first; i <= end; i++) {
+		unsigned long start = base +
+				      ((unsigned long)(i - first) << shift);
+		unsigned long stop = start + BIT(shift) - 1;
+		unsigned long pte = READ_ONCE(table[i]);
+
+		if (!pte)
+			continue;
+		if (!(pte & MOCK_PTE_LEAF)) {
+			mock_pt_protect_table(protect, mock_pte_table(pte),
+					      level - 1, max(start, iova),
+					      min(stop, last));
+		} else if (protect->enable == !!(pte & MOCK_PTE_WRITE)) {
+			change_bit(MOCK_PTE_WRITE_SHIFT, &table[i]);
+			protect->fn(start, stop, protect->opaque);
+		}
+	}
+}
+
+/**
+ * mock_pt_write_protect() - protect the leaves of a range from writes, or allow them
+ * @pt: the page table
+ * @iova: first IOVA of the range
+ * @last: last IOVA of the range, inclusive
+ * @enable: whether to make them read-only
+ * @fn: called for every leaf that changes, in ascending order
+ * @opaque: last argument of @fn
+ *
+ * Changes every leaf that overlaps the range, and keeps its dirty bit.
+ *
+ * Context: @fn may sleep if the caller may.
+ */
+void mock_pt_write_protect(struct mock_pt *pt, unsigned long iova,
+			   unsigned long last, bool enable, mock_pt_leaf_fn fn,
+			   void *opaque)
+{
+	const struct mock_pt_protect protect = {
+		.pt = pt,
+		.fn = fn,
+		.opaque = opaque,
+		.enable = enable,
+	};
+
+	last = min(last, MOCK_PT_LAST_IOVA);
+	if (iova <= last)
+		mock_pt_protect_table(&protect, pt->root, pt->top, iova, last);
+}

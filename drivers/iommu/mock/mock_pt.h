@@ -17,11 +17,12 @@
 /*
  * Bits of a page table entry. Software writes whole entries. Hardware
  * (mock_pt_walk()) sets ACCESSED and DIRTY in a present leaf at any time, so
- * software must clear these two bits atomically.
+ * software changes bits of a present leaf atomically.
  */
 #define MOCK_PTE_PRESENT	BIT(0)
 #define MOCK_PTE_READ		BIT(1)
-#define MOCK_PTE_WRITE		BIT(2)
+#define MOCK_PTE_WRITE_SHIFT	2
+#define MOCK_PTE_WRITE		BIT(MOCK_PTE_WRITE_SHIFT)
 #define MOCK_PTE_LEAF		BIT(3)
 #define MOCK_PTE_ACCESSED	BIT(4)
 #define MOCK_PTE_DIRTY_SHIFT	5
@@ -39,8 +40,8 @@
  * mock_pt_destroy(); the members do not change in between.
  *
  * Locks: none. Entries are read and written with single copy atomicity, and
- * new tables are linked with cmpxchg(). Concurrent calls that map, unmap and
- * query are allowed as long as their IOVA ranges, extended to whole leaves, do
+ * new tables are linked with cmpxchg(). Concurrent calls that map, unmap, query
+ * and protect are allowed as long as their IOVA ranges, extended to whole leaves, do
  * not overlap. A walk may run at any time, and may still read a table that an
  * unmap has just removed. Removed tables therefore go to a freelist, which the
  * caller passes to mock_pt_free_list() after all earlier walks have ended. An
@@ -76,6 +77,15 @@ struct mock_pt_leaf {
 typedef void (*mock_pt_dirty_fn)(unsigned long start, unsigned long last,
 				 void *opaque);
 
+/**
+ * typedef mock_pt_leaf_fn - called for a leaf
+ * @start: first IOVA of the leaf
+ * @last: last IOVA of the leaf
+ * @opaque: caller's pointer
+ */
+typedef void (*mock_pt_leaf_fn)(unsigned long start, unsigned long last,
+				void *opaque);
+
 int mock_pt_init(struct mock_pt *pt, unsigned long pgsizes, gfp_t gfp);
 void mock_pt_destroy(struct mock_pt *pt);
 int mock_pt_map(struct mock_pt *pt, unsigned long iova, phys_addr_t paddr,
@@ -94,6 +104,9 @@ enum iommu_mock_fault_reason mock_pt_walk(struct mock_pt *pt,
 void mock_pt_read_dirty(struct mock_pt *pt, unsigned long iova,
 			unsigned long last, bool clear, mock_pt_dirty_fn fn,
 			void *opaque);
+void mock_pt_write_protect(struct mock_pt *pt, unsigned long iova,
+			   unsigned long last, bool enable, mock_pt_leaf_fn fn,
+			   void *opaque);
 long mock_pt_live_tables(void);
 
 #if IS_ENABLED(CONFIG_KUNIT)

@@ -120,6 +120,16 @@ static int dirty_pt_amd_query(struct dirty_pt *pt, unsigned long iova,
 	return ops->read_and_clear_dirty(ops, iova, size, flags, dirty);
 }
 
+static void dirty_pt_amd_protect(struct dirty_pt *pt, unsigned long iova,
+				 size_t size, bool enable,
+				 struct iommu_dirty_bitmap *dirty)
+{
+	struct protection_domain *domain = pt->priv;
+	struct io_pgtable_ops *ops = &domain->iop.pgtbl.ops;
+
+	ops->write_protect(ops, iova, size, enable, dirty);
+}
+
 const struct dirty_pt_format dirty_pt_amd_v1 = {
 	.name = "AMD v1",
 	.iova_bits = 64,
@@ -130,4 +140,5 @@ const struct dirty_pt_format dirty_pt_amd_v1 = {
 	.unmap = dirty_pt_amd_unmap,
 	.write = dirty_pt_amd_write,
 	.query = dirty_pt_amd_query,
+	.protect = dirty_pt_amd_protect,
 };

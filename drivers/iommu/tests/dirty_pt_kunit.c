@@ -128,6 +128,30 @@ void dirty_pt_query(struct dirty_pt *pt, unsigned long iova, unsigned long last,
 	KUNIT_ASSERT_EQ(pt->test, 0, rc);
 }
 
+/**
+ * dirty_pt_protect() - make pages read-only, or writable
+ * @pt: the page table, with &dirty_pt_format.protect
+ * @iova: first IOVA
+ * @last: last IOVA
+ * @enable: true to make them read-only
+ * @record: called with each range that the driver reports as changed
+ * @opaque: first argument of @record
+ *
+ * Ends the test on failure.
+ */
+void dirty_pt_protect(struct dirty_pt *pt, unsigned long iova,
+		      unsigned long last, bool enable,
+		      iova_bitmap_spill_fn_t record, void *opaque)
+{
+	struct iova_bitmap *bitmap = iova_bitmap_alloc_spill(record, opaque);
+	struct iommu_dirty_bitmap dirty;
+
+	KUNIT_ASSERT_NOT_NULL(pt->test, bitmap);
+	iommu_dirty_bitmap_init(&dirty, bitmap, NULL);
+	pt->format->protect(pt, iova, last - iova + 1, enable, &dirty);
+	iova_bitmap_free(bitmap);
+}
+
 static void dirty_pt_record(void *opaque, unsigned long iova,
 			    unsigned long last)
 {
@@ -232,6 +256,53 @@ static void dirty_pt_leaf_of_each_size_is_reported(struct kunit *test)
 	}
 }
 
+/* Expect that a leaf changes, and is reported. */
+static void dirty_pt_expect_protect(struct dirty_pt *pt, unsigned long iova,
+				    unsigned long last, bool enable)
+{
+	struct dirty_pt_report report = {};
+
+	dirty_pt_protect(pt, iova, last, enable, dirty_pt_record, &report);
+	KUNIT_EXPECT_EQ(pt->test, 1, report.nr);
+	KUNIT_EXPECT_EQ(pt->test, iova, report.ranges[0].iova);
+	KUNIT_EXPECT_EQ(pt->test, last, report.ranges[0].last);
+	/* Nothing is left to change. */
+	report.nr = 0;
+	dirty_pt_protect(pt, iova, last, enable, dirty_pt_record, &report);
+	KUNIT_EXPECT_EQ(pt->test, 0, report.nr);
+}
+
+/* A leaf of each size between writable neighbours. */
+static void dirty_pt_read_only_page_keeps_dirty_bit(struct kunit *test)
+{
+	struct dirty_pt *pt = dirty_pt_create(test);
+	unsigned long size, sizes = pt->format->pgsizes;
+	unsigned int i, entry;
+
+	for (; sizes; sizes &= ~size) {
+		size = BIT(__ffs(sizes));
+		for (i = 1; i <= 3; i++)
+			dirty_pt_map(pt, i * size, size);
+		dirty_pt_write(pt, 2 * size, 1);
+		dirty_pt_expect_protect(pt, 2 * size, 3 * size - 1, true);
+		for (entry = 0; entry < 256; entry++)
+			KUNIT_EXPECT_FALSE(test,
+					   pt->format->write(pt, 2 * size, entry));
+		dirty_pt_write(pt, 2 * size - 1, 0);
+		dirty_pt_write(pt, 3 * size, 0);
+		dirty_pt_expect_range(pt, size, 4 * size - 1, size,
+				      4 * size - 1);
+		dirty_pt_expect_protect(pt, 2 * size, 3 * size - 1, false);
+		dirty_pt_expect_clean(pt, size, 4 * size - 1);
+		dirty_pt_write(pt, 2 * size, 0);
+		dirty_pt_expect_range(pt, size, 4 * size - 1, 2 * size,
+				      3 * size - 1);
+		for (i = 1; i <= 3; i++)
+			KUNIT_ASSERT_EQ(test, size,
+					pt->format->unmap(pt, i * size, size));
+	}
+}
+
 /* Pages after a large leaf are not skipped, and their ranges are not shifted. */
 static void dirty_pt_query_from_middle_of_leaf_reports_rest(struct kunit *test)
 {
@@ -301,11 +372,24 @@ static void dirty_pt_query_of_space_reports_both_ends(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, last, report.ranges[1].last);
 }
 
+/* Generate parameters: each format whose driver can make pages read-only. */
+static const void *dirty_pt_gen_protect_format(const void *prev, char *desc)
+{
+	const struct dirty_pt_format *const *next = prev;
+
+	do {
+		next = dirty_pt_gen_format(next, desc);
+	} while (next && !(*next)->protect);
+	return next;
+}
+
 static struct kunit_case dirty_pt_cases[] = {
 	KUNIT_CASE_PARAM(dirty_pt_new_leaf_is_clean, dirty_pt_gen_format),
 	KUNIT_CASE_PARAM(dirty_pt_read_only_leaf_is_clean, dirty_pt_gen_format),
 	KUNIT_CASE_PARAM(dirty_pt_leaf_of_each_size_is_reported,
 			 dirty_pt_gen_format),
+	KUNIT_CASE_PARAM(dirty_pt_read_only_page_keeps_dirty_bit,
+			 dirty_pt_gen_protect_format),
 	KUNIT_CASE_PARAM(dirty_pt_query_from_middle_of_leaf_reports_rest,
 			 dirty_pt_gen_format),
 	KUNIT_CASE_PARAM(dirty_pt_last_page_of_space_is_reported,

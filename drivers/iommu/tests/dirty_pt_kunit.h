@@ -39,6 +39,7 @@ struct dirty_pt {
  *	has several entries, take entry number @entry modulo the number of entries.
  *	Returns false if @iova is not mapped, or not for writing.
  * @query: read dirty bits, and clear them without IOMMU_DIRTY_NO_CLEAR
+ * @protect: make pages read-only, or writable; NULL if the driver cannot
  */
 struct dirty_pt_format {
 	const char *name;
@@ -55,6 +56,8 @@ struct dirty_pt_format {
 		      unsigned int entry);
 	int (*query)(struct dirty_pt *pt, unsigned long iova, size_t size,
 		     unsigned long flags, struct iommu_dirty_bitmap *dirty);
+	void (*protect)(struct dirty_pt *pt, unsigned long iova, size_t size,
+			bool enable, struct iommu_dirty_bitmap *dirty);
 };
 
 /* The last IOVA of the space. */
@@ -82,5 +85,8 @@ void dirty_pt_map(struct dirty_pt *pt, unsigned long iova, size_t pgsize);
 void dirty_pt_query(struct dirty_pt *pt, unsigned long iova, unsigned long last,
 		    unsigned long flags, iova_bitmap_spill_fn_t record,
 		    void *opaque);
+void dirty_pt_protect(struct dirty_pt *pt, unsigned long iova,
+		      unsigned long last, bool enable,
+		      iova_bitmap_spill_fn_t record, void *opaque);
 
 #endif

@@ -29,7 +29,8 @@ struct dirty_pt_model {
 	u16 leaf_first[DIRTY_PT_GRANULES];
 	u16 leaf_granules[DIRTY_PT_GRANULES];
 	u8 dirty[DIRTY_PT_GRANULES];
-	/* Of the latest query. */
+	u8 read_only[DIRTY_PT_GRANULES];
+	/* Of the latest query or change of permissions. */
 	u8 expected[DIRTY_PT_GRANULES];
 	u8 reported[DIRTY_PT_GRANULES];
 	unsigned int outside;
@@ -55,6 +56,7 @@ static void dirty_pt_set_leaf(struct dirty_pt_model *m, unsigned int first,
 		m->leaf_first[i] = first;
 		m->leaf_granules[i] = mapped;
 		m->dirty[i] = 0;
+		m->read_only[i] = 0;
 	}
 }
 
@@ -104,7 +106,8 @@ static void dirty_pt_random_write(struct dirty_pt_model *m)
 	bool written = m->pt->format->write(m->pt, dirty_pt_iova(m, granule),
 					    dirty_pt_random(m, 256));
 
-	KUNIT_ASSERT_EQ(m->pt->test, written, m->leaf_granules[granule] > 0);
+	KUNIT_ASSERT_EQ(m->pt->test, written,
+			m->leaf_granules[granule] && !m->read_only[granule]);
 	if (written)
 		memset(m->dirty + m->leaf_first[granule], 1,
 		       m->leaf_granules[granule]);
@@ -168,6 +171,36 @@ static void dirty_pt_random_query(struct dirty_pt_model *m)
 			   sizeof(m->expected));
 }
 
+/* Every leaf that overlaps the range changes, unless it is so already. */
+static void dirty_pt_random_protect(struct dirty_pt_model *m)
+{
+	unsigned int first = dirty_pt_random(m, DIRTY_PT_GRANULES), i;
+	unsigned int last = first + dirty_pt_random(m, DIRTY_PT_GRANULES - first);
+	/* More often off than on, so that most pages are writable. */
+	bool enable = !dirty_pt_random(m, 3);
+
+	if (!m->pt->format->protect)
+		return;
+	/* A range begins with a leaf. */
+	if (m->leaf_granules[first])
+		first = m->leaf_first[first];
+	memset(m->reported, 0, sizeof(m->reported));
+	memset(m->expected, 0, sizeof(m->expected));
+	dirty_pt_protect(m->pt, dirty_pt_iova(m, first),
+			 dirty_pt_iova(m, last + 1) - 1, enable,
+			 dirty_pt_mark_reported, m);
+	for (i = first; i <= last; i++) {
+		if (!m->leaf_granules[i] || m->read_only[i] == enable)
+			continue;
+		memset(m->expected + m->leaf_first[i], 1, m->leaf_granules[i]);
+		memset(m->read_only + m->leaf_first[i], enable,
+		       m->leaf_granules[i]);
+	}
+	KUNIT_ASSERT_EQ(m->pt->test, 0, m->outside);
+	KUNIT_ASSERT_MEMEQ(m->pt->test, m->expected, m->reported,
+			   sizeof(m->expected));
+}
+
 static void dirty_pt_random_window(struct dirty_pt_model *m, unsigned long iova,
 				   unsigned int shift)
 {
@@ -176,7 +209,7 @@ static void dirty_pt_random_window(struct dirty_pt_model *m, unsigned long iova,
 	m->iova = iova;
 	m->shift = shift;
 	for (step = 0; step < DIRTY_PT_STEPS; step++) {
-		switch (dirty_pt_random(m, 8)) {
+		switch (dirty_pt_random(m, 9)) {
 		case 0 ... 2:
 			dirty_pt_random_map(m);
 			break;
@@ -188,6 +221,9 @@ static void dirty_pt_random_window(struct dirty_pt_model *m, unsigned long iova,
 			break;
 		case 7:
 			dirty_pt_random_query(m);
+			break;
+		case 8:
+			dirty_pt_random_protect(m);
 			break;
 		}
 	}

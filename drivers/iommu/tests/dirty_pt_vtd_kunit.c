@@ -117,13 +117,24 @@ static int dirty_pt_vtd_query(struct dirty_pt *pt, unsigned long iova,
 						    flags, dirty);
 }
 
+static void dirty_pt_vtd_protect(struct dirty_pt *pt, unsigned long iova,
+				 size_t size, bool enable,
+				 struct iommu_dirty_bitmap *dirty)
+{
+	struct dmar_domain *domain = pt->priv;
+
+	intel_dirty_ops.write_protect(&domain->domain, iova, size, enable,
+				      dirty);
+}
+
 #define DIRTY_PT_VTD_COMMON \
 	.pgsizes = SZ_4K | SZ_2M | SZ_1G, \
 	.exit = dirty_pt_vtd_exit, \
 	.map = dirty_pt_vtd_map, \
 	.unmap = dirty_pt_vtd_unmap, \
 	.write = dirty_pt_vtd_write, \
-	.query = dirty_pt_vtd_query
+	.query = dirty_pt_vtd_query, \
+	.protect = dirty_pt_vtd_protect
 
 const struct dirty_pt_format dirty_pt_vtd_4level = {
 	.name = "VT-d second stage, 4 levels",

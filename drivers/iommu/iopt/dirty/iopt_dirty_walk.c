@@ -48,11 +48,22 @@
 #define IOPT_DIRTY_STEP		SZ_32M
 #define IOPT_DIRTY_STEP_LARGE	((u64)SZ_1G * 16)
 
-/* Return: the last IOVA of a step that begins at @start: @last, or the end of a leaf. */
-static unsigned long iopt_dirty_step_last(struct io_pagetable *iopt,
-					  struct iommu_domain *domain,
-					  unsigned long start,
-					  unsigned long last, bool small)
+/**
+ * iopt_dirty_step_last() - find the end of a step through the leaves of a range
+ * @iopt: the IOAS
+ * @domain: a domain of @iopt
+ * @start: first IOVA of the step
+ * @last: last IOVA of the range; mapped from @start on
+ * @small: the range may have many leaves smaller than 2 MiB
+ *
+ * Return: the last IOVA of a step with a bounded number of leaves: @last, or the end of a
+ * leaf.
+ * Context: &io_pagetable.iova_rwsem held.
+ */
+unsigned long iopt_dirty_step_last(struct io_pagetable *iopt,
+				   struct iommu_domain *domain,
+				   unsigned long start, unsigned long last,
+				   bool small)
 {
 	u64 step = small ? IOPT_DIRTY_STEP : IOPT_DIRTY_STEP_LARGE;
 	struct iopt_area *area;

@@ -23,6 +23,7 @@ struct iopt_area;
  * @done: last IOVA of the window that was read most recently; valid with @cleared
  * @pinned: accesses have pinned pages of an area in the range that is read next
  * @cleared: dirty bits may have been cleared
+ * @protect: make the pages of a window read-only for devices before it is read
  * @lock: locks @range from the first window of the query to its end; NULL if the caller
  *	serialises queries
  * @range: the range of the query; set with @lock
@@ -41,6 +42,7 @@ struct iopt_dirty_walk {
 	unsigned long done;
 	bool pinned;
 	bool cleared;
+	bool protect;
 	struct iova_range_lock *lock;
 	struct iova_range range;
 	bool locked;
@@ -71,6 +73,10 @@ void iopt_dirty_restore(struct iopt_dirty_walk *walk, struct iova_set *spill,
 			const bool *tracking);
 void iopt_dirty_count(const struct iopt_dirty_walk *walk,
 		      const struct iommu_domain *domain, u64 begin, int rc);
+unsigned long iopt_dirty_step_last(struct io_pagetable *iopt,
+				   struct iommu_domain *domain,
+				   unsigned long start, unsigned long last,
+				   bool small);
 int iopt_dirty_lock_range(struct iopt_dirty_walk *walk,
 			  struct iova_range *range, unsigned long iova,
 			  unsigned long last);

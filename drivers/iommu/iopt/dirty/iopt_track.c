@@ -13,6 +13,7 @@
  * pages that were unpinned, pages that iopt_rw() has written, and pages that a domain had
  * not reported when it was removed, got pinned scope, or began to track.
  */
+#include <kunit/static_stub.h>
 #include <linux/cleanup.h>
 #include <linux/export.h>
 #include <linux/sched/signal.h>
@@ -21,6 +22,7 @@
 #include "clear_user.h"
 #include "dirty/iopt_dirty.h"
 #include "dirty/iopt_dirty_walk.h"
+#include "dirty/iopt_protect.h"
 #include "dirty/iopt_track.h"
 #include "iopt_trace.h"
 #include "space/iopt_area.h"
@@ -291,8 +293,10 @@ static int iopt_track_query_domain(struct iopt_dirty_walk *walk,
 	rc = iopt_dirty_lock_range(walk, &range, iova, iova + length - 1);
 	if (rc)
 		return rc;
+	if (walk->protect)
+		rc = iopt_protect_window(walk, iova, iova + length - 1);
 	iommu_dirty_bitmap_init(&walk->dirty, bitmap, &walk->gather);
-	rc = iopt_dirty_read_window(bitmap, iova, length, walk);
+	rc = rc ?: iopt_dirty_read_window(bitmap, iova, length, walk);
 	if (!walk->query->no_clear)
 		iopt_dirty_flush_iotlb(entry->domain, &walk->dirty);
 	iova_range_unlock(&entry->query_lock, &range);
@@ -435,6 +439,25 @@ static int iopt_track_query_check(struct iopt_dirty_walk *walk)
 	return rc;
 }
 
+/* Query the IOAS. Return: as iopt_read_dirty(). */
+static int iopt_track_query(struct iopt_dirty_walk *walk)
+{
+	struct io_pagetable *iopt = walk->iopt;
+	u64 begin = local_clock();
+	int rc;
+
+	rc = iopt_track_query_check(walk);
+	if (!rc && walk->query->overwrite)
+		rc = iopt_track_overwrite(walk);
+	if (rc)
+		return rc;
+	rc = iopt_dirty_walk_windows(walk, iopt_track_query_window);
+	if (rc)
+		iopt_dirty_restore(walk, &iopt->spill, &iopt->tracking);
+	iopt_dirty_count(walk, NULL, begin, rc);
+	return rc;
+}
+
 /**
  * iopt_read_dirty() - read and clear the dirty bits of a whole IOAS
  * @iopt: the IOAS
@@ -464,17 +487,32 @@ int iopt_read_dirty(struct io_pagetable *iopt,
 		    const struct iopt_dirty_query *query)
 {
 	struct iopt_dirty_walk walk = { .iopt = iopt, .query = query };
-	u64 begin = local_clock();
-	int rc;
 
-	rc = iopt_track_query_check(&walk);
-	if (!rc && query->overwrite)
-		rc = iopt_track_overwrite(&walk);
-	if (rc)
-		return rc;
-	rc = iopt_dirty_walk_windows(&walk, iopt_track_query_window);
-	if (rc)
-		iopt_dirty_restore(&walk, &iopt->spill, &iopt->tracking);
-	iopt_dirty_count(&walk, NULL, begin, rc);
-	return rc;
+	return iopt_track_query(&walk);
+}
+
+/**
+ * iopt_read_dirty_protected() - query a range that is about to be unmapped
+ * @iopt: the IOAS
+ * @query: the query
+ *
+ * As iopt_read_dirty(), and makes pages read-only for devices before their dirty bits are
+ * read: see "the last query before an unmap". Unless the caller unmaps the range, it
+ * calls iopt_unprotect(), also after an error.
+ *
+ * Return: as iopt_read_dirty().
+ * Context: as iopt_read_dirty().
+ */
+int iopt_read_dirty_protected(struct io_pagetable *iopt,
+			      const struct iopt_dirty_query *query)
+{
+	struct iopt_dirty_walk walk = {
+		.iopt = iopt,
+		.query = query,
+		.protect = true,
+	};
+
+	KUNIT_STATIC_STUB_REDIRECT(iopt_read_dirty_protected, iopt, query);
+
+	return iopt_track_query(&walk);
 }

@@ -16,6 +16,8 @@ int iopt_start_tracking(struct io_pagetable *iopt);
 int iopt_stop_tracking(struct io_pagetable *iopt);
 int iopt_read_dirty(struct io_pagetable *iopt,
 		    const struct iopt_dirty_query *query);
+int iopt_read_dirty_protected(struct io_pagetable *iopt,
+			      const struct iopt_dirty_query *query);
 int iopt_set_pinned_scope(struct io_pagetable *iopt,
 			  struct iommu_domain *domain, bool pinned);
 

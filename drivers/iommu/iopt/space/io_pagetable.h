@@ -28,6 +28,7 @@
  *	areas are filled into; held for reading while an area is filled or unfilled
  * @domains: struct iopt_domain by index, 0 to @next_domain_id - 1
  * @next_domain_id: number of domains
+ * @domains_added: number of domains that were ever added; wraps
  * @iova_rwsem: guards every member below
  * @area_itree: struct iopt_area by IOVA; areas never overlap
  * @allowed_itree: struct iopt_allowed: IOVAs that cannot be reserved, and that the
@@ -60,9 +61,9 @@
  * lock. iopt_list_mutex is taken before @iova_rwsem, &iopt_stats.lock is an innermost
  * lock.
  *
- * @domains, @access_list, @num_locking, @iova_alignment and @disable_large_pages change
- * with both rwsems held for writing. Either rwsem, held for reading or writing, suffices to
- * read them.
+ * @domains, @domains_added, @access_list, @num_locking, @iova_alignment and
+ * @disable_large_pages change with both rwsems held for writing. Either rwsem, held for
+ * reading or writing, suffices to read them.
  */
 struct io_pagetable {
 	/* serialises changes of dirty tracking */
@@ -70,6 +71,7 @@ struct io_pagetable {
 	struct rw_semaphore domains_rwsem;
 	struct xarray domains;
 	unsigned int next_domain_id;
+	unsigned int domains_added;
 
 	struct rw_semaphore iova_rwsem;
 	struct rb_root_cached area_itree;

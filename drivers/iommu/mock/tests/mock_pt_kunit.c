@@ -242,6 +242,55 @@ static void mock_pt_test_query_inside_leaf_reports_to_end(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result.count, 0);
 }
 
+/* Return the number of leaves that changed. */
+static unsigned int mock_pt_protect(struct kunit *test, unsigned long iova,
+				    unsigned long last, bool enable)
+{
+	struct mock_pt_fixture *f = test->priv;
+	struct mock_pt_dirty_result result = {};
+
+	mock_pt_write_protect(&f->pt, iova, last, enable, mock_pt_record_dirty,
+			      &result);
+	return result.count;
+}
+
+/* Leaves of three sizes, one behind the other, and a hole. */
+static void mock_pt_test_read_only_leaf_keeps_dirty_bit(struct kunit *test)
+{
+	static const unsigned long iovas[] = { 0, SZ_1G, SZ_1G + SZ_2M };
+	struct mock_pt *pt = mock_pt_create(test, SIZES_1G);
+	unsigned long page = SZ_1G + SZ_2M;
+	struct mock_pt_leaf leaf;
+	unsigned int i;
+
+	mock_pt_must_map(test, 0, SZ_1G, 1, RW);
+	mock_pt_must_map(test, SZ_1G, SZ_2M, 1, RW);
+	mock_pt_must_map(test, page, SZ_4K, 2, RW);
+	for (i = 0; i < ARRAY_SIZE(iovas); i++)
+		mock_pt_must_write(test, iovas[i]);
+
+	/* From the middle of the first leaf to the first page. */
+	KUNIT_EXPECT_EQ(test, mock_pt_protect(test, SZ_2M, page, true), 3);
+	KUNIT_EXPECT_EQ(test, mock_pt_protect(test, SZ_2M, page, true), 0);
+	for (i = 0; i < ARRAY_SIZE(iovas); i++) {
+		KUNIT_EXPECT_EQ(test,
+				mock_pt_walk(pt, iovas[i], true, true, &leaf),
+				IOMMU_MOCK_FAULT_WRITE);
+		KUNIT_EXPECT_EQ(test,
+				mock_pt_walk(pt, iovas[i], false, true, &leaf),
+				IOMMU_MOCK_FAULT_NONE);
+	}
+	mock_pt_must_write(test, page + SZ_4K);
+	KUNIT_EXPECT_EQ(test, mock_pt_query(test, 0, ULONG_MAX, true).count, 4);
+
+	KUNIT_EXPECT_EQ(test, mock_pt_protect(test, 0, ULONG_MAX, false), 3);
+	KUNIT_EXPECT_EQ(test, mock_pt_protect(test, 0, ULONG_MAX, false), 0);
+	KUNIT_EXPECT_EQ(test, mock_pt_query(test, 0, ULONG_MAX, true).count, 0);
+	for (i = 0; i < ARRAY_SIZE(iovas); i++)
+		mock_pt_must_write(test, iovas[i]);
+	KUNIT_EXPECT_EQ(test, mock_pt_query(test, 0, ULONG_MAX, true).count, 3);
+}
+
 static void mock_pt_test_walk_checks_permissions(struct kunit *test)
 {
 	struct mock_pt *pt = mock_pt_create(test, SIZES_2M);
@@ -435,6 +484,7 @@ static struct kunit_case mock_pt_cases[] = {
 	KUNIT_CASE(mock_pt_test_last_page_maps_and_unmaps),
 	KUNIT_CASE(mock_pt_test_query_skips_holes),
 	KUNIT_CASE(mock_pt_test_query_inside_leaf_reports_to_end),
+	KUNIT_CASE(mock_pt_test_read_only_leaf_keeps_dirty_bit),
 	KUNIT_CASE(mock_pt_test_walk_checks_permissions),
 	KUNIT_CASE(mock_pt_test_unmap_inside_leaf_unmaps_leaf),
 	KUNIT_CASE(mock_pt_test_unmap_defers_free_of_tables),

@@ -3,8 +3,10 @@
  * Tests of dirty tracking of an IOAS: cases that random steps do not reach.
  */
 #include <kunit/static_stub.h>
+#include <kunit/test-bug.h>
 #include <linux/uaccess.h>
 
+#include "dirty/iopt_track.h"
 #include "tests/dirty/track_kunit.h"
 
 static const struct model_config track_config = {
@@ -136,6 +138,78 @@ static void unmap_of_locked_pages_changes_nothing(struct kunit *test)
 	iopt_tracked_end(t);
 }
 
+/* A driver fails after other pages have become read-only: all become writable again. */
+static void failed_unmap_leaves_pages_writable(struct kunit *test)
+{
+	struct track *t = iopt_tracked_begin(test, &track_config);
+	struct iopt_dirty_query query = {
+		.iova = SZ_1G,
+		.length = 40 * PAGE_SIZE,
+		.page_size = PAGE_SIZE,
+	};
+	unsigned long iova = SZ_1G + 20 * PAGE_SIZE, start, last;
+	struct model_domain *domains = t->run->domains;
+
+	iopt_tracked_map(t, 0, 0, 0, 16);
+	iopt_tracked_map(t, 0, 16, 20, 16);
+	iopt_tracked_add_domain(t, 0);
+	iopt_tracked_add_domain(t, 1);
+	iopt_tracked_start(t);
+	iopt_tracked_write(t, 0, 3);
+	iopt_tracked_write(t, 1, 25);
+	/* Each domain has two calls, one for each area. */
+	for (unsigned int call = 1; call <= 4; call++) {
+		t->fail = call;
+		iopt_tracked_unmap(t, &query, SZ_4K, 0);
+		KUNIT_EXPECT_TRUE(test, t->driver_failed);
+		t->driver_failed = false;
+		for (unsigned int nr = 0; nr < 2; nr++)
+			KUNIT_EXPECT_TRUE(test,
+					  iopt_model_domain_write(&domains[nr],
+								  iova, &start,
+								  &last));
+	}
+	t->fail = 0;
+	iopt_tracked_unmap(t, &query, SZ_4K, 0);
+	iopt_tracked_end(t);
+}
+
+/* Attach a domain as soon as the query of an unmap has ended; its device writes a page. */
+static int track_attach_after_query(struct io_pagetable *iopt,
+				    const struct iopt_dirty_query *query)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct track *t = test->priv;
+	int rc;
+
+	kunit_deactivate_static_stub(test, iopt_read_dirty_protected);
+	rc = iopt_read_dirty_protected(iopt, query);
+	iopt_tracked_add_domain(t, 1);
+	iopt_tracked_write(t, 1, 45);
+	return rc;
+}
+
+static void unmap_reports_writes_through_new_domain(struct kunit *test)
+{
+	struct track *t = iopt_tracked_begin(test, &track_config);
+	struct iopt_dirty_query query = {
+		.iova = SZ_1G,
+		.length = 64 * PAGE_SIZE,
+		.page_size = PAGE_SIZE,
+		.overwrite = true,
+	};
+
+	iopt_tracked_map(t, 0, 0, 0, 64);
+	iopt_tracked_add_domain(t, 0);
+	iopt_tracked_start(t);
+	iopt_tracked_write(t, 0, 3);
+	kunit_activate_static_stub(test, iopt_read_dirty_protected,
+				   track_attach_after_query);
+	iopt_tracked_unmap(t, &query, SZ_4K, 0);
+	KUNIT_EXPECT_TRUE(test, t->attached[1]);
+	iopt_tracked_end(t);
+}
+
 /* A domain tracks as long as tracking of the IOAS or of the domain is enabled. */
 static void tracking_of_ioas_and_domain_are_independent(struct kunit *test)
 {
@@ -247,6 +321,8 @@ static struct kunit_case iopt_track_cases[] = {
 	KUNIT_CASE(overwrite_past_end_of_bitmap_fails),
 	KUNIT_CASE(unmap_of_pinned_pages_notifies_until_unpinned),
 	KUNIT_CASE(unmap_of_locked_pages_changes_nothing),
+	KUNIT_CASE(failed_unmap_leaves_pages_writable),
+	KUNIT_CASE(unmap_reports_writes_through_new_domain),
 	KUNIT_CASE(tracking_of_ioas_and_domain_are_independent),
 	KUNIT_CASE(query_is_conservative_if_driver_refuses),
 	KUNIT_CASE(removal_without_memory_reports_more),

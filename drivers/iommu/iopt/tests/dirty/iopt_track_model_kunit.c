@@ -27,22 +27,58 @@ static int track_set_dirty_tracking(struct iommu_domain *domain, bool enabled)
 	return track_driver->set_dirty_tracking(domain, enabled);
 }
 
+/* The devices of a domain try to write every page of a range. */
+static void track_write_late(struct track *t, struct iommu_domain *domain,
+			     unsigned long iova, size_t size)
+{
+	struct model_domain *md =
+		container_of(domain, struct model_domain, domain);
+	unsigned long base = t->run->cfg->base;
+
+	for (unsigned int page = (iova - base) / PAGE_SIZE;
+	     page <= (iova + size - 1 - base) / PAGE_SIZE; page++)
+		iopt_tracked_write(t, md - t->run->domains, page);
+}
+
 static int track_read_and_clear_dirty(struct iommu_domain *domain,
 				      unsigned long iova, size_t size,
 				      unsigned long flags,
 				      struct iommu_dirty_bitmap *dirty)
 {
 	struct track *t = track_of(domain);
+	int rc;
 
 	if (t->fail && !--t->fail) {
 		t->driver_failed = true;
 		return TRACK_ERRNO;
 	}
-	return track_driver->read_and_clear_dirty(domain, iova, size, flags,
-						  dirty);
+	rc = track_driver->read_and_clear_dirty(domain, iova, size, flags,
+						dirty);
+	if (t->write_late && domain->dirty_ops->write_protect)
+		track_write_late(t, domain, iova, size);
+	return rc;
+}
+
+static void track_write_protect(struct iommu_domain *domain, unsigned long iova,
+				size_t size, bool enable,
+				struct iommu_dirty_bitmap *dirty)
+{
+	struct model_domain *md =
+		container_of(domain, struct model_domain, domain);
+
+	/* The IOTLB caches what is writable now. */
+	for (size_t offset = 0; offset < size; offset += BIT(md->shift))
+		iopt_model_domain_read(md, iova + offset);
+	track_driver->write_protect(domain, iova, size, enable, dirty);
 }
 
 static const struct iommu_dirty_ops track_dirty_ops = {
+	.set_dirty_tracking = track_set_dirty_tracking,
+	.read_and_clear_dirty = track_read_and_clear_dirty,
+	.write_protect = track_write_protect,
+};
+
+static const struct iommu_dirty_ops track_dirty_ops_without_protect = {
 	.set_dirty_tracking = track_set_dirty_tracking,
 	.read_and_clear_dirty = track_read_and_clear_dirty,
 };
@@ -95,7 +131,9 @@ struct track *iopt_tracked_begin(struct kunit *test, const struct model_config *
 	track_driver = t->run->domains[0].domain.dirty_ops;
 	for (unsigned int i = 0; i < MODEL_DOMAINS; i++)
 		t->run->domains[i].domain.dirty_ops =
-			i == TRACK_NO_DIRTY_OPS ? NULL : &track_dirty_ops;
+			i == TRACK_NO_DIRTY_OPS ? NULL :
+			i == TRACK_NO_PROTECT ? &track_dirty_ops_without_protect :
+						&track_dirty_ops;
 	iopt_init_table(&t->iopt);
 	t->access.ops = &track_access_ops;
 	t->access.iova_alignment = PAGE_SIZE;

@@ -132,6 +132,20 @@ void iopt_tracked_query(struct track *t, struct iopt_dirty_query *query,
 		iopt_tracked_set_dirty(t, query->iova, last, t->driver_failed);
 }
 
+/* Devices can write every page that is mapped. */
+static void track_check_writable(struct track *t)
+{
+	for (unsigned int nr = 0; nr < MODEL_DOMAINS; nr++) {
+		struct model_domain *md = &t->run->domains[nr];
+
+		for (unsigned int i = 0; t->attached[nr] && i < md->nr; i++)
+			if (md->granules[i].n &&
+			    md->granules[md->granules[i].leaf].read_only)
+				iopt_model_fail(t->run, "granule %u of domain %u is read-only",
+						i, nr);
+	}
+}
+
 /* After an unmap that failed, every area must still be mapped and accessible. */
 static void track_unmap_failed(struct track *t,
 			       const struct iopt_dirty_query *query,
@@ -161,8 +175,12 @@ void iopt_tracked_unmap(struct track *t, struct iopt_dirty_query *query,
 	unsigned int n = query->length / PAGE_SIZE;
 	unsigned long unmapped = 1, length = 0;
 	size_t bytes = at ? track_bitmap(t, query, at) : 0;
-	int rc = iopt_unmap_dirty(&t->iopt, query, &unmapped);
+	int rc;
 
+	t->write_late = true;
+	rc = iopt_unmap_dirty(&t->iopt, query, &unmapped);
+	t->write_late = false;
+	track_check_writable(t);
 	if (t->driver_failed)
 		expected = TRACK_ERRNO;
 	if (rc != expected)

@@ -18,6 +18,8 @@
 #define TRACK_MARGIN	64
 /* Index of the domain without dirty_ops. */
 #define TRACK_NO_DIRTY_OPS	2
+/* Index of the domain that cannot make pages read-only. */
+#define TRACK_NO_PROTECT	3
 
 /**
  * struct track_range - a range of pages of the window
@@ -47,6 +49,7 @@ struct track_range {
  * @fail: number of calls of read_and_clear_dirty up to the one that fails with
  *	TRACK_ERRNO; 0 for none
  * @driver_failed: a call of read_and_clear_dirty has failed
+ * @write_late: as soon as a driver has read dirty bits, devices try to write the pages
  */
 struct track {
 	struct iopt_kunit ik;
@@ -64,6 +67,7 @@ struct track {
 	bool refuse;
 	unsigned int fail;
 	bool driver_failed;
+	bool write_late;
 };
 
 /* Error of a driver that fails. */

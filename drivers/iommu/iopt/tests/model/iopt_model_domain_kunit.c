@@ -7,7 +7,9 @@
  * a query within a leaf. Most hardware does not report any of these.
  *
  * The IOTLB caches leaves that a device has written: until it is flushed, further
- * writes do not set their dirty bits. A missing flush thereby loses dirty bits.
+ * writes do not set their dirty bits. A missing flush thereby loses dirty bits. It also
+ * caches whether a leaf that a device has read is writable. Hardware need not check this
+ * again when it sets the dirty bit.
  */
 #include <linux/mm.h>
 
@@ -68,8 +70,10 @@ static void model_map_leaf(struct model_domain *md, unsigned int first,
 		g->leaf = first;
 		g->n = n;
 		g->prot = prot;
+		g->read_only = false;
 		g->dirty = false;
 		g->cached = false;
+		g->writable = false;
 		model_check_pinned(md, i, "when mapped");
 		phys += BIT(md->shift);
 	}
@@ -154,7 +158,8 @@ static void model_iotlb_sync(struct iommu_domain *domain,
 
 		if (g->n && iova <= gather->end &&
 		    iova + BIT(md->shift) - 1 >= gather->start)
-			md->granules[g->leaf].cached = false;
+			md->granules[g->leaf].cached =
+				md->granules[g->leaf].writable = false;
 	}
 }
 
@@ -202,6 +207,37 @@ static int model_read_and_clear_dirty(struct iommu_domain *domain,
 	return 0;
 }
 
+/* Like drivers: change whole leaves. The engine calls it for writable memory only. */
+static void model_write_protect(struct iommu_domain *domain, unsigned long iova,
+				size_t size, bool enable,
+				struct iommu_dirty_bitmap *dirty)
+{
+	const int rw = IOMMU_READ | IOMMU_WRITE;
+	struct model_domain *md = to_model_domain(domain);
+	unsigned int first, n;
+
+	size = ALIGN(iova + size, BIT(md->shift)) - iova;
+	if (!model_domain_range(md, iova, size, &first, &n))
+		return;
+	if (md->granules[first].leaf != first)
+		iopt_model_fail(md->run, "iova %#lx of a leaf protected", iova);
+	for (unsigned int i = first; i < first + n; i++) {
+		struct model_granule *g = &md->granules[i];
+		struct model_granule *leaf = &md->granules[g->leaf];
+
+		if (!g->n || (g->prot & rw) != rw) {
+			iopt_model_fail(md->run, "iova %#lx cannot be protected",
+					model_granule_iova(md, i));
+			return;
+		}
+		if (leaf->read_only == enable)
+			continue;
+		leaf->read_only = enable;
+		iommu_dirty_bitmap_record(dirty, model_granule_iova(md, i),
+					  (size_t)g->n << md->shift);
+	}
+}
+
 static const struct iommu_domain_ops model_domain_ops = {
 	.map_pages = model_map_pages,
 	.unmap_pages = model_unmap_pages,
@@ -212,6 +248,7 @@ static const struct iommu_domain_ops model_domain_ops = {
 static const struct iommu_dirty_ops model_dirty_ops = {
 	.set_dirty_tracking = model_set_dirty_tracking,
 	.read_and_clear_dirty = model_read_and_clear_dirty,
+	.write_protect = model_write_protect,
 };
 
 /**
@@ -245,6 +282,29 @@ void iopt_model_domain_init(struct model_run *run, unsigned int nr)
 	}
 }
 
+/* Return: the leaf that maps an IOVA, or NULL. */
+static struct model_granule *model_leaf(struct model_domain *md,
+					unsigned long iova)
+{
+	struct model_granule *g =
+		&md->granules[(iova - md->run->cfg->base) >> md->shift];
+
+	return g->n ? &md->granules[g->leaf] : NULL;
+}
+
+/**
+ * iopt_model_domain_read() - simulate a read by a device
+ * @md: the domain of the device
+ * @iova: IOVA in the window of the run
+ */
+void iopt_model_domain_read(struct model_domain *md, unsigned long iova)
+{
+	struct model_granule *leaf = model_leaf(md, iova);
+
+	if (leaf && leaf->prot & IOMMU_WRITE && !leaf->read_only)
+		leaf->writable = true;
+}
+
 /**
  * iopt_model_domain_write() - simulate a write by a device
  * @md: the domain of the device
@@ -252,23 +312,23 @@ void iopt_model_domain_init(struct model_run *run, unsigned int nr)
  * @start: set to the first IOVA of the leaf that becomes dirty
  * @last: set to the last one
  *
- * Return: true if the leaf becomes dirty: it is mapped for writing, and tracking is
- * enabled.
+ * Return: true if the write must be reported: the device can write to the leaf, and
+ * tracking is enabled.
  */
 bool iopt_model_domain_write(struct model_domain *md, unsigned long iova,
 			     unsigned long *start, unsigned long *last)
 {
-	unsigned int i = (iova - md->run->cfg->base) >> md->shift;
-	struct model_granule *leaf;
+	struct model_granule *leaf = model_leaf(md, iova);
 
-	if (!md->granules[i].n || !(md->granules[i].prot & IOMMU_WRITE) ||
-	    !md->tracking)
+	if (!leaf || !(leaf->prot & IOMMU_WRITE) || !md->tracking)
 		return false;
-	leaf = &md->granules[md->granules[i].leaf];
+	if (leaf->read_only && !leaf->writable)
+		return false;
 	if (!leaf->cached)
 		leaf->dirty = true;
 	leaf->cached = true;
-	*start = model_granule_iova(md, md->granules[i].leaf);
+	leaf->writable = true;
+	*start = model_granule_iova(md, leaf->leaf);
 	*last = *start + ((unsigned long)leaf->n << md->shift) - 1;
 	return true;
 }

@@ -166,17 +166,22 @@ struct model_state {
  * @leaf: index of the first granule of its leaf
  * @n: number of granules of its leaf, or 0 if the granule is unmapped
  * @prot: IOMMU_READ and IOMMU_WRITE
+ * @read_only: the engine has made the leaf read-only
  * @dirty: dirty bit of the leaf; valid in its first granule
  * @cached: the IOTLB has cached the leaf as dirty, so a write does not set @dirty
  *	until the IOTLB is flushed; valid in the first granule of the leaf
+ * @writable: the IOTLB has cached that the leaf is writable, so a write succeeds until
+ *	the IOTLB is flushed; valid in the first granule of the leaf
  */
 struct model_granule {
 	phys_addr_t phys;
 	u32 leaf;
 	u32 n;
 	int prot;
+	bool read_only;
 	bool dirty;
 	bool cached;
+	bool writable;
 };
 
 /*
@@ -377,6 +382,7 @@ unsigned int iopt_model_page_pins(struct page *page);
 
 /* iopt_model_domain_kunit.c */
 void iopt_model_domain_init(struct model_run *run, unsigned int nr);
+void iopt_model_domain_read(struct model_domain *md, unsigned long iova);
 bool iopt_model_domain_write(struct model_domain *md, unsigned long iova,
 			     unsigned long *start, unsigned long *last);
 
