@@ -7,7 +7,7 @@
 # usage: vmm.sh [VMM-MIGRATE]
 
 vmm=${1:-$(dirname "$0")/../vmm-migrate}
-fake=$(dirname "$0")/fake-qemu
+fake=$(dirname "$0")/fake-qemu.sh
 . "$(dirname "$0")/tap.sh"
 
 # migrate MODE OPTION...: fills $out.out and $out.err, and sets status

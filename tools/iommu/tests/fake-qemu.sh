@@ -3,7 +3,7 @@
 #
 # Play QEMU for tests of vmm-migrate: QMP, traces, and the guest's serial port.
 #
-# usage: FAKE=MODE fake-qemu OPTION...
+# usage: FAKE=MODE fake-qemu.sh OPTION...
 #
 # FAKE is what goes wrong, see the patterns below; anything else is a good QEMU.
 
