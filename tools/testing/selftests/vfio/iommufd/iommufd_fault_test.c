@@ -9,7 +9,9 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -217,6 +219,79 @@ TEST_F(faults, every_page_is_mapped_on_demand)
 	}
 	ASSERT_EQ(VFIO_MOCK_DMA_OK, dma_thread_end(_metadata, &env->dma));
 	ASSERT_TRUE(mem_is(env->bench.mem.va, LENGTH, 1));
+}
+
+/**
+ * struct fault_reader - a thread that reads faults and maps their pages
+ * @env: the device and its queue
+ * @stop: the thread ends
+ * @faults: number of faults that it has read
+ * @rc: result of the first step that failed
+ * @id: ID of the thread
+ */
+struct fault_reader {
+	struct fault_env *env;
+	atomic_bool stop;
+	unsigned int faults;
+	int rc;
+	pthread_t id;
+};
+
+static int fault_reader_step(struct fault_reader *reader)
+{
+	struct fault_env *env = reader->env;
+	struct pollfd entry = { .fd = env->queue.fd, .events = POLLIN };
+	struct iommu_hwpt_pgfault fault;
+	ssize_t n;
+	int rc;
+
+	poll(&entry, 1, 10);
+	n = read(env->queue.fd, &fault, MESSAGE);
+	/* The other reader may have it. */
+	if (n != MESSAGE)
+		return n < 0 ? -errno : n ? -EIO : 0;
+	reader->faults++;
+	rc = __iommu_map(&env->bench.iommu,
+			 env->bench.mem.va + (fault.addr - HOLE), fault.addr,
+			 SZ_4K, PROT_DMA_RW);
+	return rc ?: fault_respond(env->queue.fd, fault.cookie,
+				   IOMMUFD_PAGE_RESP_SUCCESS);
+}
+
+static void *fault_reader_run(void *arg)
+{
+	struct fault_reader *reader = arg;
+
+	while (!reader->stop && !reader->rc)
+		reader->rc = fault_reader_step(reader);
+	return NULL;
+}
+
+/* Two threads read one queue. A fault that both get is mapped and responded twice. */
+TEST_F(faults, two_readers_get_each_fault_once)
+{
+	struct fault_env *env = &self->env;
+	struct fault_reader readers[2] = {};
+	const unsigned int rounds = 20;
+
+	for (int i = 0; i < 2; i++) {
+		readers[i].env = env;
+		ASSERT_EQ(0, pthread_create(&readers[i].id, NULL,
+					    fault_reader_run, &readers[i]));
+	}
+	for (unsigned int i = 0; i < rounds; i++) {
+		dma_thread_fill(_metadata, &env->dma, &env->bench.dev, HOLE,
+				LENGTH, i);
+		ASSERT_EQ(VFIO_MOCK_DMA_OK, dma_thread_end(_metadata,
+							   &env->dma));
+		iommu_unmap(_metadata, &env->bench.iommu, HOLE, LENGTH);
+	}
+	for (int i = 0; i < 2; i++) {
+		readers[i].stop = true;
+		pthread_join(readers[i].id, NULL);
+		EXPECT_EQ(0, readers[i].rc);
+	}
+	EXPECT_EQ(rounds * PAGES, readers[0].faults + readers[1].faults);
 }
 
 TEST_F(faults, invalid_response_ends_transfer)
