@@ -155,7 +155,9 @@ while read -r line; do
 		;;
 	*'"execute":"query-migrate"'*)
 		[ "$FAKE" != deaf ] || continue
-		echo "{\"return\": {\"status\": \"$status\", \"total-time\": 1500, \"downtime\": 20, \"error-desc\": \"no route\", \"ram\": {\"remaining\": 4096, \"transferred\": 8192, \"dirty-pages-rate\": 5}}}"
+		echo "{\"return\": {\"status\": \"$status\", \"total-time\": 1500, \"downtime\": 20," \
+			"\"error-desc\": \"no route\"," \
+			"\"ram\": {\"remaining\": 4096, \"transferred\": 8192, \"dirty-pages-rate\": 5}}}"
 		continue
 		;;
 	*'"execute":"quit"'*)
