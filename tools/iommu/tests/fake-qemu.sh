@@ -44,7 +44,8 @@ verdict()
 	contradicts) differ=7 ;;
 	idle) writes=0 ;;
 	esac
-	guest "$word $1: ${writes:-1234} writes, 900 of 1000 units written, $differ differ on $((differ / 2)) pages, 0 hold older data"
+	guest "$word $1: ${writes:-1234} writes, 900 of 1000 units written," \
+		"$differ differ on $((differ / 2)) pages, 0 hold older data"
 }
 
 # The guest after its move
@@ -73,11 +74,18 @@ round()
 	echo "migration_bitmap_sync_start " >&2
 	case $FAKE in
 	untracked) event MIGRATION_PASS "\"pass\": $1"; return ;;
-	log | 8.2) echo "vfio_device_dirty_tracking_start nr_ranges 1 32:[0x0 - 0x7ffffff], 64:[0x0 - 0x0], pci64:[0x0 - 0x0]" >&2 ;;
+	log | 8.2)
+		echo "vfio_device_dirty_tracking_start nr_ranges 1 32:[0x0 - 0x7ffffff]," \
+			"64:[0x0 - 0x0], pci64:[0x0 - 0x0]" >&2
+		;;
 	container) ;;
-	*) echo "iommufd_backend_get_dirty_bitmap  iommufd=9 hwpt=3 iova=0x100000 size=0x100000 page_size=0x1000 (${failed:-0})" >&2 ;;
+	*)
+		echo "iommufd_backend_get_dirty_bitmap  iommufd=9 hwpt=3 iova=0x100000" \
+			"size=0x100000 page_size=0x1000 (${failed:-0})" >&2
+		;;
 	esac
-	echo "vfio_get_dirty_bitmap iova=0x100000 size= 0x100000 bitmap_size=0x20 start=0x100000 dirty_pages=$((100 / $1))" >&2
+	echo "vfio_get_dirty_bitmap iova=0x100000 size= 0x100000 bitmap_size=0x20" \
+		"start=0x100000 dirty_pages=$((100 / $1))" >&2
 	echo "ram_save_page pc.ram: offset: 0x101000 host: 0x7f0000000000" >&2
 	event MIGRATION_PASS "\"pass\": $1"
 }
@@ -140,7 +148,11 @@ while read -r line; do
 	*'"execute":"migrate"'*)
 		case $FAKE in
 		refuses) echo '{"error": {"class": "GenericError", "desc": "bad URI"}}'; continue ;;
-		unsupported) echo '{"error": {"class": "GenericError", "desc": "VFIO migration is not supported in kernel"}}'; continue ;;
+		unsupported)
+			echo '{"error": {"class": "GenericError",' \
+				'"desc": "VFIO migration is not supported in kernel"}}'
+			continue
+			;;
 		esac
 		echo '{"return": {}}'
 		uri=${line#*exec:}
@@ -155,9 +167,10 @@ while read -r line; do
 		;;
 	*'"execute":"query-migrate"'*)
 		[ "$FAKE" != deaf ] || continue
-		echo "{\"return\": {\"status\": \"$status\", \"total-time\": 1500, \"downtime\": 20," \
-			"\"error-desc\": \"no route\"," \
-			"\"ram\": {\"remaining\": 4096, \"transferred\": 8192, \"dirty-pages-rate\": 5}}}"
+		echo "{\"return\": {\"status\": \"$status\", \"total-time\": 1500," \
+			"\"downtime\": 20, \"error-desc\": \"no route\"," \
+			"\"ram\": {\"remaining\": 4096, \"transferred\": 8192," \
+			"\"dirty-pages-rate\": 5}}}"
 		continue
 		;;
 	*'"execute":"quit"'*)

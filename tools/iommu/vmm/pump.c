@@ -101,14 +101,48 @@ static void drain_vm(struct driver *d, struct vm *vm)
 	pass_lines(d, vm, &vm->qmp);
 }
 
-static int check_end(struct vm *vm)
+static bool has_ended(const struct vm *vm)
 {
-	if (vm->pid <= 0 || vm->qmp.fd >= 0 || vm->errors.fd >= 0)
+	return vm->pid > 0 && vm->qmp.fd < 0 && vm->errors.fd < 0;
+}
+
+/*
+ * Read what all QEMUs have written. If one has ended, read again: what another
+ * one wrote before that may be the reason.
+ */
+static void drain_all(struct driver *d)
+{
+	bool ended = false;
+	unsigned int i;
+
+	for (i = 0; i < MAX_VMS; i++) {
+		drain_vm(d, &d->vms[i]);
+		ended |= has_ended(&d->vms[i]);
+	}
+	for (i = 0; ended && i < MAX_VMS; i++)
+		drain_vm(d, &d->vms[i]);
+}
+
+/* A destination ends if the migration fails; the source reports the reason. */
+static bool migration_failed(const struct driver *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_VMS; i++)
+		if (d->vms[i].is_source &&
+		    !strcmp(d->vms[i].migration, "failed"))
+			return true;
+	return false;
+}
+
+static int check_end(struct driver *d, struct vm *vm)
+{
+	if (!has_ended(vm))
 		return 0;
 	process_reap(vm);
 	close(vm->qmp_in);
 	vm->qmp_in = -1;
-	if (vm->may_end)
+	if (vm->may_end || (!vm->is_source && migration_failed(d)))
 		return 0;
 	if (WIFSIGNALED(vm->status))
 		return fail(EXIT_WRONG, "the QEMU of the %s died of signal %d: %s",
@@ -165,9 +199,9 @@ int pump(struct driver *d, __u64 deadline, const char *purpose)
 			    d->o->timeout);
 	if (rc < 0 && errno != EINTR)
 		return fail(EXIT_SETUP, "poll: %m");
+	drain_all(d);
 	for (i = 0; i < MAX_VMS; i++) {
-		drain_vm(d, &d->vms[i]);
-		rc = check_end(&d->vms[i]);
+		rc = check_end(d, &d->vms[i]);
 		if (rc)
 			return rc;
 	}

@@ -59,6 +59,7 @@ int migration_start(struct driver *d, struct vm *source, int fd)
 			 fd);
 	source->passes = 0;
 	source->syncs = 0;
+	source->is_source = true;
 	source->migration[0] = 0;
 	source->tracing = true;
 	d->migrations++;

@@ -89,6 +89,7 @@ struct vm {
 	bool greeted, ready, stopped;	/* @ready: has executed a command */
 	int status;			/* of waitpid(), once all streams ended */
 	json_t *reply;			/* of the last command */
+	bool is_source;			/* a migration was started in it */
 	char migration[24];		/* status of the last MIGRATION event */
 	unsigned int passes;		/* of the migration under way */
 	unsigned int syncs;		/* the same by the traces */
