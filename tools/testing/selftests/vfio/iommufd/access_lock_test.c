@@ -200,7 +200,7 @@ static void *unmap_and_map(void *data)
 }
 
 /* From a successful pin to the unpin, the mapping stays. */
-TEST_F(lock, pin_races_with_unmap)
+TEST_F_TIMEOUT(lock, pin_races_with_unmap, 600)
 {
 	struct unmapper unmapper = { .bench = &self->bench };
 	struct iommu *iommu = &self->bench.iommu;

@@ -268,7 +268,7 @@ static void *fault_reader_run(void *arg)
 }
 
 /* Two threads read one queue. A fault that both get is mapped and responded twice. */
-TEST_F(faults, two_readers_get_each_fault_once)
+TEST_F_TIMEOUT(faults, two_readers_get_each_fault_once, 600)
 {
 	struct fault_env *env = &self->env;
 	struct fault_reader readers[2] = {};

@@ -152,7 +152,7 @@ TEST_F_TIMEOUT(unmap_race, unmap_reports_every_write, 3600)
 	unsigned int written, delay = 0, rounds = 0, races = 0;
 
 	srand(1);
-	while (race_now() < end) {
+	while (race_now() < end || !races) {
 		written = run_round(_metadata, &self->race, delay,
 				    variant->pages, variant->leaf);
 		rounds++;
@@ -167,7 +167,6 @@ TEST_F_TIMEOUT(unmap_race, unmap_reports_every_write, 3600)
 			delay += rand() % 65 - (delay >= 32 ? 32 : 0);
 	}
 	TH_LOG("%u unmaps during DMA in %u rounds", races, rounds);
-	ASSERT_LT(0, races);
 }
 
 TEST_HARNESS_MAIN
