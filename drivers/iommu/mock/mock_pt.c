@@ -504,7 +504,7 @@ enum iommu_mock_fault_reason mock_pt_walk(struct mock_pt *pt,
 /* Arguments of a dirty query. */
 struct mock_pt_query {
 	const struct mock_pt *pt;
-	mock_pt_dirty_fn fn;
+	mock_pt_leaf_fn fn;
 	void *opaque;
 	bool clear;
 };
@@ -577,7 +577,7 @@ static void mock_pt_read_dirty_table(const struct mock_pt_query *query,
  * Context: May sleep. @fn may sleep.
  */
 void mock_pt_read_dirty(struct mock_pt *pt, unsigned long iova,
-			unsigned long last, bool clear, mock_pt_dirty_fn fn,
+			unsigned long last, bool clear, mock_pt_leaf_fn fn,
 			void *opaque)
 {
 	const struct mock_pt_query query = {
@@ -623,7 +623,7 @@ static void mock_pt_protect_table(const struct mock_pt_protect *protect,
 					      min(stop, last));
 		} else if (protect->enable == !!(pte & MOCK_PTE_WRITE)) {
 			change_bit(MOCK_PTE_WRITE_SHIFT, &table[i]);
-			protect->fn(start, stop, protect->opaque);
+			protect->fn(max(start, iova), stop, protect->opaque);
 		}
 	}
 }

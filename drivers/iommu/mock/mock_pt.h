@@ -69,18 +69,9 @@ struct mock_pt_leaf {
 };
 
 /**
- * typedef mock_pt_dirty_fn - record a dirty leaf of a query
- * @start: first dirty IOVA, not below the first IOVA of the query
- * @last: last IOVA of the leaf, which may be above the last IOVA of the query
- * @opaque: caller's pointer
- */
-typedef void (*mock_pt_dirty_fn)(unsigned long start, unsigned long last,
-				 void *opaque);
-
-/**
  * typedef mock_pt_leaf_fn - called for a leaf
- * @start: first IOVA of the leaf
- * @last: last IOVA of the leaf
+ * @start: first IOVA of the leaf, or of the range if the leaf begins before it
+ * @last: last IOVA of the leaf, which may be above the last IOVA of the range
  * @opaque: caller's pointer
  */
 typedef void (*mock_pt_leaf_fn)(unsigned long start, unsigned long last,
@@ -102,7 +93,7 @@ enum iommu_mock_fault_reason mock_pt_walk(struct mock_pt *pt,
 					  bool tracking,
 					  struct mock_pt_leaf *leaf);
 void mock_pt_read_dirty(struct mock_pt *pt, unsigned long iova,
-			unsigned long last, bool clear, mock_pt_dirty_fn fn,
+			unsigned long last, bool clear, mock_pt_leaf_fn fn,
 			void *opaque);
 void mock_pt_write_protect(struct mock_pt *pt, unsigned long iova,
 			   unsigned long last, bool enable, mock_pt_leaf_fn fn,
