@@ -59,13 +59,6 @@ static unsigned int new_lines(int kmsg, const char *text)
 	return lines;
 }
 
-static const char *knob(enum iommu_mode mode)
-{
-	return mode == MODE_TYPE1 ?
-		"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts" :
-		"/sys/module/iommufd/parameters/allow_unsafe_interrupts";
-}
-
 static void open_and_close(struct __test_metadata *_metadata,
 			   enum iommu_mode mode, const char *path, bool allow)
 {
@@ -74,9 +67,9 @@ static void open_and_close(struct __test_metadata *_metadata,
 	int rc;
 
 	iommu_open(_metadata, &iommu, mode);
-	ASSERT_EQ(0, sysfs_write(knob(iommu.mode), allow ? "1" : "0"));
+	ASSERT_EQ(0, iommu_allow_unsafe_interrupts(&iommu, allow));
 	rc = __vfio_dev_open(&dev, &iommu, path);
-	ASSERT_EQ(0, sysfs_write(knob(iommu.mode), "1"));
+	ASSERT_EQ(0, iommu_allow_unsafe_interrupts(&iommu, true));
 	ASSERT_EQ(allow ? 0 : -EPERM, rc);
 	if (!rc)
 		vfio_dev_close(&dev);

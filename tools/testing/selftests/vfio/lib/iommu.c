@@ -16,15 +16,22 @@
  * The mock devices have no isolated interrupts. Without these parameters, type1
  * and iommufd refuse such devices.
  */
+static const char * const unsafe_interrupts[] = {
+	[MODE_TYPE1] = "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+	[MODE_COMPAT] = "/sys/module/iommufd/parameters/allow_unsafe_interrupts",
+	[MODE_IOMMUFD] = "/sys/module/iommufd/parameters/allow_unsafe_interrupts",
+};
+
+/* Set whether devices without isolated interrupts can be attached. */
+int iommu_allow_unsafe_interrupts(const struct iommu *iommu, bool allow)
+{
+	return sysfs_write(unsafe_interrupts[iommu->mode], allow ? "1" : "0");
+}
+
 static void allow_devices_without_msi(void)
 {
-	static const char * const knobs[] = {
-		"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
-		"/sys/module/iommufd/parameters/allow_unsafe_interrupts",
-	};
-
 	for (unsigned int i = 0; i < 2; i++)
-		sysfs_write(knobs[i], "1");
+		sysfs_write(unsafe_interrupts[i], "1");
 }
 
 /* Allow the compat container to map BARs; type1 always does. */

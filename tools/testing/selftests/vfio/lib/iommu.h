@@ -70,6 +70,7 @@ static inline int xioctl(int fd, unsigned long cmd, void *arg)
 }
 
 int iommu_allow_pfnmap(bool allow);
+int iommu_allow_unsafe_interrupts(const struct iommu *iommu, bool allow);
 int __iommu_open(struct iommu *iommu, enum iommu_mode mode);
 void iommu_open(struct __test_metadata *_metadata, struct iommu *iommu,
 		enum iommu_mode mode);

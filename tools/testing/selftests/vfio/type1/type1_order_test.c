@@ -262,18 +262,15 @@ TEST(first_iommu_with_smaller_aperture_is_erange)
  */
 TEST(nesting_with_unsafe_interrupts_is_einval)
 {
-	const char *unsafe = container_is_type1(_metadata) ?
-		"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts" :
-		"/sys/module/iommufd/parameters/allow_unsafe_interrupts";
 	struct vfio_dev dev;
 	struct iommu iommu;
 	int rc;
 
 	iommu_open(_metadata, &iommu, MODE_TYPE1);
 	iommu.type = VFIO_TYPE1_NESTING_IOMMU;
-	ASSERT_EQ(0, sysfs_write(unsafe, "0"));
+	ASSERT_EQ(0, iommu_allow_unsafe_interrupts(&iommu, false));
 	rc = attach(&iommu, &dev, "4k");
-	ASSERT_EQ(0, sysfs_write(unsafe, "1"));
+	ASSERT_EQ(0, iommu_allow_unsafe_interrupts(&iommu, true));
 	ASSERT_EQ(-EINVAL, rc);
 	iommu_close(&iommu);
 }

@@ -427,17 +427,14 @@ TEST_F(alone, ioctls_without_a_group_fail)
 /* A device without isolated interrupts requires allow_unsafe_interrupts. */
 TEST_F(alone, unsafe_interrupts_require_the_parameter)
 {
-	const char *knob = self->iommu.mode == MODE_TYPE1 ?
-		"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts" :
-		"/sys/module/iommufd/parameters/allow_unsafe_interrupts";
 	struct vfio_dev dev;
 	char path[128];
 	int rc;
 
 	ASSERT_EQ(0, mock_find("4k", 0, path, sizeof(path)));
-	ASSERT_EQ(0, sysfs_write(knob, "0"));
+	ASSERT_EQ(0, iommu_allow_unsafe_interrupts(&self->iommu, false));
 	rc = __vfio_dev_open(&dev, &self->iommu, path);
-	ASSERT_EQ(0, sysfs_write(knob, "1"));
+	ASSERT_EQ(0, iommu_allow_unsafe_interrupts(&self->iommu, true));
 	ASSERT_EQ(-EPERM, rc);
 	ASSERT_EQ(0, __vfio_dev_open(&dev, &self->iommu, path));
 	vfio_dev_close(&dev);
