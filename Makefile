@@ -42,7 +42,7 @@ help:
 	@echo 'make debug-kernel  the same with KASAN, lockdep    build/debug'
 	@echo 'make peer          the base with the mock devices  build/peer'
 	@echo "make prod-kernel   the series as modules, Debian's options  build/prod"
-	@echo 'make compat-kernel the same, /dev/vfio/vfio by iommufd  build/compat'
+	@echo 'make compat-kernel the series, /dev/vfio/vfio by iommufd  build/compat'
 	@echo 'make kcsan-kernel  the series with KCSAN           build/kcsan'
 	@echo 'make coverage-kernel  the series with gcov        build/coverage'
 	@echo 'make uml           User-Mode Linux                 build/um'
