@@ -43,16 +43,16 @@ series_patches()
 	esac
 }
 
-patch_touches() { sed -n 's,^--- a/\([^[:space:]]*\).*,\1,p' "$1"; }
+# patch_touches PATCH...
+patch_touches() { sed -n 's,^--- a/\([^[:space:]]*\).*,\1,p' "$@"; }
 
 # Every path that the series changes in a tree.
 series_touches()
 {
-	local p
 	{
 		series_own
 		series_removed
-		for p in $(series_patches); do patch_touches "$p"; done
+		patch_touches $(series_patches)
 		[ "$kind" = peer ] || echo MAINTAINERS
 	} | sort -u
 }
@@ -78,6 +78,20 @@ stage_patch()
 	return 1
 }
 
+# All patches in one go, which takes a moment; if anything does not fit, none
+stage_all_patches()
+{
+	local patches
+	patches=$(series_patches)
+	patch_touches $patches | sort -u >"$stage.edited"
+	(cd "$base" && cpio -pdm --quiet "$stage") <"$stage.edited" 2>/dev/null &&
+		cat $patches | patch_stage && cat "$stage.edited" >>"$stage.files" && return
+	rm -rf "$stage"
+	mkdir "$stage"
+	return 1
+}
+
+# One by one, with the reason for each that does not fit
 stage_patches()
 {
 	local p f missing
@@ -139,7 +153,7 @@ stage_series()
 	rm -rf "$stage" "$stage.files"
 	mkdir -p "$stage"
 	: >"$stage.files"
-	stage_patches
+	stage_all_patches || stage_patches
 	stage_maintainers
 	stage_own
 	stage_removed
