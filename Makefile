@@ -16,7 +16,7 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 	  $(if $(APPEND),--append "$(APPEND)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prod vmm test kernel debug-kernel peer prod-kernel \
+.PHONY: help demo demo-prod vmm vtd test test-vtd kernel debug-kernel peer prod-kernel \
 	kcsan-kernel compat-kernel uml vm kunit selftest kcsan bench check figures \
 	series series-check install-tree deb coverage \
 	coverage-kernel clean apply apply-peer base tools
@@ -29,6 +29,7 @@ help:
 	@echo 'make test          the tests; closes with "N passed, N failed, N skipped"'
 	@echo 'make kunit         KUnit suites on UML, plain and debug kernel'
 	@echo 'make selftest      kselftests on plain, debug and compat kernel'
+	@echo 'make test-vtd      kselftests behind a VT-d and an AMD-Vi with dirty bits'
 	@echo 'make kcsan         the race tests on the kernel with KCSAN'
 	@echo 'make coverage      lines and branches that the tests execute, by file'
 	@echo 'make bench         figures, ours to the peer, in instructions'
@@ -36,7 +37,7 @@ help:
 	@echo 'make figures       measure, and write Documentation/driver-api/iommufd-figures.rst'
 	@echo 'make vm CMD="..."  boot and run a command (scripts/vm gives its exit status);'
 	@echo '                   KERNEL=x86|debug|peer|um|prod|kcsan|coverage|compat|deb'
-	@echo '                   MEM=2G CPUS=2 IOMMU=vtd|none ICOUNT=1 TIMEOUT=300 APPEND="..."'
+	@echo '                   MEM=2G CPUS=2 IOMMU=vtd|vtd-dirty|amd-dirty|none ICOUNT=1 TIMEOUT=300 APPEND="..."'
 	@echo
 	@echo 'make kernel        the kernel with the series      build/x86'
 	@echo 'make debug-kernel  the same with KASAN, lockdep    build/debug'
@@ -46,6 +47,7 @@ help:
 	@echo 'make kcsan-kernel  the series with KCSAN           build/kcsan'
 	@echo 'make coverage-kernel  the series with gcov        build/coverage'
 	@echo 'make uml           User-Mode Linux                 build/um'
+	@echo 'make vtd           QEMU whose IOMMUs have dirty bits  build/qemu-vtd'
 	@echo 'make tools         programs and tests for the VM   build/tools, build/selftests'
 	@echo
 	@echo 'make series        the series as patches           build/series'
@@ -121,6 +123,12 @@ kunit: kernel debug-kernel uml
 selftest: kernel debug-kernel compat-kernel tools
 	@$(S)/run-selftest x86 debug compat
 	@$(S)/run-base-selftests x86
+
+vtd:
+	@$(S)/setup/qemu-vtd
+
+test-vtd: vtd kernel debug-kernel tools
+	@$(S)/run-selftest --dirty-bits x86 debug
 
 kcsan: kcsan-kernel tools
 	@$(S)/run-kcsan

@@ -47,6 +47,19 @@ use_ccache()
 	export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=3G
 }
 
+# apt_in FOLDER ARGUMENT...: apt-get with a configuration of its own. FOLDER has its
+# sources.list, and gets its lists and caches.
+apt_in()
+{
+	local folder=$1
+	shift
+	mkdir -p "$folder"/{lists,archives}/partial
+	apt-get -qq -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+		-o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder" \
+		-o Acquire::Languages=none -o Acquire::Retries=2 -o APT::Sandbox::User= \
+		-o APT::Update::Error-Mode=any "$@"
+}
+
 # in_place_of_x86 FOLDER COMMAND...: run a command that sees FOLDER as build/x86. make
 # compares command lines, which have paths in them, so objects copied from build/x86 are
 # up to date only there. Where nothing may be mounted, they are compiled again.

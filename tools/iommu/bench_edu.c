@@ -2,7 +2,7 @@
 /*
  * DOC: a PCI device for bench_map
  *
- * QEMU's edu does no DMA here: the benchmark needs a device behind an IOMMU.
+ * QEMU's edu is behind an IOMMU. Only bench_dirty.c makes it do DMA.
  */
 #include <dirent.h>
 #include <stdlib.h>

@@ -6,6 +6,7 @@
  *
  *   bench_map.c     command line; times of map and unmap
  *   bench_memory.c  memory that the kernel allocates for a mapping
+ *   bench_dirty.c   dirty queries
  *   bench_edu.c     the device: QEMU's edu, bound to vfio-pci
  */
 #ifndef BENCH_MAP_H
@@ -21,6 +22,9 @@
 
 /* bench_edu.c */
 int claim_edu(struct vfio_device *edu);
+
+/* bench_dirty.c */
+int measure_dirty(const struct vfio_device *edu, const struct guest *g);
 
 /* bench_map.c */
 void print_figure(const char *name, const char *kind, double value);

@@ -130,26 +130,45 @@ mock()
 	done
 }
 
+# tracked STATUS NAME EDU: what the output has of each interface, where the IOMMU has
+# dirty bits (status 0), or VT-d has none (1)
+tracked()
+{
+	if [ "$1" = 0 ]; then
+		prints "$2" 0 "$3" "^$edu: driver vfio-pci, " "$iommu" \
+			'^  dirty bits  yes$' '^  iommufd     yes$' \
+			'^  type1       yes$' '^  compat      yes$' \
+			'^  device log  no: the driver vfio-pci'
+	else
+		prints "$2" 1 "$3" "^$edu: driver vfio-pci, " "$iommu" \
+			'^  dirty bits  no: VT-d without scalable mode' \
+			'^  iommufd     no: VT-d without scalable mode' \
+			'^  type1       no: each mapped page' '^  compat      no: each mapped page' \
+			'^  device log  no: the driver vfio-pci'
+	fi
+}
+
 edu_tests()
 {
-	edu=${1##*/} iommu='^  IOMMU       dmar0 (Intel VT-d), page sizes 4K 2M'
+	edu=${1##*/} iommu='^  IOMMU       dmar0 (Intel VT-d), page sizes 4K 2M' without=0
+	if [ ! -e "$1/iommu/intel-iommu" ]; then
+		iommu='^  IOMMU       ivhd0 (AMD-Vi)'
+	elif [ $(((0x$(cat "$1/iommu/intel-iommu/ecap") >> 45) & 1)) = 0 ]; then
+		without=1 # no SLADS
+	fi
 	prints "edu without driver" 1 "$edu" "^$edu: driver none, IOMMU group" "$iommu" \
 		'^  iommufd     no: the device has no driver' \
 		'^  device log  no: the device has no driver'
 	echo vfio-pci >"$1/driver_override"
 	echo "$edu" >/sys/bus/pci/drivers_probe
-	prints "edu" 1 "$edu" "^$edu: driver vfio-pci, " "$iommu" \
-		'^  dirty bits  no: VT-d without scalable mode' \
-		'^  iommufd     no: VT-d without scalable mode' \
-		'^  type1       no: each mapped page' '^  compat      no: each mapped page' \
-		'^  device log  no: the driver vfio-pci'
-	prints "edu by its short address" 1 "${edu#0000:}" "^$edu: driver vfio-pci, "
+	tracked $without "edu" "$edu"
+	tracked $without "edu by its short address" "${edu#0000:}"
 	group=$(readlink "$1/iommu_group")
 	exec 3<>"/dev/vfio/${group##*/}"
 	prints "edu in use" 1 "$edu" "^  type1       no: /dev/vfio/${group##*/} is in use" \
 		'^  compat      no: .*is in use' '^  iommufd     no: .*in use'
 	exec 3<&-
-	prints "edu, not in use any more" 1 "$edu" '^  type1       no: each mapped page'
+	tracked $without "edu, not in use any more" "$edu"
 }
 
 live_tests()

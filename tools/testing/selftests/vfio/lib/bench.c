@@ -10,6 +10,7 @@
 
 #include "bench.h"
 #include "check.h"
+#include "lib/device/edu.h"
 #include "sysfs.h"
 
 static void bench_open_path(struct __test_metadata *_metadata,
@@ -42,6 +43,17 @@ void bench_open_pci(struct __test_metadata *_metadata, struct bench *bench,
 	CHECK_RC(0, mock_pci_find(model, 0, path, sizeof(path)),
 		 "no mock PCI device of model %s", model);
 	bench_open_path(_metadata, bench, mode, path);
+}
+
+void bench_open_edu(struct __test_metadata *_metadata, struct bench *bench,
+		    enum iommu_mode mode)
+{
+	char path[128];
+
+	CHECK_RC(0, edu_find(path, sizeof(path)), "no edu device");
+	CHECK_RC(0, __edu_bind(path), "cannot bind %s", path);
+	bench_open_path(_metadata, bench, mode, path);
+	CHECK_RC(0, __edu_enable(&bench->dev), "cannot enable %s", path);
 }
 
 void bench_memory(struct __test_metadata *_metadata, struct bench *bench,

@@ -12,9 +12,9 @@
 #define DROP_FLUSH	"/sys/module/iommu_mock/parameters/drop_flush"
 
 /**
- * struct bench - a mock device ready for DMA
+ * struct bench - a device ready for DMA
  * @iommu: container or /dev/iommu that @dev is opened with
- * @dev: the mock device
+ * @dev: the mock device, or QEMU's edu device
  * @mem: memory; empty until bench_memory()
  * @iova: IOVA that @mem is mapped at
  */
@@ -29,6 +29,8 @@ void bench_open(struct __test_metadata *_metadata, struct bench *bench,
 		enum iommu_mode mode, const char *model);
 void bench_open_pci(struct __test_metadata *_metadata, struct bench *bench,
 		    enum iommu_mode mode, const char *model);
+void bench_open_edu(struct __test_metadata *_metadata, struct bench *bench,
+		    enum iommu_mode mode);
 void bench_memory(struct __test_metadata *_metadata, struct bench *bench,
 		  __u64 iova, size_t length, enum mem_kind kind);
 void bench_close(struct __test_metadata *_metadata, struct bench *bench);

@@ -5,8 +5,10 @@
  * Map the BAR of QEMU's edu device, through the VMA of vfio-pci, behind VT-d. A
  * BAR has no pages to pin or account. A device that reads the BAR reads
  * registers, which edu can do to itself. Ordinary memory is mapped too, by the
- * same call or by another one. VT-d lacks dirty tracking here.
+ * same call or by another one. A result has every page of a BAR. It has every
+ * page of memory as well where VT-d lacks dirty bits, as that of QEMU does.
  */
+#include <stdint.h>
 #include <sys/mman.h>
 
 #include "lib/counts.h"
@@ -25,6 +27,9 @@
 /* Maximum number of pages of a query */
 #define MOST_PAGES	1024
 
+/* Ends a list of pages */
+#define LAST		SIZE_MAX
+
 FIXTURE(pfnmap)
 {
 	struct iommu iommu;
@@ -34,6 +39,7 @@ FIXTURE(pfnmap)
 	struct counts counts;
 	__u8 *va;
 	long pages;
+	bool tracks;
 };
 
 FIXTURE_VARIANT(pfnmap)
@@ -58,6 +64,7 @@ FIXTURE_SETUP(pfnmap)
 
 	ASSERT_EQ(0, edu_find(path, sizeof(path)));
 	ASSERT_EQ(0, __edu_bind(path));
+	ASSERT_EQ(0, __edu_can_track(path, &self->tracks));
 	ASSERT_EQ(0, iommu_allow_pfnmap(true));
 	iommu_open(_metadata, &self->iommu, variant->mode);
 	ASSERT_EQ(0, __vfio_dev_open(&self->dev, &self->iommu, path));
@@ -103,21 +110,30 @@ static void edu_copies(struct __test_metadata *_metadata, struct vfio_dev *dev,
 	ASSERT_EQ(0, __edu_write(dev, to, length));
 }
 
-/* Check that every query reports every page: the IOMMU lacks dirty tracking. */
+/*
+ * Check two results for [@iova, @iova + @pages * 4 KiB): both have the @always
+ * pages from page @first on, the first one also those of the @writes.
+ */
 static void check_dirty(struct __test_metadata *_metadata, struct iommu *iommu,
-			__u64 iova, size_t pages)
+			__u64 iova, size_t pages, size_t first, size_t always,
+			const size_t *writes)
 {
 	struct guarded_bitmap bm;
 
 	bitmap_alloc(_metadata, &bm, (pages + 63) / 64 * 64, 0);
 	for (int i = 0; i < 2; i++) {
+		size_t count = always;
+
 		bitmap_reset(&bm);
 		ASSERT_EQ(0, __type1_dirty_get(iommu->fd, iova, pages * SZ_4K,
 					       SZ_4K, bm.bits,
 					       bitmap_bytes(&bm)));
 		bitmap_check_guards(_metadata, &bm);
-		ASSERT_EQ(pages, bitmap_count(&bm));
-		ASSERT_TRUE(bitmap_test(&bm, pages - 1));
+		for (size_t page = first; page < first + always; page++)
+			ASSERT_TRUE(bitmap_test(&bm, page));
+		for (; !i && *writes != LAST; writes++, count++)
+			ASSERT_TRUE(bitmap_test(&bm, *writes));
+		ASSERT_EQ(count, bitmap_count(&bm));
 	}
 	bitmap_free(&bm);
 }
@@ -125,6 +141,8 @@ static void check_dirty(struct __test_metadata *_metadata, struct iommu *iommu,
 /* Map the BAR, read it by DMA, query it and unmap it, twice. */
 TEST_F_TIMEOUT(pfnmap, mapped_bar_is_read_by_dma, 120)
 {
+	const size_t always = self->tracks ? 0 : RAM_PAGES;
+	const size_t writes[] = { self->tracks ? 0 : LAST, 20, LAST };
 	struct iommu *iommu = &self->iommu;
 	__u8 *ram = self->mem.va;
 	__u32 id;
@@ -145,8 +163,10 @@ TEST_F_TIMEOUT(pfnmap, mapped_bar_is_read_by_dma, 120)
 			   RAM_IOVA + 20 * SZ_4K, EDU_MAX);
 		ASSERT_EQ(0, memcmp(ram + 9 * SZ_4K, ram + 20 * SZ_4K,
 				    EDU_MAX));
-		check_dirty(_metadata, iommu, BAR_IOVA, self->pages);
-		check_dirty(_metadata, iommu, RAM_IOVA, RAM_PAGES);
+		check_dirty(_metadata, iommu, BAR_IOVA, self->pages, 0,
+			    self->pages, writes + 2);
+		check_dirty(_metadata, iommu, RAM_IOVA, RAM_PAGES, 0, always,
+			    writes);
 		iommu_unmap(_metadata, iommu, BAR_IOVA, self->bar.size);
 		check_pinned(_metadata, &self->counts, &self->iommu,
 			     RAM_PAGES);
@@ -177,6 +197,7 @@ TEST_F_TIMEOUT(pfnmap, bar_among_memory_is_one_mapping, 120)
 	const __u64 behind = RAM_LENGTH + self->bar.size;
 	struct iommu *iommu = &self->iommu;
 	const __u64 length = RAM_LENGTH + behind;
+	const size_t none = LAST;
 	struct mem mix;
 	__u64 unmapped;
 	__u32 id;
@@ -185,7 +206,9 @@ TEST_F_TIMEOUT(pfnmap, bar_among_memory_is_one_mapping, 120)
 	check_pinned(_metadata, &self->counts, &self->iommu, 2 * RAM_PAGES);
 	ASSERT_EQ(0, __type1_dirty_flag(iommu->fd,
 					VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
-	check_dirty(_metadata, iommu, MIX_IOVA, length / SZ_4K);
+	check_dirty(_metadata, iommu, MIX_IOVA, length / SZ_4K,
+		    self->tracks ? RAM_PAGES : 0,
+		    self->tracks ? self->pages : length / SZ_4K, &none);
 
 	mem_pattern(mix.va, RAM_LENGTH, 9);
 	edu_copies(_metadata, &self->dev, MIX_IOVA + RAM_LENGTH - EDU_MAX,

@@ -3,7 +3,7 @@
  * DOC: the edu device, driven through vfio-pci
  *
  * The device copies between its own buffer and memory. A transfer takes a tenth
- * of a second, whatever its size.
+ * of a second, whatever its size, unless QEMU has an edu that does it at once.
  */
 #include <limits.h>
 #include <sched.h>
@@ -70,6 +70,28 @@ int __edu_bind(const char *path)
 	if (rc)
 		return rc;
 	return sysfs_write("/sys/bus/pci/drivers_probe", name);
+}
+
+/*
+ * Whether the IOMMU of the device has dirty bits. The device is bound to
+ * vfio-pci, and not open.
+ */
+int __edu_can_track(const char *path, bool *able)
+{
+	struct iommu iommu;
+	struct vfio_dev dev;
+	int rc;
+
+	rc = __iommu_open(&iommu, MODE_IOMMUFD);
+	if (rc)
+		return rc;
+	rc = __vfio_dev_bind(&dev, &iommu, path);
+	if (!rc) {
+		rc = __device_can_track(iommu.fd, dev.dev_id, able);
+		vfio_dev_close(&dev);
+	}
+	iommu_close(&iommu);
+	return rc;
 }
 
 static int access_region(struct vfio_dev *dev, __u32 region, __u64 offset,

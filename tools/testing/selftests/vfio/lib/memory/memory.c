@@ -5,11 +5,13 @@
  * The size of an IOMMU leaf depends on the size of the pages, so small pages
  * are kept from becoming huge, and huge pages are reserved.
  */
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib/check.h"
 #include "lib/iommu.h"
@@ -101,6 +103,46 @@ void mem_alloc(struct __test_metadata *_metadata, struct mem *mem,
 	}
 	/* A page of 1 GiB is zeroed by the first access, which takes long. */
 	memset(mem->va, 0, kind == MEM_GIGANTIC ? 1 : length);
+}
+
+static __u64 pfn_of(struct __test_metadata *_metadata, int pagemap,
+		    const void *va)
+{
+	__u64 entry;
+
+	CHECK_RC(sizeof(entry), pread(pagemap, &entry, sizeof(entry),
+				      (uintptr_t)va / SZ_4K * sizeof(entry)),
+		 "cannot read the page map");
+	return entry & ((1ULL << 55) - 1);
+}
+
+/*
+ * Make no two neighbours of small pages neighbours in physical memory as well,
+ * for IOMMUs that map such pages by one leaf.
+ */
+void mem_scatter(struct __test_metadata *_metadata, struct mem *mem)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	CHECK(pagemap >= 0, "no page map");
+	for (size_t at = SZ_4K; at < mem->length; at += SZ_4K) {
+		__u64 before = pfn_of(_metadata, pagemap, mem->va + at - SZ_4K);
+		void *page;
+
+		CHECK(before, "the page map has no addresses");
+		while (pfn_of(_metadata, pagemap, mem->va + at) == before + 1) {
+			/* Its own page is in use, so it gets another one. */
+			page = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+				    -1, 0);
+			CHECK(page != MAP_FAILED, "no page");
+			page = mremap(page, SZ_4K, SZ_4K,
+				      MREMAP_MAYMOVE | MREMAP_FIXED,
+				      mem->va + at);
+			CHECK(page != MAP_FAILED, "mremap");
+		}
+	}
+	close(pagemap);
 }
 
 void mem_free(struct mem *mem)

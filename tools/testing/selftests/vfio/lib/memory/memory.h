@@ -32,6 +32,7 @@ struct mem {
 
 void mem_alloc(struct __test_metadata *_metadata, struct mem *mem,
 	       size_t length, enum mem_kind kind);
+void mem_scatter(struct __test_metadata *_metadata, struct mem *mem);
 void mem_free(struct mem *mem);
 bool mem_has_gigantic(void);
 bool mem_is(const void *at, size_t length, __u8 value);
