@@ -143,7 +143,8 @@ tracked()
 		prints "$2" 1 "$3" "^$edu: driver vfio-pci, " "$iommu" \
 			'^  dirty bits  no: VT-d without scalable mode' \
 			'^  iommufd     no: VT-d without scalable mode' \
-			'^  type1       no: each mapped page' '^  compat      no: each mapped page' \
+			'^  type1       no: each mapped page' \
+			'^  compat      no: each mapped page' \
 			'^  device log  no: the driver vfio-pci'
 	fi
 }
