@@ -3,7 +3,7 @@
  * DOC: dirty queries of a hardware IOMMU
  *
  * QEMU's edu writes to no, some and all of the pages, each of which has a leaf of
- * its own. An IOMMU without dirty bits has no figures.
+ * its own. The IOMMU must have dirty bits.
  */
 #include <linux/vfio.h>
 #include <stdlib.h>
@@ -117,14 +117,13 @@ int measure_dirty(const struct vfio_device *edu, const struct guest *g)
 	__u64 bar;
 	int rc;
 
-	rc = backend_open(&b, find_backend("iommufd"), edu);
-	if (!rc && b.tracks)
-		rc = edu_enable(b.device, &bar) ?:
-		     b.ops->map(&b, &slot, g->source) ?:
-		     b.ops->tracker->start(&b, g) ?:
-		     measure_query(&b, g, bar, "clean", 0) ?:
-		     measure_query(&b, g, bar, "1pc", 1) ?:
-		     measure_query(&b, g, bar, "all", 100);
+	rc = backend_open(&b, find_backend("iommufd"), edu) ?:
+	     edu_enable(b.device, &bar) ?:
+	     b.ops->map(&b, &slot, g->source) ?:
+	     b.ops->tracker->start(&b, g) ?:
+	     measure_query(&b, g, bar, "clean", 0) ?:
+	     measure_query(&b, g, bar, "1pc", 1) ?:
+	     measure_query(&b, g, bar, "all", 100);
 	backend_close(&b);
 	return rc;
 }

@@ -229,9 +229,10 @@ TEST_F(edu_dirty, write_after_query_is_reported)
 {
 	for (int again = 0; again < 10; again++) {
 		for (int i = 0; i < SLOTS; i++) {
-			device_writes(_metadata, self,
+			device_writes(_metadata, &self->state,
 				      IOVA + i * SLOT + 77, EDU_MAX);
-			random_query(_metadata, &self->state, IOVA + i * SLOT, SLOT);
+			random_query(_metadata, &self->state, IOVA + i * SLOT,
+				     SLOT);
 		}
 	}
 }
@@ -239,11 +240,7 @@ TEST_F(edu_dirty, write_after_query_is_reported)
 /* Skip the tests if the machine lacks the device. */
 int main(int argc, char **argv)
 {
-	bool able = false;
-	char path[128];
-
-	if (edu_find(path, sizeof(path)) || __edu_bind(path) ||
-	    __edu_can_track(path, &able) || !able) {
+	if (!edu_has_dirty_bits()) {
 		ksft_print_header();
 		ksft_exit_skip("no edu device behind an IOMMU with dirty bits\n");
 	}

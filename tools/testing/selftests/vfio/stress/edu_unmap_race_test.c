@@ -88,11 +88,7 @@ TEST_F_TIMEOUT(edu_unmap, unmap_reports_every_write, 3600)
 /* Skip the tests if the machine lacks the device. */
 int main(int argc, char **argv)
 {
-	bool able = false;
-	char path[128];
-
-	if (edu_find(path, sizeof(path)) || __edu_bind(path) ||
-	    __edu_can_track(path, &able) || !able) {
+	if (!edu_has_dirty_bits()) {
 		ksft_print_header();
 		ksft_exit_skip("no edu device behind an IOMMU with dirty bits\n");
 	}

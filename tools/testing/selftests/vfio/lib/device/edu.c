@@ -94,6 +94,16 @@ int __edu_can_track(const char *path, bool *able)
 	return rc;
 }
 
+/* Whether there is an edu device behind an IOMMU with dirty bits */
+bool edu_has_dirty_bits(void)
+{
+	bool able = false;
+	char path[128];
+
+	return !edu_find(path, sizeof(path)) && !__edu_bind(path) &&
+	       !__edu_can_track(path, &able) && able;
+}
+
 static int access_region(struct vfio_dev *dev, __u32 region, __u64 offset,
 			 void *value, size_t size, bool write)
 {

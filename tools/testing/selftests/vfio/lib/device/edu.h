@@ -13,6 +13,7 @@ int edu_find_nth(unsigned int nth, char *path, size_t size);
 int edu_find(char *path, size_t size);
 int __edu_bind(const char *path);
 int __edu_can_track(const char *path, bool *able);
+bool edu_has_dirty_bits(void);
 int __edu_enable(struct vfio_dev *dev);
 int __edu_disable_memory(struct vfio_dev *dev);
 int __edu_read(struct vfio_dev *dev, __u64 iova, __u32 length);
