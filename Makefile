@@ -129,6 +129,7 @@ vtd:
 
 test-vtd: vtd kernel debug-kernel tools
 	@$(S)/run-selftest --dirty-bits x86 debug
+	@$(S)/run-vmm --dirty-bits
 
 kcsan: kcsan-kernel tools
 	@$(S)/run-kcsan

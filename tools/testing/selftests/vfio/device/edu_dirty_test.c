@@ -13,8 +13,6 @@
 #define IOVA	0x40000000ULL
 #define STEPS	4000
 
-/* AMD-Vi maps adjacent huge pages of one mapping by one leaf. */
-#define SLOT	SZ_2M
 #define SLOTS	12
 
 /* Maximum number of slots of a query */
@@ -26,6 +24,8 @@
  * @oracle: pages that are dirty
  * @bm: result of a query
  * @leaf: size of a leaf of the IOMMU
+ * @slot: bytes of a mapping; AMD-Vi maps adjacent huge pages of one by one leaf
+ * @slots: number of mappings, up to SLOTS
  * @seed: of the random steps
  * @mapped: the slots of the memory that are mapped
  * @written: number of writes of the device
@@ -36,6 +36,8 @@ struct state {
 	struct oracle oracle;
 	struct guarded_bitmap bm;
 	__u64 leaf;
+	__u64 slot;
+	int slots;
 	__u64 seed;
 	bool mapped[SLOTS];
 	size_t written;
@@ -61,12 +63,20 @@ FIXTURE_VARIANT_ADD(edu_dirty, type1_2m) {
 	.mode = MODE_TYPE1, .kind = MEM_HUGETLB,
 };
 
+FIXTURE_VARIANT_ADD(edu_dirty, type1_1g) {
+	.mode = MODE_TYPE1, .kind = MEM_GIGANTIC,
+};
+
 FIXTURE_VARIANT_ADD(edu_dirty, compat_4k) {
 	.mode = MODE_COMPAT, .kind = MEM_4K,
 };
 
 FIXTURE_VARIANT_ADD(edu_dirty, compat_2m) {
 	.mode = MODE_COMPAT, .kind = MEM_HUGETLB,
+};
+
+FIXTURE_VARIANT_ADD(edu_dirty, compat_1g) {
+	.mode = MODE_COMPAT, .kind = MEM_GIGANTIC,
 };
 
 FIXTURE_VARIANT_ADD(edu_dirty, iommufd_4k) {
@@ -77,26 +87,42 @@ FIXTURE_VARIANT_ADD(edu_dirty, iommufd_2m) {
 	.mode = MODE_IOMMUFD, .kind = MEM_HUGETLB,
 };
 
+FIXTURE_VARIANT_ADD(edu_dirty, iommufd_1g) {
+	.mode = MODE_IOMMUFD, .kind = MEM_GIGANTIC,
+};
+
+static const __u64 leaf_size[] = {
+	[MEM_4K] = SZ_4K, [MEM_HUGETLB] = SZ_2M, [MEM_GIGANTIC] = SZ_1G,
+};
+
 static void map(struct __test_metadata *_metadata, struct state *state, int i)
 {
-	iommu_map(_metadata, &state->bench.iommu,
-		  state->bench.mem.va + i * SLOT, IOVA + i * SLOT, SLOT);
+	__u64 offset = i * state->slot;
+
+	iommu_map(_metadata, &state->bench.iommu, state->bench.mem.va + offset,
+		  IOVA + offset, state->slot);
 	state->mapped[i] = true;
 }
 
 FIXTURE_SETUP(edu_dirty)
 {
-	bench_open_edu(_metadata, &self->state.bench, variant->mode);
-	self->state.leaf = variant->kind == MEM_4K ? SZ_4K : SZ_2M;
-	self->state.seed = 20;
-	mem_alloc(_metadata, &self->state.bench.mem, SLOTS * SLOT, variant->kind);
+	struct state *state = &self->state;
+	__u64 length;
+
+	bench_open_edu(_metadata, &state->bench, variant->mode);
+	state->leaf = leaf_size[variant->kind];
+	state->slot = variant->kind == MEM_GIGANTIC ? SZ_1G : SZ_2M;
+	state->slots = variant->kind == MEM_GIGANTIC ? 2 : SLOTS;
+	state->seed = 20;
+	length = state->slots * state->slot;
+	mem_alloc(_metadata, &state->bench.mem, length, variant->kind);
 	if (variant->kind == MEM_4K)
-		mem_scatter(_metadata, &self->state.bench.mem);
-	for (int i = 0; i < SLOTS; i++)
-		map(_metadata, &self->state, i);
-	oracle_init(_metadata, &self->state.oracle, IOVA, SLOTS * SLOT, SZ_4K);
-	bitmap_alloc(_metadata, &self->state.bm, MOST * SLOT / SZ_4K, 0);
-	bench_track(_metadata, &self->state.bench);
+		mem_scatter(_metadata, &state->bench.mem);
+	for (int i = 0; i < state->slots; i++)
+		map(_metadata, state, i);
+	oracle_init(_metadata, &state->oracle, IOVA, length, SZ_4K);
+	bitmap_alloc(_metadata, &state->bm, MOST * state->slot / SZ_4K, 0);
+	bench_track(_metadata, &state->bench);
 }
 
 FIXTURE_TEARDOWN(edu_dirty)
@@ -162,21 +188,21 @@ static void unmap(struct __test_metadata *_metadata,
 		  struct state *state, int i)
 {
 	struct guarded_bitmap *bm = &state->bm;
-	__u64 iova = IOVA + i * SLOT, length = SLOT;
+	__u64 iova = IOVA + i * state->slot, length = state->slot;
 
 	if (state->bench.iommu.mode == MODE_IOMMUFD) {
 		iommu_unmap(_metadata, &state->bench.iommu, iova, length);
 	} else {
-		bm->nbits = SLOT / SZ_4K;
+		bm->nbits = state->slot / SZ_4K;
 		bitmap_reset(bm);
 		ASSERT_EQ(0, __type1_unmap_bitmap(state->bench.iommu.fd, iova,
 						  &length, SZ_4K, bm->bits,
 						  bitmap_bytes(bm)));
-		ASSERT_EQ(SLOT, length);
+		ASSERT_EQ(state->slot, length);
 		oracle_check(_metadata, &state->oracle, bm, iova, SZ_4K);
 		state->reported += bitmap_count(bm);
 	}
-	oracle_clean(&state->oracle, iova, SLOT);
+	oracle_clean(&state->oracle, iova, state->slot);
 	state->mapped[i] = false;
 }
 
@@ -194,18 +220,19 @@ static void random_step(struct __test_metadata *_metadata,
 			struct state *state)
 {
 	__u64 what = next_random(&state->seed) % 1000;
-	int i = next_random(&state->seed) % SLOTS, count = 0;
+	int i = next_random(&state->seed) % state->slots, count = 0;
 	int most = 1 + next_random(&state->seed) % MOST;
-	__u64 iova = IOVA + i * SLOT;
+	__u64 iova = IOVA + i * state->slot;
 
-	while (count < most && i + count < SLOTS && state->mapped[i + count])
+	while (count < most && i + count < state->slots &&
+	       state->mapped[i + count])
 		count++;
 	if (!count)
 		map(_metadata, state, i);
 	else if (what < 700)
-		random_access(_metadata, state, iova, count * SLOT);
+		random_access(_metadata, state, iova, count * state->slot);
 	else if (what < 990)
-		random_query(_metadata, state, iova, count * SLOT);
+		random_query(_metadata, state, iova, count * state->slot);
 	else if (what < 998)
 		unmap(_metadata, state, i);
 	else
@@ -215,8 +242,12 @@ static void random_step(struct __test_metadata *_metadata,
 TEST_F_TIMEOUT(edu_dirty, random_steps_match_the_model, 3600)
 {
 	const char *steps = getenv("EDU_STEPS");
+	long count = steps ? atol(steps) : STEPS;
 
-	for (long n = steps ? atol(steps) : STEPS; n > 0; n--)
+	/* The model of a leaf of 1 GiB has as many bytes as 512 of 2 MiB. */
+	if (variant->kind == MEM_GIGANTIC)
+		count /= 10;
+	for (long n = count; n > 0; n--)
 		random_step(_metadata, &self->state);
 	ASSERT_NE(0, self->state.written);
 	ASSERT_NE(0, self->state.reported);
@@ -227,12 +258,14 @@ TEST_F_TIMEOUT(edu_dirty, random_steps_match_the_model, 3600)
 /* What an IOTLB has cached as dirty sets D again once the query has flushed. */
 TEST_F(edu_dirty, write_after_query_is_reported)
 {
+	struct state *state = &self->state;
+
 	for (int again = 0; again < 10; again++) {
-		for (int i = 0; i < SLOTS; i++) {
-			device_writes(_metadata, &self->state,
-				      IOVA + i * SLOT + 77, EDU_MAX);
-			random_query(_metadata, &self->state, IOVA + i * SLOT,
-				     SLOT);
+		for (int i = 0; i < state->slots; i++) {
+			__u64 iova = IOVA + i * state->slot;
+
+			device_writes(_metadata, state, iova + 77, EDU_MAX);
+			random_query(_metadata, state, iova, state->slot);
 		}
 	}
 }
