@@ -148,8 +148,12 @@ static void random_access(struct __test_metadata *_metadata,
 			  struct state *state, __u64 start, __u64 room)
 {
 	__u32 length = 1 + next_random(&state->seed) % EDU_MAX;
-	__u64 iova = start + next_random(&state->seed) % (room - length + 1);
+	__u64 iova;
 
+	/* Half of them are to few pages, whose entries in the IOTLB are used again. */
+	if (next_random(&state->seed) % 2)
+		room = 4 * SZ_4K;
+	iova = start + next_random(&state->seed) % (room - length + 1);
 	if (next_random(&state->seed) % 4)
 		device_writes(_metadata, state, iova, length);
 	else
