@@ -162,6 +162,14 @@ FIXTURE_TEARDOWN(vtd_nested)
 	oracle_free(&self->state.oracle);
 }
 
+/* Half of the pages are few, whose entries in the IOTLB are used again. */
+static unsigned int random_page(struct state *state)
+{
+	bool few = next_random(&state->seed) % 2;
+
+	return next_random(&state->seed) % (few ? 4 : PAGES);
+}
+
 static void page_written(struct state *state, unsigned int page)
 {
 	if (state->tracking)
@@ -185,7 +193,7 @@ static void walk(struct state *state, const struct table *table, __u64 va,
 static void random_access(struct __test_metadata *_metadata,
 			  struct state *state)
 {
-	unsigned int page = next_random(&state->seed) % PAGES;
+	unsigned int page = random_page(state);
 	__u32 length = 1 + next_random(&state->seed) % EDU_MAX;
 	__u32 offset = next_random(&state->seed) % (SZ_4K - length);
 	bool write = next_random(&state->seed) % 4;
@@ -252,27 +260,40 @@ static int invalidate(struct state *state, const struct table *table, __u64 va,
 				 sizeof(data), &count);
 }
 
+/* Ranges that have all of the VA: the whole of it, and some of extreme sizes. */
+static const __u64 whole[][2] = {
+	{ VA, PAGES },
+	{ VA & -SZ_1G, SZ_1G / SZ_4K },
+	{ 0, 1ULL << 51 },
+	{ 0, (1ULL << 52) - 1 },
+	{ SZ_4K, 1ULL << 52 },
+	{ VA, (1ULL << 52) + 1 },
+	{ SZ_4K, ~0ULL - 1 },
+	{ 0, ~0ULL },
+};
+
 /* As a guest does: change an entry, or clear its bits, and invalidate. */
 static void change_leaf(struct __test_metadata *_metadata, struct state *state,
 			struct table *table)
 {
-	unsigned int page = next_random(&state->seed) % PAGES;
+	unsigned int page = random_page(state);
 	__u64 va = VA + page * SZ_4K, pages = 1;
+	__u64 i = next_random(&state->seed) % (2 * ARRAY_SIZE(whole));
 
 	if (state->large) {
 		*entry(state, table, 2, VA) = GPA | FS_VALID | FS_LARGE;
-		va = VA;
-		pages = PAGES;
+		i %= ARRAY_SIZE(whole);
 	} else {
 		table->target[page] = next_random(&state->seed) % PAGES;
 		*entry(state, table, 3, va) =
 			GPA_OF(table->target[page]) | FS_VALID;
 	}
-	if (next_random(&state->seed) % 4 == 0) {
-		va = 0;
-		pages = ~0ULL;
+	if (i < ARRAY_SIZE(whole)) {
+		va = whole[i][0];
+		pages = whole[i][1];
 	}
 	ASSERT_EQ(0, invalidate(state, table, va, pages));
+	ASSERT_EQ(0, invalidate(state, table, va, 0));
 }
 
 static struct table *random_table(struct state *state)
