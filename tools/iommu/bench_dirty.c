@@ -8,6 +8,7 @@
 #include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "bench_map.h"
 
@@ -29,10 +30,10 @@ static int region_offset(int device, __u32 index, __u64 *offset)
 {
 	struct vfio_region_info info = { .argsz = sizeof(info), .index = index };
 
-	if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info))
-		return fail(EXIT_SETUP, "region %u of edu: %m", index);
+	int rc = ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info);
+
 	*offset = info.offset;
-	return 0;
+	return rc ? fail(EXIT_SETUP, "region %u of edu: %m", index) : 0;
 }
 
 static int edu_set(int device, __u64 at, __u32 value)
