@@ -2,7 +2,7 @@
 /*
  * Tests of devices that no test machine has, by devices that are only in an
  * iommufd_ctx. Nothing is bound: an ioctl and the functions for VFIO's reset look
- * the devices up.
+ * the devices up, and attachments with page faults are refused.
  */
 #include <kunit/test.h>
 #include <linux/err.h>
@@ -113,6 +113,7 @@ static struct fake_device *fake_bind(struct kunit *test,
 	fake->iommu.iommu_dev = &fake->iommu_dev;
 	fake->pdev.dev.iommu = &fake->iommu;
 	fake->igroup.group = group;
+	mutex_init(&fake->igroup.lock);
 
 	fake->idev = iommufd_object_alloc(ictx, fake->idev, &fake_device_ops);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, fake->idev);
@@ -289,12 +290,62 @@ static void no_iommu_container_has_no_ioas(struct kunit *test)
 	iommufd_destroy_all_objects(ictx);
 }
 
+static int fake_enable_fails(struct device *dev, enum iommu_dev_features feat)
+{
+	return -EXDEV;
+}
+
+static int fake_fault_attach(struct fake_device *fake)
+{
+	struct iommufd_hwpt hwpt = {};
+
+	guard(mutex)(&fake->igroup.lock);
+	return iommufd_fault_attach(&fake->igroup, fake->idev, &hwpt);
+}
+
+static void device_without_page_faults_gets_no_queue(struct kunit *test)
+{
+	struct iommufd_ctx *ictx = fake_ctx(test);
+	struct fake_device *fake = fake_bind(test, ictx, fake_group(1));
+
+	KUNIT_EXPECT_EQ(test, -ENODEV, fake_fault_attach(fake));
+	fake->ops.dev_enable_feat = fake_enable_fails;
+	KUNIT_EXPECT_EQ(test, -EXDEV, fake_fault_attach(fake));
+	KUNIT_EXPECT_NULL(test, fake->igroup.handle);
+	iommufd_destroy_all_objects(ictx);
+}
+
+#ifdef CONFIG_PCI_PRI
+/* A virtual function has the page requests of its physical function. */
+static void virtual_function_gets_no_queue(struct kunit *test)
+{
+	struct iommufd_ctx *ictx = fake_ctx(test);
+	struct fake_device *physical = fake_bind(test, ictx, fake_group(1));
+	struct fake_device *fake = fake_bind(test, ictx, fake_group(2));
+
+	fake->ops.dev_enable_feat = fake_enable_fails;
+	fake->pdev.dev.bus = &pci_bus_type;
+	fake->pdev.is_virtfn = 1;
+	fake->pdev.physfn = &physical->pdev;
+	physical->pdev.pri_cap = 1;
+	KUNIT_EXPECT_EQ(test, -EINVAL, fake_fault_attach(fake));
+	KUNIT_EXPECT_NULL(test, fake->igroup.handle);
+	physical->pdev.pri_cap = 0;
+	KUNIT_EXPECT_EQ(test, -EXDEV, fake_fault_attach(fake));
+	iommufd_destroy_all_objects(ictx);
+}
+#endif
+
 static struct kunit_case device_cases[] = {
 	KUNIT_CASE(ctx_has_group_of_its_devices_only),
 	KUNIT_CASE_PARAM(hw_info_reports_pasids_that_are_enabled,
 			 pasid_gen_params),
 	KUNIT_CASE(hw_info_returns_error_of_driver),
 	KUNIT_CASE(no_iommu_container_has_no_ioas),
+	KUNIT_CASE(device_without_page_faults_gets_no_queue),
+#ifdef CONFIG_PCI_PRI
+	KUNIT_CASE(virtual_function_gets_no_queue),
+#endif
 	{}
 };
 
