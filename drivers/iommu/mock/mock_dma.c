@@ -7,6 +7,7 @@
 #include <linux/highmem.h>
 #include <linux/iommu_mock.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/sched.h>
 
 #include "mock_private.h"
@@ -74,11 +75,16 @@ mock_dma_access(struct mock_dma_transfer *dma, size_t *done)
 static bool mock_dma_request_page(const struct mock_dma_transfer *dma,
 				  enum iommu_mock_fault_reason reason)
 {
+	unsigned long last;
+
 	switch (reason) {
 	case IOMMU_MOCK_FAULT_UNMAPPED:
 	case IOMMU_MOCK_FAULT_READ:
 	case IOMMU_MOCK_FAULT_WRITE:
-		return mock_dev_request_page(dma->mdev, dma->iova, dma->from);
+		if (check_add_overflow(dma->iova, dma->length - 1, &last))
+			last = ULONG_MAX;
+		return mock_dev_request_page(dma->mdev, dma->iova, last,
+					     dma->from);
 	default:
 		return false;
 	}

@@ -4,6 +4,7 @@
  */
 #include <linux/align.h>
 #include <linux/kthread.h>
+#include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
@@ -18,14 +19,20 @@
  * mappings can mend does not end the transfer. The device reports a page
  * request, waits for the response, and continues with the same IOVA if the
  * response is a success. As with PCIe, the response refers to the request by the
- * index of its group, and the device has one request in each group.
+ * index of its group. With the module parameter group_requests a group also has
+ * requests for the pages that the transfer needs next, whether they fault or not.
  */
 
 /* Number of page request groups of a device, as with PCIe. */
 #define MOCK_REQUEST_GROUPS	512
 
+static unsigned int mock_group_requests = 1;
+module_param_named(group_requests, mock_group_requests, uint, 0644);
+MODULE_PARM_DESC(group_requests,
+		 "Maximum number of page requests in a group (default: 1)");
+
 /**
- * struct mock_page_request - a page request that waits for its response
+ * struct mock_page_request - a page request group that waits for its response
  * @node: entry in &mock_dev.requests, until @done is set
  * @group: index of the page request group
  * @code: response; valid if @done is set
@@ -72,10 +79,38 @@ mock_request_end(struct mock_dev *mdev, struct mock_page_request *request)
 	return code;
 }
 
+/* Report requests for the pages from @iova to @last, in one group. */
+static void mock_report_requests(struct mock_dev *mdev, unsigned long iova,
+				 unsigned long last, u32 group, bool write)
+{
+	struct iopf_fault fault = {
+		.fault = {
+			.type = IOMMU_FAULT_PAGE_REQ,
+			.prm = {
+				.grpid = group,
+				.perm = write ? IOMMU_FAULT_PERM_WRITE :
+						IOMMU_FAULT_PERM_READ,
+				.addr = ALIGN_DOWN(iova, SZ_4K),
+			},
+		},
+	};
+	unsigned int left = READ_ONCE(mock_group_requests);
+
+	/* On failure, the response has been sent, or the request is left out. */
+	while (left > 1 && last - fault.fault.prm.addr >= SZ_4K) {
+		iommu_report_device_fault(mdev->dev, &fault);
+		fault.fault.prm.addr += SZ_4K;
+		left--;
+	}
+	fault.fault.prm.flags = IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE;
+	iommu_report_device_fault(mdev->dev, &fault);
+}
+
 /**
- * mock_dev_request_page() - report a page request and wait for the response
+ * mock_dev_request_page() - report page requests and wait for the response
  * @mdev: the device
  * @iova: IOVA of the fault
+ * @last: last IOVA that the device wants to access, inclusive
  * @write: whether the device wants to write
  *
  * Return: true if the device shall try again.
@@ -84,27 +119,14 @@ mock_request_end(struct mock_dev *mdev, struct mock_page_request *request)
  * the calling kernel thread.
  */
 bool mock_dev_request_page(struct mock_dev *mdev, unsigned long iova,
-			   bool write)
+			   unsigned long last, bool write)
 {
 	struct mock_page_request request = {};
-	struct iopf_fault fault = {
-		.fault = {
-			.type = IOMMU_FAULT_PAGE_REQ,
-			.prm = {
-				.flags = IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE,
-				.perm = write ? IOMMU_FAULT_PERM_WRITE :
-						IOMMU_FAULT_PERM_READ,
-				.addr = ALIGN_DOWN(iova, SZ_4K),
-			},
-		},
-	};
 
 	if (!READ_ONCE(mdev->page_requests))
 		return false;
 	mock_request_add(mdev, &request);
-	fault.fault.prm.grpid = request.group;
-	/* On failure, the response has been sent. */
-	iommu_report_device_fault(mdev->dev, &fault);
+	mock_report_requests(mdev, iova, last, request.group, write);
 	/* What ends the wait is found by mock_request_end(). */
 	(void)wait_event_killable(mdev->request_wait,
 				  mock_request_is_over(&request));

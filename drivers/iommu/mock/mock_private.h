@@ -143,7 +143,7 @@ mock_domain_alloc_user(struct device *dev, u32 flags,
 
 /* mock_fault.c */
 bool mock_dev_request_page(struct mock_dev *mdev, unsigned long iova,
-			   bool write);
+			   unsigned long last, bool write);
 void mock_iommu_page_response(struct device *dev, struct iopf_fault *fault,
 			      struct iommu_page_response *response);
 int mock_iommu_enable_feat(struct device *dev, enum iommu_dev_features feat);

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,8 @@
 
 /* Groups of faults that a queue takes */
 #define QUEUE_GROUPS	8192
+
+#define GROUP_REQUESTS	"/sys/module/iommu_mock/parameters/group_requests"
 
 #define UNKNOWN_ID	0x7fff
 #define RESPONSE	sizeof(struct iommu_hwpt_page_response)
@@ -94,6 +97,7 @@ FIXTURE_SETUP(faults)
 
 FIXTURE_TEARDOWN(faults)
 {
+	sysfs_write(GROUP_REQUESTS, "1");
 	env_close(_metadata, &self->env);
 }
 
@@ -464,7 +468,7 @@ TEST_F(faults, read_with_bad_arguments_keeps_fault)
 	ASSERT_EQ(-1, pread(fd, faults, MESSAGE, 8));
 	ASSERT_EQ(ESPIPE, errno);
 	for (int i = 0; i < 3; i++) {
-		ASSERT_EQ(-1, read(fd, (void *)8, MESSAGE));
+		ASSERT_EQ(-1, syscall(SYS_read, fd, 8, MESSAGE));
 		ASSERT_EQ(EFAULT, errno);
 	}
 	/* A buffer for more faults than there are */
@@ -495,7 +499,7 @@ TEST_F(faults, write_with_bad_arguments_responds_nothing)
 	ASSERT_EQ(-EINVAL, fault_respond(fd, 1, 7));
 	ASSERT_EQ(-1, write(fd, responses, RESPONSE - 1));
 	ASSERT_EQ(ESPIPE, errno);
-	ASSERT_EQ(-1, write(fd, (void *)8, RESPONSE));
+	ASSERT_EQ(-1, syscall(SYS_write, fd, 8, RESPONSE));
 	ASSERT_EQ(EFAULT, errno);
 	ASSERT_EQ(0, write(fd, responses, 0));
 
@@ -665,6 +669,52 @@ TEST_F(faults, full_queue_refuses_faults)
 	ASSERT_EQ(0, __iommu_destroy(env->fd, device.id));
 	ASSERT_EQ(-EINVAL, fault_respond(env->queue.fd, faults[0].cookie,
 					 IOMMUFD_PAGE_RESP_SUCCESS));
+}
+
+/* Read a group of @count faults from @iova on, of which only the last is so marked. */
+static __u32 group_read(struct __test_metadata *_metadata, int fd, __u64 iova,
+			unsigned int count)
+{
+	struct iommu_hwpt_pgfault faults[8];
+
+	ASSERT_TRUE(fault_arrives(_metadata, fd, TIMEOUT));
+	/* Without room for all faults the group stays in the queue. */
+	ASSERT_EQ(-1, read(fd, faults, (count - 1) * MESSAGE));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(count * MESSAGE, read(fd, faults, sizeof(faults)));
+	for (unsigned int i = 0; i < count; i++) {
+		ASSERT_EQ(iova + i * SZ_4K, faults[i].addr);
+		ASSERT_EQ(faults[0].cookie, faults[i].cookie);
+		ASSERT_EQ(faults[0].grpid, faults[i].grpid);
+		ASSERT_EQ(i == count - 1 ? IOMMU_PGFAULT_FLAGS_LAST_PAGE : 0,
+			  faults[i].flags);
+	}
+	return faults[0].cookie;
+}
+
+/* A device requests several pages at once, and gets one response. */
+TEST_F(faults, group_of_faults_has_one_response)
+{
+	struct fault_env *env = &self->env;
+	int fd = env->queue.fd;
+	__u32 cookie;
+
+	ASSERT_EQ(0, sysfs_write(GROUP_REQUESTS, "3"));
+	dma_thread_read(_metadata, &env->dma, &env->bench.dev, HOLE,
+			5 * SZ_4K);
+	cookie = group_read(_metadata, fd, HOLE, 3);
+	for (int i = 0; i < 3; i++)
+		map_page(_metadata, env, HOLE + i * SZ_4K);
+	ASSERT_EQ(0, fault_respond(fd, cookie, IOMMUFD_PAGE_RESP_SUCCESS));
+	ASSERT_EQ(-EINVAL,
+		  fault_respond(fd, cookie, IOMMUFD_PAGE_RESP_SUCCESS));
+
+	cookie = group_read(_metadata, fd, HOLE + 3 * SZ_4K, 2);
+	/* A detach responds the group. */
+	ASSERT_EQ(0, __vfio_dev_detach(&env->bench.dev));
+	end_with_fault(_metadata, env, HOLE + 3 * SZ_4K);
+	ASSERT_EQ(-EINVAL,
+		  fault_respond(fd, cookie, IOMMUFD_PAGE_RESP_SUCCESS));
 }
 
 /* A process that is killed while its device waits leaves nothing. */

@@ -29,6 +29,8 @@
 /* Pages that are mapped on demand */
 #define HOLE	(IOVA + LENGTH)
 
+#define GROUP_REQUESTS	"/sys/module/iommu_mock/parameters/group_requests"
+
 #define QUEUES	2
 #define TABLES	5
 
@@ -40,7 +42,7 @@
  * @parent: page table that the last of @table has as its parent
  * @table: page tables to attach the device to; the first one has no queue
  * @dma: DMA commands that have ended
- * @responded: faults that were responded by a write
+ * @responded: groups of faults that were responded by a write
  * @stop: the threads end
  */
 struct fault_race {
@@ -80,6 +82,8 @@ FIXTURE_SETUP(fault_race)
 	struct bench *bench = &race->bench;
 	int fd;
 
+	/* DMA over the end of a page has groups of two requests. */
+	ASSERT_EQ(0, sysfs_write(GROUP_REQUESTS, "2"));
 	counts_now(_metadata, &self->counts);
 	bench_open(_metadata, bench, MODE_IOMMUFD, "4k");
 	bench_memory(_metadata, bench, IOVA, LENGTH, MEM_4K);
@@ -103,6 +107,7 @@ FIXTURE_TEARDOWN(fault_race)
 		close(self->race.queue[i]);
 	bench_close(_metadata, &self->race.bench);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
+	sysfs_write(GROUP_REQUESTS, "1");
 }
 
 static void *run_dma(void *arg)
@@ -119,29 +124,42 @@ static void *run_dma(void *arg)
 	return NULL;
 }
 
-/* Respond one fault of the queue; some remain for a detach. */
-static void respond(struct fault_race *race, int fd, __u64 *seed)
+/* Respond a group of faults; some remain for a detach. */
+static void respond(struct fault_race *race, int fd, __u32 cookie, __u64 choice)
 {
-	struct iommu_hwpt_page_response response = {};
-	struct iommu_hwpt_pgfault fault;
-	__u64 choice = next_random(seed) % 8;
+	struct iommu_hwpt_page_response response = {
+		.cookie = cookie,
+		.code = choice == 1 ? IOMMUFD_PAGE_RESP_INVALID :
+				      IOMMUFD_PAGE_RESP_SUCCESS,
+	};
 
-	if (read(fd, &fault, sizeof(fault)) != sizeof(fault))
-		return;
 	if (choice == 0)
 		return;
-	response.cookie = fault.cookie;
-	response.code = choice == 1 ? IOMMUFD_PAGE_RESP_INVALID :
-				      IOMMUFD_PAGE_RESP_SUCCESS;
-	if (choice > 2)
-		__iommu_map(&race->bench.iommu,
-			    race->bench.mem.va + (fault.addr - HOLE),
-			    fault.addr, SZ_4K, PROT_DMA_RW);
 	if (write(fd, &response, sizeof(response)) == sizeof(response))
 		atomic_fetch_add(&race->responded, 1);
-	/* A second response must not reach another fault. */
+	/* A second response must not reach another group. */
 	if (write(fd, &response, sizeof(response)) == sizeof(response))
 		atomic_store(&race->stop, true);
+}
+
+/* Read some groups of faults, map what they need or do not, and respond. */
+static void read_groups(struct fault_race *race, int fd, __u64 *seed)
+{
+	struct iommu_hwpt_pgfault faults[4];
+	ssize_t count = read(fd, faults, sizeof(faults));
+	__u64 choice = next_random(seed) % 8;
+
+	for (ssize_t i = 0; i < count / (ssize_t)sizeof(*faults); i++) {
+		if (choice > 2)
+			__iommu_map(&race->bench.iommu,
+				    race->bench.mem.va +
+					    (faults[i].addr - HOLE),
+				    faults[i].addr, SZ_4K, PROT_DMA_RW);
+		if (!(faults[i].flags & IOMMU_PGFAULT_FLAGS_LAST_PAGE))
+			continue;
+		respond(race, fd, faults[i].cookie, choice);
+		choice = next_random(seed) % 8;
+	}
 }
 
 static void *run_responder(void *arg)
@@ -159,7 +177,7 @@ static void *run_responder(void *arg)
 		poll(entries, QUEUES, 10);
 		for (int i = 0; i < QUEUES; i++)
 			if (entries[i].revents & POLLIN)
-				respond(race, entries[i].fd, &seed);
+				read_groups(race, entries[i].fd, &seed);
 	}
 	return NULL;
 }
