@@ -327,10 +327,11 @@ static void virtual_function_gets_no_queue(struct kunit *test)
 	fake->pdev.dev.bus = &pci_bus_type;
 	fake->pdev.is_virtfn = 1;
 	fake->pdev.physfn = &physical->pdev;
-	physical->pdev.pri_cap = 1;
+	/* Without CONFIG_PCI_IOV this is not @physical. */
+	pci_physfn(&fake->pdev)->pri_cap = 1;
 	KUNIT_EXPECT_EQ(test, -EINVAL, fake_fault_attach(fake));
 	KUNIT_EXPECT_NULL(test, fake->igroup.handle);
-	physical->pdev.pri_cap = 0;
+	pci_physfn(&fake->pdev)->pri_cap = 0;
 	KUNIT_EXPECT_EQ(test, -EXDEV, fake_fault_attach(fake));
 	iommufd_destroy_all_objects(ictx);
 }
