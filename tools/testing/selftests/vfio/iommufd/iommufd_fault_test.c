@@ -37,8 +37,6 @@
 /* Groups of faults that a queue takes */
 #define QUEUE_GROUPS	8192
 
-#define GROUP_REQUESTS	"/sys/module/iommu_mock/parameters/group_requests"
-
 #define UNKNOWN_ID	0x7fff
 #define RESPONSE	sizeof(struct iommu_hwpt_page_response)
 #define MESSAGE		sizeof(struct iommu_hwpt_pgfault)

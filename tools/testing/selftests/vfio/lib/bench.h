@@ -10,6 +10,7 @@
 #include "lib/device/vfio_device.h"
 
 #define DROP_FLUSH	"/sys/module/iommu_mock/parameters/drop_flush"
+#define GROUP_REQUESTS	"/sys/module/iommu_mock/parameters/group_requests"
 
 /**
  * struct bench - a device ready for DMA

@@ -29,8 +29,6 @@
 /* Pages that are mapped on demand */
 #define HOLE	(IOVA + LENGTH)
 
-#define GROUP_REQUESTS	"/sys/module/iommu_mock/parameters/group_requests"
-
 #define QUEUES	2
 #define TABLES	5
 
