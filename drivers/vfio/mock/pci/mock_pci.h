@@ -13,7 +13,7 @@
 #include <linux/vfio.h>
 #include <linux/vfio_mock_pci.h>
 
-#include "mock_dma.h"
+#include "../mock_dma.h"
 
 struct eventfd_ctx;
 struct file;
