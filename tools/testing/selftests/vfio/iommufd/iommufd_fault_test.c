@@ -449,6 +449,28 @@ TEST_F(faults, second_device_of_group_is_refused)
 	vfio_dev_close(&first);
 }
 
+/* The driver refuses to attach the device, after its page faults were enabled. */
+TEST_F(faults, page_table_with_other_leaf_sizes_is_refused)
+{
+	struct fault_env *env = &self->env;
+	__u32 ioas = env->bench.iommu.ioas_id, plain, table;
+	struct vfio_dev dev;
+
+	bind_device(_metadata, env, &dev, "2k");
+	ASSERT_EQ(-EINVAL, __vfio_dev_attach(&dev, env->queue.table));
+	ASSERT_EQ(0, __hwpt_alloc(env->fd, dev.dev_id, ioas, 0, &plain));
+	ASSERT_EQ(0, __vfio_dev_attach(&dev, plain));
+	ASSERT_EQ(-EINVAL, __vfio_dev_attach(&dev, env->queue.table));
+	/* The refused replace has changed nothing. */
+	mock_fill(_metadata, &dev, IOVA, 8, 1);
+	ASSERT_EQ(1, env->bench.mem.va[0]);
+	ASSERT_EQ(0, __hwpt_alloc_data(env->fd, dev.dev_id, ioas,
+				       IOMMU_HWPT_FAULT_ID_VALID, env->queue.id,
+				       IOMMU_HWPT_DATA_NONE, NULL, 0, &table));
+	ASSERT_EQ(0, __vfio_dev_attach(&dev, table));
+	vfio_dev_close(&dev);
+}
+
 TEST_F(faults, read_with_bad_arguments_keeps_fault)
 {
 	struct fault_env *env = &self->env;

@@ -95,6 +95,42 @@ TEST_F(type1, unmap_of_many_mappings_reports_dirty_pages)
 }
 
 /*
+ * The dirty bits of long mappings are read in steps, of 32 MiB where leaves are small.
+ * Pages that a device may not read stay writable until they are unmapped.
+ */
+TEST_F(type1, unmap_in_steps_reports_dirty_pages)
+{
+	static const unsigned int written[] = { 0, 8191, 8192, 12287, 12288 };
+	const __u64 at = 0x50000000ULL, size = 12288 * SZ_4K;
+	struct bench *bench = &self->bench;
+	__u64 length = size + 64 * SZ_4K;
+	__u64 expected[193], bits[193];
+	__u8 *mem;
+
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)mem);
+	iommu_map(_metadata, &bench->iommu, mem, at, size);
+	ASSERT_EQ(0, __type1_map(bench->iommu.fd, mem, at + size, 64 * SZ_4K,
+				 PROT_WRITE));
+	ASSERT_EQ(0, __type1_dirty_flag(bench->iommu.fd, DIRTY_START));
+	memset(expected, self->report.all ? 0xff : 0, sizeof(expected));
+	for (size_t i = 0; i < ARRAY_SIZE(written); i++) {
+		mock_fill(_metadata, &bench->dev, at + written[i] * SZ_4K, 8,
+			  i + 1);
+		expected[written[i] / 64] |= 1ULL << written[i] % 64;
+	}
+	memset(bits, 0x11, sizeof(bits));
+	ASSERT_EQ(0, __type1_unmap_bitmap(bench->iommu.fd, at, &length, SZ_4K,
+					  bits, sizeof(bits)));
+	ASSERT_EQ(size + 64 * SZ_4K, length);
+	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
+		CHECK(bits[i] == expected[i], "word %zu: 0x%llx, not 0x%llx", i,
+		      bits[i], expected[i]);
+	munmap(mem, size);
+}
+
+/*
  * The device writes until its memory is unmapped. The writes that are in the
  * truth log before the call are in the bitmap; writes during the call may be.
  */
