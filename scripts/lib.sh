@@ -47,6 +47,58 @@ use_ccache()
 	export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=3G
 }
 
+codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
+
+# apt_sources: the sources of this machine, each as "OPTIONS|URI|SUITES|COMPONENTS"
+apt_sources()
+{
+	local files=()
+	shopt -s nullglob
+	files=(/etc/apt/sources.list.d/*.sources)
+	[ ${#files[@]} = 0 ] || awk '
+		function flush() {
+			if (uris != "" && on != "no" && types ~ /(^| )deb( |$)/)
+				print (key != "" ? "signed-by=" key : "") "|" uris "|" suites "|" parts
+			uris = suites = parts = key = on = types = ""
+		}
+		FNR == 1 { flush() }
+		/^[ \t]*$/ { flush(); next }
+		/^#/ || /^[ \t]/ { next }
+		{ name = tolower($1); value = $0; sub(/^[^:]*:[ \t]*/, "", value) }
+		name == "types:" { types = value }
+		name == "uris:" { uris = value }
+		name == "suites:" { suites = value }
+		name == "components:" { parts = value }
+		name == "signed-by:" && value ~ /^\// { key = value }
+		name == "enabled:" { on = tolower(value) }
+		END { flush() }' "${files[@]}"
+	files=(/etc/apt/sources.list.d/*.list)
+	[ ! -f /etc/apt/sources.list ] || files+=(/etc/apt/sources.list)
+	[ ${#files[@]} = 0 ] || sed -n \
+		-e 's/^deb[ \t]*\[\([^]]*\)\][ \t]*\([^ \t]*\)[ \t]*\([^ \t]*\)[ \t]*\([^#]*\).*/\1|\2|\3|\4/p' \
+		-e 't' -e 's/^deb[ \t]*\([^ \t[]*\)[ \t]*\([^ \t]*\)[ \t]*\([^#]*\).*/|\1|\2|\3/p' \
+		"${files[@]}"
+}
+
+# apt_line SUITE: its line for apt, at the mirror of the distribution itself
+apt_line()
+{
+	local options uri suites parts
+	while IFS='|' read -r options uri suites parts; do
+		case " $suites " in
+		*" $codename "*) ;;
+		*) continue ;;
+		esac
+		case " $parts " in
+		*" main "*) ;;
+		*) continue ;;
+		esac
+		echo "deb ${options:+[$options] }${uri%% *} $1 main"
+		return
+	done < <(apt_sources)
+	return 1
+}
+
 # apt_in FOLDER ARGUMENT...: apt-get with a configuration of its own. FOLDER has its
 # sources.list, and gets its lists and caches.
 apt_in()
