@@ -80,7 +80,7 @@ int iommufd_disable_huge_pages(struct io_pagetable *iopt)
 	scoped_cond_guard(rwsem_read_kill, return -EINTR, &iopt->iova_rwsem) {
 		if (iopt->disable_large_pages)
 			return 0;
-		if (!xa_empty(&iopt->domains) &&
+		if (!list_empty(&iopt->domains) &&
 		    !RB_EMPTY_ROOT(&iopt->area_itree.rb_root))
 			return -EINVAL;
 	}

@@ -62,7 +62,7 @@ int iopt_update_alignment(struct io_pagetable *iopt,
 
 	if (domain)
 		align = max(align, iopt_domain_alignment(domain));
-	iopt_for_each_domain(iopt, i, entry)
+	list_for_each_entry(entry, &iopt->domains, item)
 		align = max(align, iopt_domain_alignment(entry->domain));
 	xa_for_each(&iopt->access_list, i, access)
 		align = max(align, access->iova_alignment);
@@ -91,13 +91,19 @@ static int iopt_reserve_aperture(struct io_pagetable *iopt,
 	return rc;
 }
 
-/* Unmap the areas in front of @end, or every area if it is NULL, from a domain. */
+/*
+ * Unmap the areas in front of @end, or every area if it is NULL, from a domain, which is
+ * not in &io_pagetable.domains.
+ */
 static void iopt_unfill_domain(struct io_pagetable *iopt,
 			       struct iommu_domain *domain,
 			       struct iopt_area *end)
 {
-	struct iopt_domain *other = xa_load(&iopt->domains, 0);
+	struct iopt_domain *other;
 	struct iopt_area *area;
+
+	other = list_first_entry_or_null(&iopt->domains, struct iopt_domain,
+					 item);
 
 	iopt_for_each_area(area, iopt, 0, ULONG_MAX) {
 		if (area == end)
@@ -105,7 +111,7 @@ static void iopt_unfill_domain(struct io_pagetable *iopt,
 		if (IOPT_WARN_ON(!area->pages))
 			continue;
 		cond_resched();
-		if (other && other->domain != domain)
+		if (other)
 			iopt_area_move_storage(area, domain, other->domain);
 		iopt_area_unfill_domain(area, domain);
 	}
@@ -113,7 +119,7 @@ static void iopt_unfill_domain(struct io_pagetable *iopt,
 
 /* Map every area in a domain. On an error, no area is mapped in it. */
 static int iopt_fill_domain(struct io_pagetable *iopt,
-			    struct iommu_domain *domain)
+			    struct iopt_domain *entry)
 {
 	struct iopt_area *area;
 	int rc;
@@ -122,9 +128,9 @@ static int iopt_fill_domain(struct io_pagetable *iopt,
 		/* A task that maps or unmaps an area holds domains_rwsem. */
 		if (IOPT_WARN_ON(!area->pages))
 			continue;
-		rc = iopt_area_fill_domain(area, domain);
+		rc = iopt_area_fill_domain(area, entry);
 		if (rc) {
-			iopt_unfill_domain(iopt, domain, area);
+			iopt_unfill_domain(iopt, entry->domain, area);
 			return rc;
 		}
 	}
@@ -148,27 +154,22 @@ static int iopt_add_domain_locked(struct io_pagetable *iopt,
 				  struct iommu_domain *domain,
 				  struct iopt_domain *entry)
 {
-	unsigned int id = iopt->next_domain_id;
 	int rc;
 
 	if (WARN_ON(iopt_find_domain(iopt, domain)))
 		return -EEXIST;
-	rc = xa_reserve(&iopt->domains, id, GFP_KERNEL_ACCOUNT);
-	if (rc)
-		return rc;
 	rc = iopt_update_alignment(iopt, domain);
 	if (rc)
-		goto err_release;
+		return rc;
 	rc = iopt_reserve_aperture(iopt, domain);
 	if (rc)
 		goto err_alignment;
 	/* Enable tracking before the domain maps an area, so that no write is missed. */
 	iopt_track_add_domain(iopt, entry);
-	rc = iopt_fill_domain(iopt, domain);
+	rc = iopt_fill_domain(iopt, entry);
 	if (rc)
 		goto err_tracking;
-	xa_store(&iopt->domains, id, entry, GFP_KERNEL_ACCOUNT);
-	iopt->next_domain_id++;
+	list_add_tail(&entry->item, &iopt->domains);
 	iopt->domains_added++;
 	return 0;
 
@@ -178,8 +179,6 @@ err_tracking:
 err_alignment:
 	iopt_remove_reserved_locked(iopt, domain);
 	WARN_ON(iopt_update_alignment(iopt, NULL));
-err_release:
-	xa_release(&iopt->domains, id);
 	return rc;
 }
 
@@ -244,24 +243,16 @@ void iopt_table_remove_domain(struct io_pagetable *iopt,
 			      struct iommu_domain *domain)
 {
 	u64 begin = iopt_trace_begin(iopt_detach);
-	struct iopt_domain *entry, *moved;
-	unsigned long i;
+	struct iopt_domain *entry;
 
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
-	iopt_for_each_domain(iopt, i, entry)
-		if (entry->domain == domain)
-			break;
-	if (WARN_ON(i == iopt->next_domain_id))
+	entry = iopt_find_domain(iopt, domain);
+	if (WARN_ON(!entry))
 		return;
 
 	iopt_track_remove_domain(iopt, entry);
-
-	/* Move the last domain to the index that becomes free: indices are dense. */
-	moved = xa_erase(&iopt->domains, --iopt->next_domain_id);
-	if (moved != entry)
-		xa_store(&iopt->domains, i, moved, GFP_KERNEL_ACCOUNT);
-
+	list_del(&entry->item);
 	iopt_unfill_domain(iopt, domain, NULL);
 	iopt_remove_reserved_locked(iopt, domain);
 	WARN_ON(iopt_update_alignment(iopt, NULL));
@@ -320,7 +311,7 @@ static int iopt_disable_large_locked(struct io_pagetable *iopt)
 
 	if (iopt->disable_large_pages)
 		return 0;
-	if (!xa_empty(&iopt->domains) &&
+	if (!list_empty(&iopt->domains) &&
 	    !RB_EMPTY_ROOT(&iopt->area_itree.rb_root))
 		return -EINVAL;
 	iopt->disable_large_pages = true;

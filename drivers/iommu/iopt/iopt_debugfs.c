@@ -115,10 +115,9 @@ static int iopt_count_domains(struct io_pagetable *iopt,
 			      struct iopt_usage *usage)
 {
 	struct iopt_domain *entry;
-	unsigned long i;
 
 	scoped_cond_guard(rwsem_read_try, return -EBUSY, &iopt->iova_rwsem) {
-		iopt_for_each_domain(iopt, i, entry) {
+		list_for_each_entry(entry, &iopt->domains, item) {
 			usage->domains++;
 			usage->tracking += entry->tracking;
 			usage->spill += iopt_spill_ranges(&entry->spill);

@@ -227,7 +227,7 @@ static int iopt_fill_segments(struct io_pagetable *iopt, struct iopt_map *map,
 	int rc;
 
 	/* Without a domain, no pin fails with -EFAULT and thereby detects a PFNMAP. */
-	if (!iopt->next_domain_id && iopt_must_split(map, segments))
+	if (list_empty(&iopt->domains) && iopt_must_split(map, segments))
 		return -EFAULT;
 
 	list_for_each_entry(segment, &segments->list, item) {

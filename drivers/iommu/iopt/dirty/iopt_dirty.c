@@ -77,13 +77,12 @@ void iopt_record_write(struct io_pagetable *iopt, unsigned long iova,
 {
 	unsigned long mask = iopt->iova_alignment - 1;
 	struct iopt_domain *entry;
-	unsigned long i;
 
 	lockdep_assert_held(&iopt->iova_rwsem);
 
 	iova &= ~mask;
 	last |= mask;
-	iopt_for_each_domain(iopt, i, entry)
+	list_for_each_entry(entry, &iopt->domains, item)
 		if (entry->tracking)
 			iova_set_add(&entry->spill, iova, last, GFP_KERNEL);
 	if (iopt->tracking)
@@ -104,11 +103,10 @@ void iopt_discard_dirty(struct io_pagetable *iopt, unsigned long iova,
 			unsigned long last)
 {
 	struct iopt_domain *entry;
-	unsigned long i;
 
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
-	iopt_for_each_domain(iopt, i, entry)
+	list_for_each_entry(entry, &iopt->domains, item)
 		if (entry->tracking)
 			iova_set_remove(&entry->spill, iova, last);
 	if (iopt->tracking)

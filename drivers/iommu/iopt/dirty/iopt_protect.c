@@ -110,13 +110,12 @@ void iopt_unprotect_area(struct iopt_area *area)
 	struct iommu_iotlb_gather gather;
 	struct iommu_dirty_bitmap dirty;
 	struct iopt_domain *entry;
-	unsigned long i;
 
 	lockdep_assert_held(&area->iopt->iova_rwsem);
 
 	if (!iopt_may_protect(area))
 		return;
-	iopt_for_each_domain(area->iopt, i, entry) {
+	list_for_each_entry(entry, &area->iopt->domains, item) {
 		const struct iommu_dirty_ops *ops = entry->domain->dirty_ops;
 
 		if (!ops || !ops->write_protect)

@@ -146,25 +146,23 @@ void iopt_track_remove_domain(struct io_pagetable *iopt,
 static void iopt_track_disable_all(struct io_pagetable *iopt)
 {
 	struct iopt_domain *entry;
-	unsigned long i;
 
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
-	iopt_for_each_domain(iopt, i, entry)
+	list_for_each_entry(entry, &iopt->domains, item)
 		iopt_track_disable(entry);
 }
 
 static int iopt_start_tracking_locked(struct io_pagetable *iopt)
 {
 	struct iopt_domain *entry;
-	unsigned long i;
 	int rc = 0;
 
 	lockdep_assert_held(&iopt->tracking_mutex);
 
 	if (iopt->tracking)
 		return 0;
-	iopt_for_each_domain(iopt, i, entry) {
+	list_for_each_entry(entry, &iopt->domains, item) {
 		if (!entry->domain->dirty_ops || entry->tracking)
 			continue;
 		/* If the driver fails, results are conservative, as without dirty_ops. */
@@ -346,10 +344,9 @@ static int iopt_track_read_window(struct iova_bitmap *bitmap,
 	struct iopt_dirty_walk *walk = opaque;
 	bool conservative = false;
 	struct iopt_domain *entry;
-	unsigned long i;
 	int rc;
 
-	iopt_for_each_domain(walk->iopt, i, entry) {
+	list_for_each_entry(entry, &walk->iopt->domains, item) {
 		conservative |= iopt_domain_is_conservative(entry);
 		if (!entry->tracking)
 			continue;

@@ -13,8 +13,8 @@
  */
 #include <linux/cleanup.h>
 #include <linux/iommu.h>
+#include <linux/list.h>
 #include <linux/sched.h>
-#include <linux/sizes.h>
 
 #include "domains/area_fill.h"
 #include "domains/iopt_domain.h"
@@ -48,25 +48,14 @@ static void iopt_pages_unpin_unused(struct iopt_pages *pages,
 	}
 }
 
-/*
- * Unmap a range from the last domain that maps it, and unpin its pages that have no
- * other user. The area is no longer in &iopt_pages.domains_itree. A page is unpinned
- * after it was unmapped and the IOTLB was flushed: until then a device may access it.
- */
-static void iopt_area_unmap_unpin(struct iopt_area *area,
-				  struct iopt_pages *pages,
-				  struct iommu_domain *domain,
-				  unsigned long index, unsigned long last)
+/* Unmap a range, and unpin its unused pages, a batch at a time. */
+static noinline_for_stack void
+iopt_area_unmap_unpin_batches(struct iopt_area *area, struct iopt_pages *pages,
+			      struct iommu_domain *domain, unsigned long index,
+			      unsigned long last)
 {
-	unsigned long unused_index = index, unused_last = last;
 	struct pfn_batch batch;
 
-	lockdep_assert_held(&pages->mutex);
-
-	if (!iopt_pages_next_unused(pages, &unused_index, &unused_last)) {
-		iopt_area_unmap(area, domain, index, last);
-		return;
-	}
 	pfn_batch_init(&batch, last - index + 1);
 	/* Reading, unmapping and unpinning a batch take long: yield after each. */
 	for (;;) {
@@ -83,72 +72,72 @@ static void iopt_area_unmap_unpin(struct iopt_area *area,
 	pfn_batch_destroy(&batch);
 }
 
-/* Return: domain number @i to fill: only @only if it is set, else all of the IOAS. */
-static struct iommu_domain *iopt_target(struct iopt_area *area,
-					struct iommu_domain *only,
-					unsigned int i)
+/*
+ * Unmap a range from the last domain that maps it, and unpin its pages that have no
+ * other user. The area is no longer in &iopt_pages.domains_itree. A page is unpinned
+ * after it was unmapped and the IOTLB was flushed: until then a device may access it.
+ */
+static void iopt_area_unmap_unpin(struct iopt_area *area,
+				  struct iopt_pages *pages,
+				  struct iommu_domain *domain,
+				  unsigned long index, unsigned long last)
 {
-	struct iopt_domain *entry;
+	unsigned long unused_index = index, unused_last = last;
 
-	if (only)
-		return i ? NULL : only;
-	if (i >= area->iopt->next_domain_id)
-		return NULL;
-	entry = xa_load(&area->iopt->domains, i);
-	return entry->domain;
+	lockdep_assert_held(&pages->mutex);
+
+	if (!iopt_pages_next_unused(pages, &unused_index, &unused_last))
+		iopt_area_unmap(area, domain, index, last);
+	else
+		iopt_area_unmap_unpin_batches(area, pages, domain, index, last);
 }
 
-/* Unmap a batch from the first @nr domains. Its first page index is @index. */
-static void iopt_area_unmap_batch(struct iopt_area *area,
-				  struct iommu_domain *only, unsigned int nr,
-				  struct pfn_batch *batch, unsigned long index)
-{
-	while (nr--)
-		iopt_area_unmap(area, iopt_target(area, only, nr), index,
-				index + batch->npages - 1);
-}
-
+/* Map a batch in every domain of a list. Its first page index is @index. */
 static int iopt_area_map_batch(struct iopt_area *area,
-			       struct iommu_domain *only,
+			       struct list_head *domains,
 			       struct pfn_batch *batch, unsigned long index)
 {
-	struct iommu_domain *domain;
+	struct iopt_domain *entry;
 	int rc;
 
 	iopt_area_update_leaf_flags(area, batch,
 				    iopt_area_index_to_iova(area, index));
-	for (unsigned int i = 0; (domain = iopt_target(area, only, i)); i++) {
-		rc = pfn_batch_to_domain(batch, area, domain, index);
-		if (rc) {
-			iopt_area_unmap_batch(area, only, i, batch, index);
-			return rc;
-		}
+	list_for_each_entry(entry, domains, item) {
+		rc = pfn_batch_to_domain(batch, area, entry->domain, index);
+		if (rc)
+			goto err_unmap;
 	}
 	return 0;
+
+err_unmap:
+	list_for_each_entry_continue_reverse(entry, domains, item)
+		iopt_area_unmap(area, entry->domain, index,
+				index + batch->npages - 1);
+	return rc;
 }
 
 /* A PFNMAP is not pinned, and is revoked when the process loses its mapping of it. */
 static void iopt_area_unfill_pfnmap(struct iopt_area *area,
 				    struct iopt_pages *pages,
-				    struct iommu_domain *only)
+				    struct list_head *domains)
 {
-	struct iommu_domain *domain;
+	struct iopt_domain *entry;
 
-	for (unsigned int i = 0; (domain = iopt_target(area, only, i)); i++)
-		iopt_pfnmap_unfill(area, pages, domain);
+	list_for_each_entry(entry, domains, item)
+		iopt_pfnmap_unfill(area, pages, entry->domain);
 }
 
 static int iopt_area_fill_pfnmap(struct iopt_area *area,
 				 struct iopt_pages *pages,
-				 struct iommu_domain *only)
+				 struct list_head *domains)
 {
-	struct iommu_domain *domain;
+	struct iopt_domain *entry;
 	int rc;
 
-	for (unsigned int i = 0; (domain = iopt_target(area, only, i)); i++) {
-		rc = iopt_pfnmap_fill(area, pages, domain);
+	list_for_each_entry(entry, domains, item) {
+		rc = iopt_pfnmap_fill(area, pages, entry->domain);
 		if (rc) {
-			iopt_area_unfill_pfnmap(area, pages, only);
+			iopt_area_unfill_pfnmap(area, pages, domains);
 			return rc;
 		}
 	}
@@ -158,37 +147,37 @@ static int iopt_area_fill_pfnmap(struct iopt_area *area,
 /* Unfill the pages in front of page index @end, after a fill that reached @end. */
 static void iopt_area_unfill_until(struct iopt_area *area,
 				   struct iopt_pages *pages,
-				   struct iommu_domain *only, unsigned long end)
+				   struct list_head *domains, unsigned long end)
 {
 	unsigned long index = iopt_area_index(area);
-	struct iommu_domain *domain;
+	struct iopt_domain *first, *entry;
 
 	if (end == index)
 		return;
 	if (pages->ops->pfnmap) {
-		iopt_area_unfill_pfnmap(area, pages, only);
+		iopt_area_unfill_pfnmap(area, pages, domains);
 		return;
 	}
-	for (unsigned int i = 1; (domain = iopt_target(area, only, i)); i++)
-		iopt_area_unmap(area, domain, index, end - 1);
-	iopt_area_unmap_unpin(area, pages, iopt_target(area, only, 0), index,
-			      end - 1);
+	first = list_first_entry(domains, struct iopt_domain, item);
+	entry = first;
+	list_for_each_entry_continue(entry, domains, item)
+		iopt_area_unmap(area, entry->domain, index, end - 1);
+	iopt_area_unmap_unpin(area, pages, first->domain, index, end - 1);
 }
 
-/* Fill an area into @only if it is set, else into every domain of its IOAS. */
-static int iopt_area_fill(struct iopt_area *area, struct iopt_pages *pages,
-			  struct iommu_domain *only)
+/* Fill an area, a batch at a time. */
+static noinline_for_stack int
+iopt_area_fill_batches(struct iopt_area *area, struct iopt_pages *pages,
+		       struct list_head *domains)
 {
 	struct pfn_reader reader;
 	unsigned long index;
 	int rc;
 
-	if (pages->ops->pfnmap)
-		return iopt_area_fill_pfnmap(area, pages, only);
 	pfn_reader_init(&reader, pages, iopt_area_index(area),
 			iopt_area_last_index(area));
 	while ((rc = pfn_reader_next(&reader)) > 0) {
-		rc = iopt_area_map_batch(area, only, &reader.batch,
+		rc = iopt_area_map_batch(area, domains, &reader.batch,
 					 reader.index);
 		if (rc)
 			break;
@@ -197,8 +186,17 @@ static int iopt_area_fill(struct iopt_area *area, struct iopt_pages *pages,
 	index = reader.index;
 	pfn_reader_destroy(&reader);
 	if (rc)
-		iopt_area_unfill_until(area, pages, only, index);
+		iopt_area_unfill_until(area, pages, domains, index);
 	return rc;
+}
+
+/* Fill an area into every domain of a list. On an error, it is filled into none. */
+static int iopt_area_fill(struct iopt_area *area, struct iopt_pages *pages,
+			  struct list_head *domains)
+{
+	if (pages->ops->pfnmap)
+		return iopt_area_fill_pfnmap(area, pages, domains);
+	return iopt_area_fill_batches(area, pages, domains);
 }
 
 static void iopt_area_set_storage(struct iopt_area *area,
@@ -225,18 +223,20 @@ static void iopt_area_set_storage(struct iopt_area *area,
  */
 int iopt_area_fill_domains(struct iopt_area *area, struct iopt_pages *pages)
 {
-	struct iommu_domain *domain = iopt_target(area, NULL, 0);
+	struct list_head *domains = &area->iopt->domains;
+	struct iopt_domain *first;
 	int rc;
 
 	lockdep_assert_held(&area->iopt->domains_rwsem);
 
-	if (!domain)
+	first = list_first_entry_or_null(domains, struct iopt_domain, item);
+	if (!first)
 		return 0;
 	guard(mutex)(&pages->mutex);
-	rc = iopt_area_fill(area, pages, NULL);
+	rc = iopt_area_fill(area, pages, domains);
 	if (rc)
 		return rc;
-	iopt_area_set_storage(area, pages, domain);
+	iopt_area_set_storage(area, pages, first->domain);
 	return 0;
 }
 
@@ -258,34 +258,37 @@ void iopt_area_unfill_domains(struct iopt_area *area, struct iopt_pages *pages)
 	if (!area->storage_domain)
 		return;
 	iopt_area_set_storage(area, pages, NULL);
-	iopt_area_unfill_until(area, pages, NULL,
+	iopt_area_unfill_until(area, pages, &area->iopt->domains,
 			       iopt_area_last_index(area) + 1);
 }
 
 /**
  * iopt_area_fill_domain() - map an area in one more domain
  * @area: the area
- * @domain: the domain; not in &io_pagetable.domains yet, maps nothing of @area
+ * @entry: the domain; not in &io_pagetable.domains yet, maps nothing of @area
  *
  * If another domain maps @area already, the PFNs are read from that one, and no page is
  * pinned.
  *
- * Return: 0, or, with nothing mapped in @domain,
+ * Return: 0, or, with nothing mapped in the domain,
  * * an error of pfn_reader_next(), pfn_batch_to_domain() or iopt_pfnmap_fill()
  * Context: &io_pagetable.domains_rwsem held for writing; takes &iopt_pages.mutex; may
  * sleep.
  */
-int iopt_area_fill_domain(struct iopt_area *area, struct iommu_domain *domain)
+int iopt_area_fill_domain(struct iopt_area *area, struct iopt_domain *entry)
 {
 	struct iopt_pages *pages = area->pages;
+	LIST_HEAD(only);
 	int rc;
 
 	lockdep_assert_held_write(&area->iopt->domains_rwsem);
 
+	list_add(&entry->item, &only);
 	guard(mutex)(&pages->mutex);
-	rc = iopt_area_fill(area, pages, domain);
+	rc = iopt_area_fill(area, pages, &only);
 	if (!rc && !area->storage_domain)
-		iopt_area_set_storage(area, pages, domain);
+		iopt_area_set_storage(area, pages, entry->domain);
+	list_del(&entry->item);
 	return rc;
 }
 
@@ -358,8 +361,8 @@ void iopt_area_move_pfnmap(struct iopt_area *area)
 	lockdep_assert_held_write(&area->iopt->iova_rwsem);
 
 	guard(mutex)(&pages->mutex);
-	iopt_area_unfill_pfnmap(area, pages, NULL);
+	iopt_area_unfill_pfnmap(area, pages, &area->iopt->domains);
 	iopt_pfnmap_move(pages);
 	if (area->storage_domain)
-		iopt_area_fill_pfnmap(area, pages, NULL);
+		iopt_area_fill_pfnmap(area, pages, &area->iopt->domains);
 }

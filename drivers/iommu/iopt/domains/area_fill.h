@@ -7,12 +7,13 @@
 
 struct iommu_domain;
 struct iopt_area;
+struct iopt_domain;
 struct iopt_pages;
 
 int iopt_area_fill_domains(struct iopt_area *area, struct iopt_pages *pages);
 void iopt_area_unfill_domains(struct iopt_area *area,
 			      struct iopt_pages *pages);
-int iopt_area_fill_domain(struct iopt_area *area, struct iommu_domain *domain);
+int iopt_area_fill_domain(struct iopt_area *area, struct iopt_domain *entry);
 void iopt_area_unfill_domain(struct iopt_area *area,
 			     struct iommu_domain *domain);
 void iopt_area_move_storage(struct iopt_area *area, struct iommu_domain *from,

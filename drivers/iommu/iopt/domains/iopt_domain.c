@@ -93,9 +93,8 @@ struct iopt_domain *iopt_find_domain(struct io_pagetable *iopt,
 				     const struct iommu_domain *domain)
 {
 	struct iopt_domain *entry;
-	unsigned long i;
 
-	iopt_for_each_domain(iopt, i, entry)
+	list_for_each_entry(entry, &iopt->domains, item)
 		if (entry->domain == domain)
 			return entry;
 	return NULL;

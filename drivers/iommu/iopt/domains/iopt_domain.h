@@ -5,8 +5,8 @@
 #ifndef __IOPT_DOMAIN_H
 #define __IOPT_DOMAIN_H
 
+#include <linux/list.h>
 #include <linux/types.h>
-#include <linux/xarray.h>
 
 #include "space/io_pagetable.h"
 #include "space/iova_range_lock.h"
@@ -17,6 +17,7 @@ struct iommu_domain;
 
 /**
  * struct iopt_domain - a domain that the areas of an IOAS are filled into
+ * @item: entry in &io_pagetable.domains
  * @domain: the domain; the caller of iopt_table_add_domain() owns it
  * @tracking: dirty tracking is enabled
  * @requested: iopt_set_dirty_tracking() has enabled tracking; if false, @tracking is set
@@ -31,6 +32,7 @@ struct iommu_domain;
  * writing; @requested changes with &io_pagetable.tracking_mutex held as well.
  */
 struct iopt_domain {
+	struct list_head item;
 	struct iommu_domain *domain;
 	bool tracking;
 	bool requested;
@@ -45,12 +47,5 @@ struct iopt_domain *iopt_find_domain(struct io_pagetable *iopt,
 bool iopt_device_supports_dirty_tracking(struct device *dev);
 struct iommu_domain *iopt_domain_alloc_flags(struct device *dev, u32 flags);
 struct iommu_domain *iopt_domain_alloc(struct device *dev);
-
-/* Indices are dense, so no search for the next index, as by xa_for_each(), is needed. */
-#define iopt_for_each_domain(iopt, i, entry)				\
-	for ((i) = 0;							\
-	     (i) < (iopt)->next_domain_id &&				\
-	     ((entry) = xa_load(&(iopt)->domains, (i)));		\
-	     (i)++)
 
 #endif

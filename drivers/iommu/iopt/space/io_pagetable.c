@@ -37,9 +37,8 @@ void iopt_init_table(struct io_pagetable *iopt)
 	iopt->area_itree = RB_ROOT_CACHED;
 	iopt->allowed_itree = RB_ROOT_CACHED;
 	iopt->reserved_itree = RB_ROOT_CACHED;
-	xa_init_flags(&iopt->domains, XA_FLAGS_ACCOUNT);
+	INIT_LIST_HEAD(&iopt->domains);
 	xa_init_flags(&iopt->access_list, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
-	iopt->next_domain_id = 0;
 	iopt->num_locking = 0;
 	iopt->disable_large_pages = false;
 	iopt->num_areas = 0;
@@ -76,9 +75,8 @@ void iopt_destroy_table(struct io_pagetable *iopt)
 
 	WARN_ON(!RB_EMPTY_ROOT(&iopt->area_itree.rb_root) || iopt->num_areas);
 	WARN_ON(!RB_EMPTY_ROOT(&iopt->reserved_itree.rb_root));
-	WARN_ON(!xa_empty(&iopt->domains));
+	WARN_ON(!list_empty(&iopt->domains));
 	WARN_ON(!xa_empty(&iopt->access_list));
-	xa_destroy(&iopt->domains);
 	xa_destroy(&iopt->access_list);
 	mutex_destroy(&iopt->tracking_mutex);
 }

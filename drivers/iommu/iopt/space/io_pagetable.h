@@ -26,8 +26,7 @@
  *	walk all page tables with neither rwsem held for writing
  * @domains_rwsem: held for writing to change @domains, and thereby the domains that
  *	areas are filled into; held for reading while an area is filled or unfilled
- * @domains: struct iopt_domain by index, 0 to @next_domain_id - 1
- * @next_domain_id: number of domains
+ * @domains: list of struct iopt_domain
  * @domains_added: number of domains that were ever added; wraps
  * @iova_rwsem: guards every member below
  * @area_itree: struct iopt_area by IOVA; areas never overlap
@@ -69,8 +68,7 @@ struct io_pagetable {
 	/* serialises changes of dirty tracking */
 	struct mutex tracking_mutex;
 	struct rw_semaphore domains_rwsem;
-	struct xarray domains;
-	unsigned int next_domain_id;
+	struct list_head domains;
 	unsigned int domains_added;
 
 	struct rw_semaphore iova_rwsem;

@@ -105,7 +105,8 @@ static int info_add_range(void *opaque, unsigned long start, unsigned long last)
  */
 static bool info_has_ranges(const struct type1_call *call)
 {
-	return !call->type1->flavour->strict || call->iopt->next_domain_id ||
+	return !call->type1->flavour->strict ||
+	       !list_empty(&call->iopt->domains) ||
 	       !RB_EMPTY_ROOT(&call->iopt->reserved_itree.rb_root);
 }
 
@@ -117,10 +118,10 @@ static bool info_has_ranges(const struct type1_call *call)
  */
 static unsigned long info_page_sizes(struct io_pagetable *iopt)
 {
-	unsigned long i, sizes = PAGE_MASK;
+	unsigned long sizes = PAGE_MASK;
 	struct iopt_domain *entry;
 
-	iopt_for_each_domain(iopt, i, entry)
+	list_for_each_entry(entry, &iopt->domains, item)
 		sizes &= entry->domain->pgsize_bitmap;
 	return sizes | PAGE_SIZE;
 }
