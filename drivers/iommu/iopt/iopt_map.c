@@ -95,8 +95,9 @@ static void iopt_free_segments(struct iopt_segments *segments)
 			iopt_area_remove(segment->area);
 		}
 		iopt_pages_put(segment->pages);
-		if (segment != &segments->first)
-			kfree(segment);
+		if (segment == &segments->first)
+			continue;
+		kfree(segment);
 		cond_resched();
 	}
 }
@@ -113,12 +114,9 @@ static int iopt_add_user_segments(struct iopt_segments *segments,
 	struct iopt_pages *pages;
 	int rc;
 
-	do {
+	for (;;) {
 		bool pfnmap = false;
 
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
 		length = left;
 		if (segments->split)
 			length = iopt_pfnmap_range_length(uptr, left, &pfnmap);
@@ -136,8 +134,12 @@ static int iopt_add_user_segments(struct iopt_segments *segments,
 			return rc;
 		uptr += length;
 		left -= length;
-	} while (left);
-	return 0;
+		if (!left)
+			return 0;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
 }
 
 /* Allocate or check the IOVAs, and check the number of mappings. */
@@ -192,7 +194,8 @@ static int iopt_insert_segments(struct io_pagetable *iopt, struct iopt_map *map,
 		if (rc)
 			break;
 		iova += segment->length;
-		cond_resched();
+		if (segment != &segments->first)
+			cond_resched();
 	}
 
 out_unlock:
@@ -249,7 +252,8 @@ static void iopt_publish_segments(struct io_pagetable *iopt,
 		iopt_pages_get(segment->pages);
 		segment->area->pages = segment->pages;
 		segment->area = NULL;
-		cond_resched();
+		if (segment != &segments->first)
+			cond_resched();
 	}
 }
 

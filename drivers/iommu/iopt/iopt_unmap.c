@@ -172,13 +172,13 @@ static int iopt_unmap_areas(struct io_pagetable *iopt, struct iopt_unmap *unmap,
 			return 1;
 		}
 		iopt_unmap_area(iopt, area);
-		cond_resched();
 		unmap->bytes += *length;
 		unmap->tries = 0;
 		/* Do not search again: another task may have mapped there since. */
 		if (area_last == unmap->last)
 			break;
 		unmap->start = area_last + 1;
+		cond_resched();
 	}
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "domains/area_fill.h"
 #include "domains/iopt_domain.h"
@@ -86,10 +87,14 @@ static void iopt_area_unmap_unpin(struct iopt_area *area,
 
 	lockdep_assert_held(&pages->mutex);
 
-	if (!iopt_pages_next_unused(pages, &unused_index, &unused_last))
+	if (!iopt_pages_next_unused(pages, &unused_index, &unused_last)) {
 		iopt_area_unmap(area, domain, index, last);
-	else
+	} else if (pages->npages == 1) {
+		iopt_area_unmap(area, domain, index, last);
+		iopt_pages_unpin_sole(pages);
+	} else {
 		iopt_area_unmap_unpin_batches(area, pages, domain, index, last);
+	}
 }
 
 /* Map a batch in every domain of a list. Its first page index is @index. */
@@ -165,6 +170,44 @@ static void iopt_area_unfill_until(struct iopt_area *area,
 	iopt_area_unmap_unpin(area, pages, first->domain, index, end - 1);
 }
 
+/*
+ * Fill an area that has the only page of its iopt_pages, or a part of it. No leaf is larger
+ * than the page. See sole_page.c.
+ */
+static int iopt_area_fill_sole(struct iopt_area *area, struct iopt_pages *pages,
+			       struct list_head *domains)
+{
+	bool was_pinned = pages->npinned;
+	struct iopt_domain *entry;
+	int rc;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (!was_pinned) {
+		rc = iopt_pages_pin_sole(pages);
+		if (rc)
+			return rc;
+	}
+	area->small_leaves = true;
+	area->single_leaves = true;
+	list_for_each_entry(entry, domains, item) {
+		rc = iommu_map(entry->domain, iopt_area_iova(area),
+			       PFN_PHYS(pages->sole_pfn) + area->page_offset,
+			       iopt_area_length(area), area->prot,
+			       GFP_KERNEL_ACCOUNT);
+		if (rc)
+			goto err_unmap;
+	}
+	return 0;
+
+err_unmap:
+	list_for_each_entry_continue_reverse(entry, domains, item)
+		iopt_area_unmap(area, entry->domain, 0, 0);
+	if (!was_pinned)
+		iopt_pages_unpin_sole(pages);
+	return rc;
+}
+
 /* Fill an area, a batch at a time. */
 static noinline_for_stack int
 iopt_area_fill_batches(struct iopt_area *area, struct iopt_pages *pages,
@@ -196,6 +239,8 @@ static int iopt_area_fill(struct iopt_area *area, struct iopt_pages *pages,
 {
 	if (pages->ops->pfnmap)
 		return iopt_area_fill_pfnmap(area, pages, domains);
+	if (pages->npages == 1 && pages->ops->pin_sole)
+		return iopt_area_fill_sole(area, pages, domains);
 	return iopt_area_fill_batches(area, pages, domains);
 }
 

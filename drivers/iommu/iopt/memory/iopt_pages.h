@@ -28,6 +28,8 @@ struct pfn_pinner;
  *	append them to the batch, which has room for npages runs; returns the number of
  *	pages, or a negative errno with nothing pinned: -EFAULT if there is no memory at
  *	index, -ENOMEM, or the error of the function that pins; NULL with @pfnmap
+ * @pin_sole: pin the only page of the memory with FOLL_LONGTERM semantics, and set
+ *	&iopt_pages.sole_pfn; returns 0 or an error as @pin; if NULL, @pin is used
  * @rw: copy to or from the memory by user address; returns -EOPNOTSUPP if the current
  *	thread cannot use that address; NULL for memory without a user address
  * @rw_page: copy to or from one page that is not pinned; pins the page for the time of
@@ -39,6 +41,7 @@ struct iopt_pages_ops {
 	long (*pin)(struct iopt_pages *pages, struct pfn_pinner *pinner,
 		    struct pfn_batch *batch, unsigned long index,
 		    unsigned long npages);
+	int (*pin_sole)(struct iopt_pages *pages);
 	int (*rw)(struct iopt_pages *pages, unsigned long start_byte,
 		  void *data, unsigned long length, unsigned int flags);
 	int (*rw_page)(struct iopt_pages *pages, unsigned long index,
@@ -50,12 +53,13 @@ struct iopt_pages_ops {
 /**
  * struct iopt_pages - a linear range of memory, whose pages are pinned while in use
  * @kref: references: one for each area that maps the memory, in any IOAS
- * @mutex: guards the trees, @pinned_pfns, @npinned, @partial_folios, @start, @pfnmap,
- *	the source_* members, @account_mode and @unlimited; also the members of struct
- *	iopt_area that are documented as guarded by it
+ * @mutex: guards the trees, @pinned_pfns, @npinned, @sole_pfn, @partial_folios, @start,
+ *	@pfnmap, the source_* members, @account_mode and @unlimited; also the members of
+ *	struct iopt_area that are documented as guarded by it
  * @ops: the origin of the memory
  * @npages: length in pages; page indices are 0 to @npages - 1
  * @npinned: number of pages that are pinned; a page with several users counts once
+ * @sole_pfn: if @npages is 1, the PFN of the page while it is pinned
  * @source_task: the process whose RLIMIT_MEMLOCK applies
  * @source_mm: the mm of user memory, also the mm that pages are accounted to
  * @source_user: the user that pages are charged to with IOPT_PAGES_ACCOUNT_USER
@@ -85,6 +89,7 @@ struct iopt_pages {
 	const struct iopt_pages_ops *ops;
 	unsigned long npages;
 	unsigned long npinned;
+	unsigned long sole_pfn;
 	struct task_struct *source_task;
 	struct mm_struct *source_mm;
 	struct user_struct *source_user;
@@ -163,6 +168,10 @@ enum iopt_tier iopt_pages_tier(struct iopt_pages *pages, unsigned long index,
 			       unsigned long *last, struct iopt_area **area);
 bool iopt_pages_next_unused(struct iopt_pages *pages, unsigned long *index,
 			    unsigned long *last);
+
+/* sole_page.c */
+int iopt_pages_pin_sole(struct iopt_pages *pages);
+void iopt_pages_unpin_sole(struct iopt_pages *pages);
 
 /* pages_user.c */
 struct iopt_pages *iopt_pages_alloc_user(void __user *uptr,

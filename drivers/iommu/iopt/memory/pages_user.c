@@ -73,6 +73,18 @@ static long pages_user_pin(struct iopt_pages *pages, struct pfn_pinner *pinner,
 	return done ?: got ?: -EFAULT;
 }
 
+static int pages_user_pin_sole(struct iopt_pages *pages)
+{
+	struct page *page;
+	long got = pages_user_gup(pages, pages->start, 1, &page);
+
+	/* If GUP returns 0, there is no memory at the address. */
+	if (got <= 0)
+		return got ?: -EFAULT;
+	pages->sole_pfn = page_to_pfn(page);
+	return 0;
+}
+
 /* Copy to or from user memory of the current mm. */
 static int pages_user_copy(void __user *uptr, void *data, unsigned long length,
 			   bool write)
@@ -166,6 +178,7 @@ static int pages_user_rw_page(struct iopt_pages *pages, unsigned long index,
 
 static const struct iopt_pages_ops pages_user_ops = {
 	.pin = pages_user_pin,
+	.pin_sole = pages_user_pin_sole,
 	.rw = pages_user_rw,
 	.rw_page = pages_user_rw_page,
 };

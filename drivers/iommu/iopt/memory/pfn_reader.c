@@ -130,6 +130,8 @@ static int pfn_reader_fill_origin(struct pfn_reader *reader, unsigned long last)
 
 		pfn_reader_release(reader);
 		reader->index = index;
+	} else if (reader->pages->npages == 1) {
+		reader->pages->sole_pfn = reader->batch.runs->pfn;
 	}
 	return rc;
 }
