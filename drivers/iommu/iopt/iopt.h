@@ -54,6 +54,8 @@ int iopt_copy_iova(struct io_pagetable *iopt, struct iopt_map *map,
 /* iopt_unmap.c */
 int iopt_unmap_iova(struct io_pagetable *iopt, unsigned long iova,
 		    unsigned long length, unsigned long *unmapped);
+int iopt_unmap_page(struct io_pagetable *iopt, unsigned long iova,
+		    unsigned long *unmapped);
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
 int iopt_unmap_dirty(struct io_pagetable *iopt,
 		     const struct iopt_dirty_query *query,

@@ -137,12 +137,15 @@ static int iopt_check_locks(struct io_pagetable *iopt, unsigned long iova,
  * @last: last IOVA of the range
  * @bytes: number of bytes unmapped so far
  * @tries: number of times that accesses were notified of the area at @start
+ * @unjoined: fail if any area is joined, as the caller has not checked that the range
+ *	consists of whole mappings
  */
 struct iopt_unmap {
 	unsigned long start;
 	unsigned long last;
 	unsigned long bytes;
 	unsigned int tries;
+	bool unjoined;
 };
 
 /*
@@ -158,6 +161,8 @@ static int iopt_unmap_areas(struct io_pagetable *iopt, struct iopt_unmap *unmap,
 
 	guard(rwsem_read)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
+	if (unmap->unjoined && iopt->num_joined)
+		return -ENOENT;
 	while ((area = iopt_area_first(iopt, unmap->start, unmap->last))) {
 		if (!area->pages || area->num_locks)
 			return -EBUSY;
@@ -184,24 +189,20 @@ static int iopt_unmap_areas(struct io_pagetable *iopt, struct iopt_unmap *unmap,
 }
 
 /* Unmap every area of a range, as iopt_unmap_iova(). */
-static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
-			    unsigned long last, unsigned long *unmapped)
+static int iopt_unmap_range(struct io_pagetable *iopt, struct iopt_unmap *unmap)
 {
-	struct iopt_unmap unmap = { .start = start, .last = last };
+	unsigned long start = unmap->start, iova, length;
 	u64 begin = iopt_trace_begin(iopt_unmap);
-	unsigned long iova, length;
-	int rc = iopt_check_locks(iopt, start, last);
+	int rc = iopt_check_locks(iopt, start, unmap->last);
 
-	while (!rc && (rc = iopt_unmap_areas(iopt, &unmap, &iova, &length)) > 0) {
-		unmap.start = iova;
-		rc = iopt_unpin_accesses(iopt, iova, length, &unmap.tries);
+	while (!rc && (rc = iopt_unmap_areas(iopt, unmap, &iova, &length)) > 0) {
+		unmap->start = iova;
+		rc = iopt_unpin_accesses(iopt, iova, length, &unmap->tries);
 		if (rc)
 			/* The area stays mapped: let accesses pin it again. */
 			iopt_allow_access(iopt, iova, iova + length - 1);
 	}
-	if (unmapped)
-		*unmapped = unmap.bytes;
-	trace_iopt_unmap(iopt->id, start, last, unmap.bytes, rc,
+	trace_iopt_unmap(iopt->id, start, unmap->last, unmap->bytes, rc,
 			 iopt_trace_ns(begin));
 	return rc;
 }
@@ -229,17 +230,47 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
 int iopt_unmap_iova(struct io_pagetable *iopt, unsigned long iova,
 		    unsigned long length, unsigned long *unmapped)
 {
-	unsigned long last;
+	struct iopt_unmap unmap = { .start = iova };
+	int rc;
 
-	if (unmapped)
-		*unmapped = 0;
 	if (!length)
-		return -EINVAL;
-	if (check_add_overflow(iova, length - 1, &last))
-		return -EOVERFLOW;
-	return iopt_unmap_range(iopt, iova, last, unmapped);
+		rc = -EINVAL;
+	else if (check_add_overflow(iova, length - 1, &unmap.last))
+		rc = -EOVERFLOW;
+	else
+		rc = iopt_unmap_range(iopt, &unmap);
+	if (unmapped)
+		*unmapped = unmap.bytes;
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_unmap_iova, IOMMU_IOPT);
+
+/**
+ * iopt_unmap_page() - unmap a mapping of one page
+ * @iopt: the IOAS, whose areas all begin and end at pages
+ * @iova: first IOVA, page aligned
+ * @unmapped: as for iopt_unmap_iova()
+ *
+ * For callers that unmap mappings only as a whole: since at most one area overlaps the
+ * page, they need not look for it first.
+ *
+ * Return: as iopt_unmap_iova(), also -ENOENT, with nothing changed, if @iopt has a joined
+ * area: &iopt_area.joined.
+ * Context: as iopt_unmap_iova().
+ */
+int iopt_unmap_page(struct io_pagetable *iopt, unsigned long iova,
+		    unsigned long *unmapped)
+{
+	struct iopt_unmap unmap = {
+		.start = iova,
+		.last = iova + PAGE_SIZE - 1,
+		.unjoined = true,
+	};
+	int rc = iopt_unmap_range(iopt, &unmap);
+
+	*unmapped = unmap.bytes;
+	return rc;
+}
 
 /**
  * iopt_unmap_all() - unmap every area of an IOAS
@@ -251,7 +282,12 @@ EXPORT_SYMBOL_NS_GPL(iopt_unmap_iova, IOMMU_IOPT);
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {
-	return iopt_unmap_range(iopt, 0, ULONG_MAX, unmapped);
+	struct iopt_unmap unmap = { .last = ULONG_MAX };
+	int rc = iopt_unmap_range(iopt, &unmap);
+
+	if (unmapped)
+		*unmapped = unmap.bytes;
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iopt_unmap_all, IOMMU_IOPT);
 

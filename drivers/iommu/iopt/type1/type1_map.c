@@ -321,6 +321,23 @@ static int unmap_areas(const struct type1_call *call,
 	return iopt_unmap_iova(iopt, iova, last - iova + 1, unmapped);
 }
 
+/*
+ * Unmap a single page without locking its range. A mapping that is larger, or that another
+ * call maps or unmaps, is left to unmap_locked(). Return: 1 if it is, else 0 or an errno.
+ */
+static int unmap_page(const struct type1_call *call,
+		      const struct vfio_iommu_type1_dma_unmap *req,
+		      unsigned long *unmapped)
+{
+	int rc;
+
+	if (req->flags || req->size != PAGE_SIZE || !PAGE_ALIGNED(req->iova) ||
+	    !call->type1->flavour->strict || !call->type1->v2)
+		return 1;
+	rc = iopt_unmap_page(call->iopt, req->iova, unmapped);
+	return rc == -ENOENT || rc == -EBUSY ? 1 : rc;
+}
+
 static int unmap_locked(const struct type1_call *call,
 			const struct vfio_iommu_type1_dma_unmap *req,
 			const struct iopt_dirty_query *query,
@@ -431,7 +448,9 @@ int type1_unmap_dma(struct type1_call *call)
 	/* Do not unmap if the number of unmapped bytes cannot be reported. */
 	if (put_user(req.size, &ureq->size))
 		return -EFAULT;
-	rc = unmap_locked(call, &req, &query, &unmapped);
+	rc = unmap_page(call, &req, &unmapped);
+	if (rc > 0)
+		rc = unmap_locked(call, &req, &query, &unmapped);
 	trace_vfio_type1_unmap(call->iopt->id, &req, unmapped, rc);
 	/* ABI: VFIO's container does not write size if nothing was unmapped. */
 	if (rc && !unmapped && call->type1->flavour->strict)

@@ -8,6 +8,10 @@
  * the call unmaps them. And a call never finds the mapping of another call that
  * has not finished, and may fail.
  *
+ * An unmap of one page in VFIO's container does not lock its range: the engine finds
+ * with one hold of &io_pagetable.iova_rwsem whether the page is a mapping, and unmaps
+ * it. If another call is mapping there, the unmap locks the range, and so waits.
+ *
  * A call may keep its range locked for an unlimited time, since pinning waits
  * for page faults. A task that waits for a range can be killed.
  */

@@ -179,15 +179,15 @@ TEST_F_TIMEOUT(pfnmap, mapped_bar_is_read_by_dma, 120)
 	ASSERT_EQ(EDU_ID, *(__u32 *)self->va);
 }
 
-/* Map memory, the BAR, and memory again in one call. */
+/* Map @ram bytes of memory, the BAR, and @ram bytes again in one call. */
 static void map_mix(struct __test_metadata *_metadata, struct iommu *iommu,
 		    struct vfio_dev *dev, const struct vfio_region_info *bar,
-		    struct mem *mix)
+		    size_t ram, struct mem *mix)
 {
-	size_t length = 2 * RAM_LENGTH + bar->size;
+	size_t length = 2 * ram + bar->size;
 
 	mem_alloc(_metadata, mix, length, MEM_4K);
-	ASSERT_NE(MAP_FAILED, map_bar(dev, bar, mix->va + RAM_LENGTH,
+	ASSERT_NE(MAP_FAILED, map_bar(dev, bar, mix->va + ram,
 				      PROT_READ | PROT_WRITE));
 	iommu_map(_metadata, iommu, mix->va, MIX_IOVA, length);
 }
@@ -202,7 +202,7 @@ TEST_F_TIMEOUT(pfnmap, bar_among_memory_is_one_mapping, 120)
 	__u64 unmapped;
 	__u32 id;
 
-	map_mix(_metadata, iommu, &self->dev, &self->bar, &mix);
+	map_mix(_metadata, iommu, &self->dev, &self->bar, RAM_LENGTH, &mix);
 	check_pinned(_metadata, &self->counts, &self->iommu, 2 * RAM_PAGES);
 	ASSERT_EQ(0, __type1_dirty_flag(iommu->fd,
 					VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
@@ -224,6 +224,29 @@ TEST_F_TIMEOUT(pfnmap, bar_among_memory_is_one_mapping, 120)
 				   self->bar.size, &unmapped));
 	ASSERT_GT(0, __type1_unmap(iommu->fd, MIX_IOVA, RAM_LENGTH,
 				   &unmapped));
+	iommu_unmap(_metadata, iommu, MIX_IOVA, length);
+	counts_check(_metadata, &self->counts, 0, 0, 0);
+	mem_free(&mix);
+}
+
+/* A page is unmapped without a search for its mapping, unless mappings have parts. */
+TEST_F_TIMEOUT(pfnmap, page_beside_a_bar_is_part_of_the_mapping, 120)
+{
+	const __u64 length = self->bar.size + 2 * SZ_4K;
+	struct iommu *iommu = &self->iommu;
+	struct mem mix;
+	__u64 unmapped;
+
+	map_mix(_metadata, iommu, &self->dev, &self->bar, SZ_4K, &mix);
+	ASSERT_GT(0, __type1_unmap(iommu->fd, MIX_IOVA, SZ_4K, &unmapped));
+	ASSERT_GT(0, __type1_unmap(iommu->fd, MIX_IOVA + length - SZ_4K, SZ_4K,
+				   &unmapped));
+	check_pinned(_metadata, &self->counts, &self->iommu, 2);
+
+	mem_pattern(mix.va, SZ_4K, 5);
+	edu_copies(_metadata, &self->dev, MIX_IOVA, MIX_IOVA + length - SZ_4K,
+		   EDU_MAX);
+	ASSERT_EQ(0, memcmp(mix.va, mix.va + length - SZ_4K, EDU_MAX));
 	iommu_unmap(_metadata, iommu, MIX_IOVA, length);
 	counts_check(_metadata, &self->counts, 0, 0, 0);
 	mem_free(&mix);
@@ -269,7 +292,7 @@ TEST_F(pfnmap, map_without_access_to_the_bar_is_refused)
 	munmap(readable, self->bar.size);
 
 	/* A hole in place of the memory after the BAR */
-	map_mix(_metadata, iommu, &self->dev, &self->bar, &mix);
+	map_mix(_metadata, iommu, &self->dev, &self->bar, RAM_LENGTH, &mix);
 	iommu_unmap(_metadata, iommu, MIX_IOVA, mix.length);
 	ASSERT_EQ(0, munmap(mix.va + mix.length - SZ_4K, SZ_4K));
 	for (int i = 0; i < 3; i++) {
