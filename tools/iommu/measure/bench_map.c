@@ -322,6 +322,9 @@ int main(int argc, char **argv)
 	rc = claim_edu(&edu);
 	for (i = 0; i < ARRAY_SIZE(sorts) && !rc; i++)
 		rc = get_memory(&sorts[i], &guests[i], memory);
+	/* While no domain of a backend is attached */
+	for (i = 0; i < ARRAY_SIZE(sorts) && !rc; i++)
+		rc = measure_floor(sorts[i].name, &guests[i]);
 	rc = rc ?:
 	     measure_times("iommufd", &edu, guests, &dirty_bits) ?:
 	     measure_times("type1", &edu, guests, &dirty_bits) ?:

@@ -7,12 +7,13 @@
  *   bench_map.c     command line; times of map and unmap
  *   bench_memory.c  memory that the kernel allocates for a mapping
  *   bench_dirty.c   dirty queries
+ *   bench_floor.c   what no implementation can avoid
  *   bench_edu.c     the device: QEMU's edu, bound to vfio-pci
  */
 #ifndef BENCH_MAP_H
 #define BENCH_MAP_H
 
-#include "precopy.h"
+#include "../precopy.h"
 
 #define PAGE		4096ULL
 #define GIB		(1024 * MIB)
@@ -25,6 +26,9 @@ int claim_edu(struct vfio_device *edu);
 
 /* bench_dirty.c */
 int measure_dirty(const struct vfio_device *edu, const struct guest *g);
+
+/* bench_floor.c */
+int measure_floor(const char *kind, const struct guest *g);
 
 /* bench_map.c */
 void print_figure(const char *name, const char *kind, double value);
