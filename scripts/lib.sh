@@ -47,7 +47,7 @@ use_ccache()
 	export PATH=/usr/lib/ccache:$PATH CCACHE_DIR=$build/ccache CCACHE_MAXSIZE=3G
 }
 
-codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
+codename=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-unknown}" || echo unknown)
 
 # apt_sources: the sources of this machine, each as "OPTIONS|URI|SUITES|COMPONENTS"
 apt_sources()
