@@ -219,6 +219,7 @@ iopt_area_fill_batches(struct iopt_area *area, struct iopt_pages *pages,
 
 	pfn_reader_init(&reader, pages, iopt_area_index(area),
 			iopt_area_last_index(area));
+	reader.merge_pinned = true;
 	while ((rc = pfn_reader_next(&reader)) > 0) {
 		rc = iopt_area_map_batch(area, domains, &reader.batch,
 					 reader.index);

@@ -2,12 +2,13 @@
 /**
  * DOC: reader
  *
- * A reader walks over a range of page indices and returns their PFNs in batches. All
- * PFNs of a batch come from one place, the fastest that has them: the xarray, if an
- * access has pinned the page; a domain, if an area maps the page in it; otherwise the
- * origin, which pins the page. The reader owns the pins of pages from the origin until
- * the caller keeps them. On an error the reader unpins, so that no page stays pinned
- * without a node of the iopt_pages that covers it.
+ * A reader walks over a range of page indices and returns their PFNs in batches. A PFN
+ * comes from the fastest place that has it: the xarray, if an access has pinned the page;
+ * a domain, if an area maps the page in it; otherwise the origin, which pins the page.
+ * All PFNs of a batch come from one place, or with &pfn_reader.merge_pinned from any but
+ * the origin: a page that an access has pinned then does not split a leaf. The reader owns
+ * the pins of pages from the origin until the caller keeps them. On an error the reader
+ * unpins, so that no page stays pinned without a node of the iopt_pages that covers it.
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -41,6 +42,8 @@ void pfn_reader_init(struct pfn_reader *reader, struct iopt_pages *pages,
 	reader->last = last;
 	reader->owns_pins = false;
 	reader->next_pfn = 0;
+	reader->check_next = false;
+	reader->merge_pinned = false;
 	reader->pinner.max = 0;
 	pfn_batch_init(&reader->batch, last - index + 1);
 }
@@ -136,6 +139,38 @@ static int pfn_reader_fill_origin(struct pfn_reader *reader, unsigned long last)
 	return rc;
 }
 
+/*
+ * Read pages that are pinned, from @tier up to page index @last. With @merge_pinned the
+ * batch goes on with the pages that follow, if these are pinned as well.
+ */
+static void pfn_reader_fill_pinned(struct pfn_reader *reader,
+				   enum iopt_tier tier, struct iopt_area *area,
+				   unsigned long last)
+{
+	struct iopt_pages *pages = reader->pages;
+	struct pfn_batch *batch = &reader->batch;
+	unsigned long index = reader->index;
+
+	for (;;) {
+		if (tier == IOPT_TIER_XARRAY)
+			pfn_batch_from_xarray(batch, &pages->pinned_pfns, index,
+					      last);
+		else
+			pfn_batch_from_domain(batch, area, pages,
+					      area->storage_domain, index,
+					      last);
+		index = reader->index + batch->npages;
+		/* The batch is full, or the walk ends. */
+		if (index <= last || index > reader->last ||
+		    !reader->merge_pinned)
+			return;
+		last = reader->last;
+		tier = iopt_pages_tier(pages, index, &last, &area);
+		if (tier == IOPT_TIER_ORIGIN)
+			return;
+	}
+}
+
 static bool pfn_begins_folio(unsigned long pfn)
 {
 	return !PageTail(pfn_to_page(pfn));
@@ -156,29 +191,34 @@ static bool pfn_ends_folio(unsigned long pfn)
  * Set &iopt_pages.partial_folios unless every folio is contiguous: at each discontinuity
  * of PFNs a folio must end and another folio must begin. The PFNs in front of and behind
  * the walk are not known, so a folio must begin and end there as well, except at the
- * start and the end of the iopt_pages.
+ * start and the end of the iopt_pages. What did not come from the origin was checked when
+ * it did.
  */
 static void pfn_reader_check_folios(struct pfn_reader *reader)
 {
 	struct iopt_pages *pages = reader->pages;
 	struct pfn_batch *batch = &reader->batch;
-	unsigned long end = reader->index + batch->npages;
+	struct pfn_run *end = batch->runs + batch->nr;
+	bool origin = reader->tier == IOPT_TIER_ORIGIN;
+	bool check = origin || reader->check_next;
 	bool split = false;
 
 	if (pages->partial_folios)
 		return;
-	for (unsigned int i = 0; i < batch->nr && !split; i++) {
-		struct pfn_run *run = &batch->runs[i];
-
+	for (struct pfn_run *run = batch->runs; run < end && check; run++) {
 		if (reader->next_pfn != run->pfn) {
 			if (reader->next_pfn)
-				split = !pfn_ends_folio(reader->next_pfn - 1);
+				split |= !pfn_ends_folio(reader->next_pfn - 1);
 			if (reader->next_pfn || reader->index)
 				split |= !pfn_begins_folio(run->pfn);
 		}
 		reader->next_pfn = run->pfn + run->npages;
+		check = origin && !split;
 	}
-	if (end > reader->last && end != pages->npages)
+	reader->next_pfn = end[-1].pfn + end[-1].npages;
+	reader->check_next = origin;
+	if (origin && reader->index + batch->npages > reader->last &&
+	    reader->last + 1 != pages->npages)
 		split |= !pfn_ends_folio(reader->next_pfn - 1);
 	if (split)
 		pages->partial_folios = true;
@@ -212,21 +252,12 @@ int pfn_reader_next(struct pfn_reader *reader)
 	cond_resched();
 
 	reader->tier = iopt_pages_tier(pages, reader->index, &last, &area);
-	switch (reader->tier) {
-	case IOPT_TIER_XARRAY:
-		pfn_batch_from_xarray(&reader->batch, &pages->pinned_pfns,
-				      reader->index, last);
-		break;
-	case IOPT_TIER_DOMAIN:
-		pfn_batch_from_domain(&reader->batch, area, pages,
-				      area->storage_domain, reader->index,
-				      last);
-		break;
-	case IOPT_TIER_ORIGIN:
+	if (reader->tier == IOPT_TIER_ORIGIN) {
 		rc = pfn_reader_fill_origin(reader, last);
 		if (rc)
 			return rc;
-		break;
+	} else {
+		pfn_reader_fill_pinned(reader, reader->tier, area, last);
 	}
 	pfn_reader_check_folios(reader);
 	return 1;

@@ -29,9 +29,12 @@ struct pfn_pinner {
  * @batch: the current batch
  * @index: page index of the first page of @batch
  * @last: last page index of the walk
- * @tier: the place that @batch was read from
+ * @tier: the place that the first page of @batch was read from
  * @owns_pins: the reader unpins the pages of @batch; set for IOPT_TIER_ORIGIN, until
  *	pfn_reader_keep_pins()
+ * @merge_pinned: a batch may have pages of the xarray and of several areas; the caller may
+ *	set it after pfn_reader_init()
+ * @check_next: the batch before @batch came from the origin
  * @next_pfn: the PFN behind the last page of the batch before @batch, or 0
  * @pinner: list for pages that are pinned
  *
@@ -45,6 +48,8 @@ struct pfn_reader {
 	unsigned long last;
 	enum iopt_tier tier;
 	bool owns_pins;
+	bool merge_pinned;
+	bool check_next;
 	unsigned long next_pfn;
 	struct pfn_pinner pinner;
 };

@@ -388,6 +388,87 @@ static void partial_folios_are_looked_up_by_page(struct kunit *test)
 	frame_end(run);
 }
 
+/* An access pins a page in the middle of a folio that an area maps. */
+static void mapped_pages_are_not_checked_again(struct kunit *test)
+{
+	struct frame_run *run = iopt_kunit_vzalloc(test, sizeof(*run));
+	struct pfn_reader reader;
+
+	frame_start(run, test);
+	frames.npages = 0;
+	frames_add(2, 0, 4);
+	frames_add(0, 0, 8);
+	frame_new_pages(run);
+	KUNIT_EXPECT_EQ(test, 0, frame_map(run, 0, 0, 11));
+	mutex_lock(&run->pages->mutex);
+	for (unsigned long index = 0; index < 12; index++) {
+		pfn_reader_init(&reader, run->pages, index, index);
+		KUNIT_EXPECT_EQ(test, 1, pfn_reader_next(&reader));
+		KUNIT_EXPECT_EQ(test, reader.tier, IOPT_TIER_DOMAIN);
+		pfn_reader_destroy(&reader);
+	}
+	mutex_unlock(&run->pages->mutex);
+	KUNIT_EXPECT_FALSE(test, run->pages->partial_folios);
+	frame_unmap(run, 0);
+	frame_check(run);
+	iopt_pages_put(run->pages);
+	frame_end(run);
+}
+
+/* A fill of pages that two areas map makes one batch of them. */
+static void pinned_pages_are_merged(struct kunit *test)
+{
+	struct frame_run *run = iopt_kunit_vzalloc(test, sizeof(*run));
+	struct pfn_reader reader;
+
+	frame_start(run, test);
+	frames.npages = 0;
+	frames_add(0, 0, 8);
+	frames_add(5, 0, 1);
+	frame_new_pages(run);
+	KUNIT_EXPECT_EQ(test, 0, frame_map(run, 0, 0, 2));
+	KUNIT_EXPECT_EQ(test, 0, frame_map(run, 1, 3, 8));
+	mutex_lock(&run->pages->mutex);
+	pfn_reader_init(&reader, run->pages, 0, 8);
+	reader.merge_pinned = true;
+	KUNIT_EXPECT_EQ(test, 1, pfn_reader_next(&reader));
+	KUNIT_EXPECT_EQ(test, reader.batch.npages, 9);
+	KUNIT_EXPECT_EQ(test, reader.batch.runs[0].npages, 8);
+	KUNIT_EXPECT_EQ(test, 0, pfn_reader_next(&reader));
+	pfn_reader_destroy(&reader);
+	mutex_unlock(&run->pages->mutex);
+	frame_unmap(run, 0);
+	frame_unmap(run, 1);
+	frame_check(run);
+	iopt_pages_put(run->pages);
+	frame_end(run);
+}
+
+/* The start of a folio is mapped, and the page behind it is of another folio. */
+static void mapped_page_is_checked_against_the_next(struct kunit *test)
+{
+	struct frame_run *run = iopt_kunit_vzalloc(test, sizeof(*run));
+
+	frame_start(run, test);
+	frames.npages = 0;
+	frames_add(2, 0, 4);
+	frames_add(0, 0, 5);
+	frames_add(5, 0, 1);
+	frame_new_pages(run);
+	KUNIT_EXPECT_EQ(test, 0, frame_map(run, 0, 0, 3));
+	KUNIT_EXPECT_FALSE(test, run->pages->partial_folios);
+	KUNIT_EXPECT_EQ(test, 0, frame_map(run, 1, 9, 9));
+	KUNIT_EXPECT_FALSE(test, run->pages->partial_folios);
+	/* From the domain, from the origin, and from the domain */
+	KUNIT_EXPECT_EQ(test, 0, frame_map(run, 2, 0, 9));
+	KUNIT_EXPECT_TRUE(test, run->pages->partial_folios);
+	for (unsigned int slot = 0; slot < 3; slot++)
+		frame_unmap(run, slot);
+	frame_check(run);
+	iopt_pages_put(run->pages);
+	frame_end(run);
+}
+
 static int frame_init(struct kunit *test)
 {
 	for (unsigned int i = 0; i < FOLIOS; i++) {
@@ -413,6 +494,9 @@ static void frame_exit(struct kunit *test)
 static struct kunit_case frame_cases[] = {
 	KUNIT_CASE(random_ranges_are_read_back),
 	KUNIT_CASE_PARAM(partial_folios_are_looked_up_by_page, partial_gen_params),
+	KUNIT_CASE(mapped_pages_are_not_checked_again),
+	KUNIT_CASE(pinned_pages_are_merged),
+	KUNIT_CASE(mapped_page_is_checked_against_the_next),
 	{}
 };
 

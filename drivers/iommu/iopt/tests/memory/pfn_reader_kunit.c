@@ -37,6 +37,7 @@
  * @pfns: by page index: expected PFN
  * @pinned_by: by page index: BY_ACCESS and BY_DOMAIN
  * @single: pin each page by a call of its own, not ranges with equal @pinned_by
+ * @merge: walk with &pfn_reader.merge_pinned
  * @npinned: number of pages that are pinned
  */
 struct reader_run {
@@ -50,6 +51,7 @@ struct reader_run {
 	unsigned long pfns[READER_MAX];
 	u8 pinned_by[READER_MAX];
 	bool single;
+	bool merge;
 	unsigned long npinned;
 };
 
@@ -199,9 +201,14 @@ static unsigned int reader_batches(struct reader_run *run, unsigned long index,
 {
 	unsigned int n = 1;
 
-	for (; index < last; index++)
-		n += run->pinned_by[index] != run->pinned_by[index + 1] ||
-		     (run->single && run->pinned_by[index]);
+	for (; index < last; index++) {
+		u8 by = run->pinned_by[index], next = run->pinned_by[index + 1];
+
+		if (run->merge)
+			n += !by != !next;
+		else
+			n += by != next || (run->single && by);
+	}
 	return n;
 }
 
@@ -240,8 +247,11 @@ static void reader_check_batch(struct reader_walk *walk)
 			walk->reader.last + 1);
 	for (unsigned int i = 0; i < batch->nr; i++) {
 		for (unsigned long n = 0; n < batch->runs[i].npages; n++) {
-			KUNIT_EXPECT_EQ(run->test, walk->reader.tier,
-					reader_tier(run, walk->next));
+			enum iopt_tier tier = reader_tier(run, walk->next);
+
+			KUNIT_EXPECT_EQ(run->test, owned, tier == IOPT_TIER_ORIGIN);
+			if (!run->merge)
+				KUNIT_EXPECT_EQ(run->test, walk->reader.tier, tier);
 			KUNIT_EXPECT_EQ(run->test, batch->runs[i].pfn + n,
 					run->pfns[walk->next++]);
 		}
@@ -282,6 +292,7 @@ static int reader_walk(struct reader_run *run, unsigned long index,
 	walk->batches = 0;
 	mutex_lock(&run->pages->mutex);
 	pfn_reader_init(&walk->reader, run->pages, index, last);
+	walk->reader.merge_pinned = run->merge;
 	while (walk->batches < max && (rc = pfn_reader_next(&walk->reader)) > 0) {
 		reader_check_batch(walk);
 		if (keep && walk->reader.owns_pins) {
@@ -344,7 +355,11 @@ static void reader_test_tiers(struct kunit *test, bool file)
 			for (unsigned int j = i; j < READER_PAGES; j++) {
 				iopt_test_memory_limit = 16 + turn % 4 * 8;
 				reader_walk_all(run, i, j, turn & 2);
+				run->merge = !run->merge;
+				reader_walk_all(run, i, j, turn & 2);
 				iopt_test_memory_limit = SZ_64K;
+				reader_walk_all(run, i, j, turn & 2);
+				run->merge = !run->merge;
 				reader_walk_all(run, i, j, !(turn & 2));
 			}
 		}
@@ -386,6 +401,7 @@ static void reader_of_random_pins_matches_array(struct kunit *test)
 			run->pinned_by[i] = pinned_by;
 		}
 		run->single = !iopt_kunit_below(&rnd, 4);
+		run->merge = iopt_kunit_below(&rnd, 2);
 		reader_set_pinned(run, true);
 		for (unsigned int n = 0; n < 30; n++) {
 			unsigned long index = iopt_kunit_below(&rnd, READER_MAX);
