@@ -9,6 +9,11 @@
  * areas, which reserves their IOVAs. With only &io_pagetable.domains_rwsem held, it fills
  * the areas into the domains, which may wait for page faults. With
  * &io_pagetable.iova_rwsem held for writing again, it publishes the areas.
+ *
+ * A copy may have a million areas. The lock is dropped after IOPT_AREAS_STEP of them, so
+ * that other calls wait for a bounded time. A placeholder reserves the IOVAs of areas that
+ * are not inserted yet. The last area is published first: a walk from the first IOVA
+ * finds either all of them published, or none.
  */
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -22,6 +27,9 @@
 #include "iopt_trace.h"
 #include "memory/iopt_pages.h"
 #include "space/iopt_area.h"
+
+/* Number of areas that are handled without dropping &io_pagetable.iova_rwsem. */
+#define IOPT_AREAS_STEP		1024
 
 /**
  * struct iopt_segment - a slice of an iopt_pages that is about to become an area
@@ -43,6 +51,9 @@ struct iopt_segment {
  * struct iopt_segments - the segments that one call maps
  * @list: list of struct iopt_segment, in ascending order of IOVA
  * @first: the first segment, mostly the only one; the others are allocated
+ * @nr: number of segments
+ * @rest: with more than IOPT_AREAS_STEP segments, the placeholder for those that are not
+ *	inserted yet
  * @split: every segment is either a PFNMAP or contains none
  *
  * Owner: the calling thread, on its stack, until iopt_free_segments().
@@ -50,12 +61,16 @@ struct iopt_segment {
 struct iopt_segments {
 	struct list_head list;
 	struct iopt_segment first;
+	unsigned long nr;
+	struct iopt_area *rest;
 	bool split;
 };
 
 static void iopt_init_segments(struct iopt_segments *segments, bool split)
 {
 	INIT_LIST_HEAD(&segments->list);
+	segments->nr = 0;
+	segments->rest = NULL;
 	segments->split = split;
 }
 
@@ -67,9 +82,14 @@ static int iopt_add_segment(struct iopt_segments *segments,
 	struct iopt_area *area = iopt_area_alloc();
 	struct iopt_segment *segment = &segments->first;
 
-	if (area && !list_empty(&segments->list))
+	if (area && segments->nr)
 		segment = kmalloc(sizeof(*segment), GFP_KERNEL_ACCOUNT);
-	if (!area || !segment) {
+	if (segment && segments->nr == IOPT_AREAS_STEP)
+		segments->rest = iopt_area_alloc();
+	if (!area || !segment ||
+	    (segments->nr == IOPT_AREAS_STEP && !segments->rest)) {
+		if (segment != &segments->first)
+			kfree(segment);
 		kfree(area);
 		iopt_pages_put(pages);
 		return -ENOMEM;
@@ -79,6 +99,7 @@ static int iopt_add_segment(struct iopt_segments *segments,
 	segment->start_byte = start_byte;
 	segment->length = length;
 	list_add_tail(&segment->item, &segments->list);
+	segments->nr++;
 	return 0;
 }
 
@@ -100,6 +121,8 @@ static void iopt_free_segments(struct iopt_segments *segments)
 		kfree(segment);
 		cond_resched();
 	}
+	if (segments->rest)
+		iopt_area_remove(segments->rest);
 }
 
 /*
@@ -165,37 +188,71 @@ static int iopt_find_iova(struct io_pagetable *iopt, struct iopt_map *map,
 	return 0;
 }
 
-/* Insert the areas without publishing them, which reserves the IOVAs. */
+/*
+ * Insert up to IOPT_AREAS_STEP areas from @iova on, and reserve the IOVAs behind them for
+ * the rest. @next is set to the first segment that remains, if any. Return: 1 if one
+ * remains, 0 or the error of iopt_area_insert().
+ */
+static int iopt_insert_step(struct io_pagetable *iopt,
+			    const struct iopt_map *map,
+			    struct iopt_segments *segments,
+			    struct iopt_segment **next, unsigned long *iova)
+{
+	struct iopt_segment *segment = *next;
+	unsigned int n = 0;
+	int rc;
+
+	list_for_each_entry_from(segment, &segments->list, item) {
+		if (n++ == IOPT_AREAS_STEP)
+			break;
+		segment->area->joined = map->flags & IOPT_PFNMAP &&
+				      *iova != map->iova;
+		rc = iopt_pages_check_area(segment->pages, segment->start_byte,
+					   segment->length, map->prot);
+		rc = rc ?: iopt_area_insert(segment->area, iopt, *iova,
+					    segment->start_byte, segment->length,
+					    map->prot);
+		if (rc)
+			return rc;
+		*iova += segment->length;
+	}
+	if (list_entry_is_head(segment, &segments->list, item))
+		return 0;
+	*next = segment;
+	rc = iopt_area_insert(segments->rest, iopt, *iova, 0,
+			      map->iova + map->length - *iova, 0);
+	return rc ?: 1;
+}
+
+/*
+ * Insert the areas without publishing them, which reserves the IOVAs. After an error,
+ * iopt_free_segments() removes those that are inserted.
+ */
 static int iopt_insert_segments(struct io_pagetable *iopt, struct iopt_map *map,
 				struct iopt_segments *segments)
 {
-	struct iopt_segment *segment = &segments->first;
+	struct iopt_segment *next = &segments->first;
 	unsigned long iova = map->iova;
 	int rc;
 
 	rc = down_write_killable(&iopt->iova_rwsem);
 	if (rc)
 		return rc;
-	rc = iopt_find_iova(iopt, map, segment, &iova);
+	rc = iopt_find_iova(iopt, map, next, &iova);
 	if (rc)
 		goto out_unlock;
 
 	/* Dirty IOVAs in the spills do not belong to the new mapping. */
 	iopt_discard_dirty(iopt, iova, iova + map->length - 1);
 	map->iova = iova;
-	list_for_each_entry(segment, &segments->list, item) {
-		segment->area->joined = map->flags & IOPT_PFNMAP &&
-				      iova != map->iova;
-		rc = iopt_pages_check_area(segment->pages, segment->start_byte,
-					   segment->length, map->prot);
-		rc = rc ?: iopt_area_insert(segment->area, iopt, iova,
-					    segment->start_byte, segment->length,
-					    map->prot);
-		if (rc)
-			break;
-		iova += segment->length;
-		if (segment != &segments->first)
-			cond_resched();
+	while ((rc = iopt_insert_step(iopt, map, segments, &next, &iova)) > 0) {
+		up_write(&iopt->iova_rwsem);
+		cond_resched();
+		if (fatal_signal_pending(current) ||
+		    down_write_killable(&iopt->iova_rwsem))
+			return -EINTR;
+		iopt_area_unlink(segments->rest);
+		segments->rest->iopt = NULL;
 	}
 
 out_unlock:
@@ -241,20 +298,26 @@ static int iopt_fill_segments(struct io_pagetable *iopt, struct iopt_map *map,
 	return 0;
 }
 
-/* Publish the areas. Each area gets a reference on its iopt_pages. */
+/* Publish the areas, the last one first. Each gets a reference on its iopt_pages. */
 static void iopt_publish_segments(struct io_pagetable *iopt,
 				  struct iopt_segments *segments)
 {
 	struct iopt_segment *segment;
+	unsigned int n = 0;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
-	list_for_each_entry(segment, &segments->list, item) {
+	down_write(&iopt->iova_rwsem);
+	list_for_each_entry_reverse(segment, &segments->list, item) {
+		if (n++ == IOPT_AREAS_STEP) {
+			up_write(&iopt->iova_rwsem);
+			cond_resched();
+			down_write(&iopt->iova_rwsem);
+			n = 1;
+		}
 		iopt_pages_get(segment->pages);
 		segment->area->pages = segment->pages;
 		segment->area = NULL;
-		if (segment != &segments->first)
-			cond_resched();
 	}
+	up_write(&iopt->iova_rwsem);
 }
 
 /* Map segments at adjacent IOVAs. Frees the segments, also on an error. */
@@ -381,22 +444,27 @@ int iopt_map_file_pages(struct io_pagetable *iopt, struct iopt_map *map,
 }
 EXPORT_SYMBOL_NS_GPL(iopt_map_file_pages, IOMMU_IOPT);
 
-/* Add a segment for each area that maps a part of a range of the source. */
-static int iopt_collect_segments(struct io_pagetable *iopt, unsigned long iova,
-				 unsigned long last,
-				 struct iopt_segments *segments)
+/*
+ * Add a segment for each of up to IOPT_AREAS_STEP areas that map a part of a range of the
+ * source. Return: 1 with @iova set to the first IOVA that remains; 0 at the end of the
+ * range; or an error as iopt_copy_iova().
+ */
+static int iopt_collect_step(struct io_pagetable *iopt, unsigned long *iova,
+			     unsigned long last, struct iopt_segments *segments)
 {
 	struct iopt_area_contig contig;
+	unsigned int n = 0;
 	int rc;
 
 	lockdep_assert_held_read(&iopt->iova_rwsem);
 
-	iopt_for_each_contig_area(&contig, iopt, iova, last) {
+	iopt_for_each_contig_area(&contig, iopt, *iova, last) {
+		if (n++ == IOPT_AREAS_STEP) {
+			*iova = contig.iova;
+			return 1;
+		}
 		if (contig.area->vaddr_invalid)
 			return -EBUSY;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
 		/* A BAR may be accessed by the devices of its container only. */
 		if (contig.area->pages->ops->pfnmap)
 			return -EFAULT;
@@ -404,11 +472,31 @@ static int iopt_collect_segments(struct io_pagetable *iopt, unsigned long iova,
 		rc = iopt_add_segment(segments, contig.area->pages,
 				      iopt_area_start_byte(contig.area,
 							   contig.iova),
-				    contig.last - contig.iova + 1);
+				      contig.last - contig.iova + 1);
 		if (rc)
 			return rc;
 	}
 	return iopt_area_contig_done(&contig) ? 0 : -ENOENT;
+}
+
+/* Add a segment for each area that maps a part of a range. Return: as iopt_copy_iova(). */
+static int iopt_collect_segments(struct io_pagetable *iopt, unsigned long iova,
+				 unsigned long last,
+				 struct iopt_segments *segments)
+{
+	int rc;
+
+	do {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+		rc = down_read_killable(&iopt->iova_rwsem);
+		if (rc)
+			return rc;
+		rc = iopt_collect_step(iopt, &iova, last, segments);
+		up_read(&iopt->iova_rwsem);
+	} while (rc > 0);
+	return rc;
 }
 
 /* Map the memory of [src_iova, last] of an IOAS. Return: as iopt_copy_iova(). */
@@ -420,11 +508,7 @@ static int iopt_copy_range(struct io_pagetable *iopt, struct iopt_map *map,
 	int rc;
 
 	iopt_init_segments(&segments, false);
-	rc = down_read_killable(&src->iova_rwsem);
-	if (rc)
-		return rc;
 	rc = iopt_collect_segments(src, src_iova, last, &segments);
-	up_read(&src->iova_rwsem);
 	if (rc) {
 		iopt_free_segments(&segments);
 		return rc;
@@ -440,7 +524,8 @@ static int iopt_copy_range(struct io_pagetable *iopt, struct iopt_map *map,
  * @src_iova: first IOVA in @src
  *
  * The areas of both IOASes share the iopt_pages: the memory is neither pinned nor
- * accounted a second time. The copy has an area for each area in the range of @src.
+ * accounted a second time. The copy has an area for each area in the range of @src. Areas
+ * that another task maps or unmaps there during the call are copied or not.
  *
  * Return: as iopt_map_user_pages(), or, with nothing changed,
  * * -ENOENT: a part of the range in @src is not mapped
