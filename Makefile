@@ -17,7 +17,7 @@ vm_opts = --kernel $(KERNEL) --memory $(MEM) --cpus $(CPUS) --iommu $(IOMMU) \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-prod vmm vtd test test-vtd kernel debug-kernel peer prod-kernel \
-	kcsan-kernel compat-kernel uml vm kunit selftest kcsan bench check figures \
+	kcsan-kernel compat-kernel uml vm kunit selftest kcsan bench scale parallel check figures \
 	series series-check install-tree deb coverage \
 	coverage-kernel clean apply apply-peer base tools
 
@@ -33,6 +33,9 @@ help:
 	@echo 'make kcsan         the race tests on the kernel with KCSAN'
 	@echo 'make coverage      lines and branches that the tests execute, by file'
 	@echo 'make bench         figures, ours to the peer, in instructions'
+	@echo 'make scale         how costs grow with the guest, up to 16 TiB; writes'
+	@echo '                   Documentation/driver-api/iommufd-scale.rst'
+	@echo 'make parallel      what two threads do to what one does, ours and the peer'
 	@echo 'make check         style, sparse, W=1, documentation, options, series'
 	@echo 'make figures       measure, and write Documentation/driver-api/iommufd-figures.rst'
 	@echo 'make vm CMD="..."  boot and run a command (scripts/vm gives its exit status);'
@@ -139,6 +142,13 @@ coverage: coverage-kernel tools
 
 bench: kernel peer tools
 	@$(S)/run-bench
+
+scale: vtd kernel peer tools
+	@$(S)/run-scale
+	@$(S)/results/scale --write build/bench/scale.json Documentation/driver-api
+
+parallel: vtd kernel peer tools
+	@$(S)/run-parallel
 
 check: kernel
 	@$(S)/check

@@ -2,12 +2,28 @@
 /*
  * DOC: a PCI device for bench_map
  *
- * QEMU's edu is behind an IOMMU. Only bench_dirty.c makes it do DMA.
+ * QEMU's edu is behind an IOMMU. Queries of dirty bits need it to write; maps and
+ * unmaps only need a device that is attached.
  */
 #include <dirent.h>
+#include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "bench_map.h"
+
+/* Registers of edu, in words of 64 bits, and its buffer in their address space */
+#define EDU_SRC		(0x80 / 8)
+#define EDU_DST		(0x88 / 8)
+#define EDU_COUNT	(0x90 / 8)
+#define EDU_COMMAND	(0x98 / 8)
+#define EDU_BUFFER	0x40000
+#define EDU_RUN		1
+#define EDU_TO_MEMORY	2
+
+#define BAR_SIZE	PAGE		/* of the BAR's 1 MiB, those with registers */
 
 static const char devices[] = "/sys/bus/pci/devices";
 
@@ -47,7 +63,7 @@ static bool find_edu(char *folder, size_t size)
 }
 
 /* Bind edu, which has no other driver, to vfio-pci. */
-int claim_edu(struct vfio_device *edu)
+int claim_edu(struct vfio_device *device)
 {
 	char folder[384], path[512];
 	int rc;
@@ -60,7 +76,58 @@ int claim_edu(struct vfio_device *edu)
 	     write_line("/sys/bus/pci/drivers_probe", strrchr(folder, '/') + 1);
 	if (rc)
 		return rc;
-	if (!read_vfio_device(folder, edu) || !edu->cdev[0])
+	if (!read_vfio_device(folder, device) || !device->cdev[0])
 		return fail(EXIT_SETUP, "vfio-pci does not take %s", folder);
 	return 0;
+}
+
+static int region_offset(int device, __u32 index, __u64 *offset)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info), .index = index };
+	int rc = ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info);
+
+	*offset = info.offset;
+	return rc ? fail(EXIT_SETUP, "region %u of edu: %m", index) : 0;
+}
+
+static void edu_set(const struct edu *edu, unsigned int at, __u64 value)
+{
+	__atomic_store_n(&edu->registers[at], value, __ATOMIC_SEQ_CST);
+}
+
+/* Enable memory space and bus mastering, and make each DMA write eight bytes. */
+int edu_enable(struct edu *edu, int device)
+{
+	const __u16 command = 6;
+	__u64 config, bar;
+	void *registers;
+	int rc;
+
+	rc = region_offset(device, VFIO_PCI_CONFIG_REGION_INDEX, &config) ?:
+	     region_offset(device, VFIO_PCI_BAR0_REGION_INDEX, &bar);
+	if (rc)
+		return rc;
+	if (pwrite(device, &command, sizeof(command), config + 4) != sizeof(command))
+		return fail(EXIT_SETUP, "the command register of edu: %m");
+	registers = mmap(NULL, BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, device, bar);
+	if (registers == MAP_FAILED)
+		return fail(EXIT_SETUP, "the registers of edu: %m");
+	edu->registers = registers;
+	edu_set(edu, EDU_SRC, EDU_BUFFER);
+	edu_set(edu, EDU_COUNT, 8);
+	return 0;
+}
+
+void edu_disable(struct edu *edu)
+{
+	if (edu->registers)
+		munmap(edu->registers, BAR_SIZE);
+	edu->registers = NULL;
+}
+
+/* The DMA ends before the store does: -device edu,x-sync=on. */
+void edu_write(const struct edu *edu, __u64 iova)
+{
+	edu_set(edu, EDU_DST, iova);
+	edu_set(edu, EDU_COMMAND, EDU_RUN | EDU_TO_MEMORY);
 }

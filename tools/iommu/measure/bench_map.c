@@ -47,12 +47,6 @@ struct tracked {
 	__u64 start, get, stop;
 };
 
-void print_figure(const char *name, const char *kind, double value)
-{
-	printf("bench: %s-%s %.2f\n", name, kind, value);
-	fflush(stdout);
-}
-
 static void print_time(const struct backend *b, const char *name,
 		       const char *kind, __u64 ns, __u64 units)
 {

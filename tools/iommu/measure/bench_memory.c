@@ -15,9 +15,11 @@
 
 #define REPEAT		5
 
-struct usage {
-	long long free, tables;		/* pages */
-};
+void print_figure(const char *name, const char *kind, double value)
+{
+	printf("bench: %s-%s %.2f\n", name, kind, value);
+	fflush(stdout);
+}
 
 /* In .data: the first access must not allocate a page while memory is measured. */
 static char text[65536] = { 1 };
@@ -52,7 +54,7 @@ static long long sum_of(const char *name)
 	return sum;
 }
 
-static int read_usage(struct usage *u)
+int read_usage(struct usage *u)
 {
 	int rc;
 
