@@ -159,31 +159,35 @@ static void copy_is_undone(struct kunit *test)
 	copy_end(copy);
 }
 
-/* Two allocations for an area, and one for the placeholder */
+/*
+ * Two allocations for an area, and one for the placeholder. Debugging allocates more, and
+ * some allocations need not succeed.
+ */
 static void copy_without_memory_fails(struct kunit *test)
 {
 	struct copy_test *copy = copy_begin(test);
-	unsigned int around[] = { 1, 2 * STEP, 4 * STEP, 2 * AREAS };
-	bool failed = true;
+	unsigned int around[] = { 1, 2 * STEP, 4 * STEP };
+	unsigned int failures = 0;
 
 	iopt_kunit_begin_faults(test);
 	for (unsigned int i = 0; i < ARRAY_SIZE(around); i++) {
 		unsigned int nth = around[i] > 4 ? around[i] - 4 : 1;
 
 		for (; nth < around[i] + 4; nth++) {
+			bool failed;
 			int rc;
 
 			iopt_kunit_fail_nth(nth);
 			rc = copy_first(copy, AREAS);
 			failed = iopt_kunit_end_fail_nth();
-			KUNIT_EXPECT_EQ(test, rc, failed ? -ENOMEM : 0);
-			copy_expect(copy, failed ? AREAS : 2 * AREAS);
+			failures += !!rc;
+			KUNIT_EXPECT_TRUE(test, !rc || (failed && rc == -ENOMEM));
+			copy_expect(copy, rc ? AREAS : 2 * AREAS);
 			if (!rc)
 				copy_unmap(copy, COPY_TO, AREAS);
 		}
 	}
-	/* The last ones are behind the allocations of the call. */
-	KUNIT_EXPECT_FALSE(test, failed);
+	KUNIT_EXPECT_NE(test, failures, 0);
 	copy_end(copy);
 }
 
@@ -191,7 +195,7 @@ static struct kunit_case copy_cases[] = {
 	KUNIT_CASE(copies_have_every_area),
 	KUNIT_CASE(failed_copies_change_nothing),
 	KUNIT_CASE(copy_is_undone),
-	KUNIT_CASE(copy_without_memory_fails),
+	KUNIT_CASE_SLOW(copy_without_memory_fails),
 	{}
 };
 
